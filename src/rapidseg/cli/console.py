@@ -1,0 +1,47 @@
+"""What the commands share for talking to a person or a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+console = Console()  # results, on standard output
+errors = Console(stderr=True)  # messages and progress, on standard error
+
+
+class _RateColumn(ProgressColumn):
+    """Finished steps a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f}/s" if speed else "-/s", style="progress.data.speed")
+
+
+def progress() -> Progress:
+    """Returns a progress display on standard error: description, bar, count, rate and ETA.
+
+    Nothing is drawn where standard error is not a terminal.
+    """
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    )
+
+
+def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Prints one JSON document on standard output, with nothing else around it."""
+    json.dump(document, sys.stdout, indent=2, allow_nan=False, default=str)
+    sys.stdout.write("\n")

@@ -1,0 +1,60 @@
+"""Writing files so that an interruption or a full disk never leaves half of one under its final name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rapidseg.core.errors import RapidSegError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a temporary path beside `path`, with its suffix, that takes its name when the block ends well.
+
+    After an exception the temporary file is removed and an older file of that name is left as it was.
+
+    Raises:
+        RapidSegError: the file cannot be written (no permission, full disk, a folder in its place).
+    """
+    final = Path(path)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{final.stem}.", suffix=f".part{final.suffix}", dir=final.parent)
+        os.close(handle)
+    except OSError as error:
+        raise _cannot_write(final, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, final)
+    except OSError as error:
+        raise _cannot_write(final, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a whole file or nothing."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | os.PathLike[str], content: str) -> None:
+    """Writes a whole UTF-8 text file or nothing."""
+    write_bytes(path, content.encode())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _cannot_write(path: Path, error: OSError) -> RapidSegError:
+    reason = error.strerror or str(error)
+    return RapidSegError(f"cannot write {path}: {reason}; free some space or choose another place")

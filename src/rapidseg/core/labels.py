@@ -1,0 +1,129 @@
+"""Label sets: the names, colours and ignored value of the classes that a data set or a model knows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Colour = tuple[
+    Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
+]
+
+
+class LabelSet(BaseModel):
+    """The classes of a data set or a model.
+
+    Class `i` is called `names[i]` and drawn in `palette[i]` (RGB). Pixels labelled `ignore_index` are
+    neither learned nor scored.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: tuple[str, ...] = Field(min_length=2, max_length=255)
+    palette: tuple[Colour, ...]
+    ignore_index: int = Field(default=255, ge=0, le=255)
+
+    @model_validator(mode="after")
+    def _check(self) -> LabelSet:
+        if len(self.palette) != len(self.names):
+            raise ValueError(f"{len(self.names)} class names but {len(self.palette)} colours; give one colour a class")
+        if len(set(self.names)) != len(self.names):
+            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            raise ValueError(f"class names must differ; {', '.join(twice)} stand twice")
+        if self.ignore_index < len(self.names):
+            raise ValueError(
+                f"ignore_index {self.ignore_index} is the id of class {self.names[self.ignore_index]!r}; "
+                f"take {len(self.names)} or more, usually 255"
+            )
+        return self
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.names)
+
+    def palette_array(self) -> np.ndarray:
+        """Returns the colours as a (256, 3) uint8 RGB table; ids that are no class are black."""
+        table = np.zeros((256, 3), np.uint8)
+        table[: len(self.palette)] = self.palette
+        return table
+
+    @classmethod
+    def generic(cls, num_classes: int, ignore_index: int = 255) -> LabelSet:
+        """Returns classes called `class_0`, `class_1`, ... for a model whose class names nobody knows."""
+        names = tuple(f"class_{i}" for i in range(num_classes))
+        return cls(names=names, palette=distinct_colours(num_classes), ignore_index=ignore_index)
+
+
+def distinct_colours(count: int) -> tuple[Colour, ...]:
+    """Returns `count` RGB colours that differ from each other, by the bit-interleaving rule of PASCAL VOC.
+
+    Black, that rule's first colour, is left out: it stands for ignored pixels.
+    """
+    colours = []
+    for index in range(1, count + 1):
+        rgb = [0, 0, 0]
+        rest = index
+        for bit in range(7, -1, -1):
+            for channel in range(3):
+                rgb[channel] |= ((rest >> channel) & 1) << bit
+            rest >>= 3
+        colours.append((rgb[0], rgb[1], rgb[2]))
+    return tuple(colours)
+
+
+def _label_set(entries: list[tuple[str, Colour]], ignore_index: int) -> LabelSet:
+    return LabelSet(
+        names=tuple(name for name, _ in entries),
+        palette=tuple(colour for _, colour in entries),
+        ignore_index=ignore_index,
+    )
+
+
+# The 19 classes of the Cityscapes benchmark in the order of their train ids (Cordts et al., CVPR 2016).
+CITYSCAPES = _label_set(
+    [
+        ("road", (128, 64, 128)),
+        ("sidewalk", (244, 35, 232)),
+        ("building", (70, 70, 70)),
+        ("wall", (102, 102, 156)),
+        ("fence", (190, 153, 153)),
+        ("pole", (153, 153, 153)),
+        ("traffic light", (250, 170, 30)),
+        ("traffic sign", (220, 220, 0)),
+        ("vegetation", (107, 142, 35)),
+        ("terrain", (152, 251, 152)),
+        ("sky", (70, 130, 180)),
+        ("person", (220, 20, 60)),
+        ("rider", (255, 0, 0)),
+        ("car", (0, 0, 142)),
+        ("truck", (0, 0, 70)),
+        ("bus", (0, 60, 100)),
+        ("train", (0, 80, 100)),
+        ("motorcycle", (0, 0, 230)),
+        ("bicycle", (119, 11, 32)),
+    ],
+    ignore_index=255,
+)
+
+# The 11 classes to which CamVid is commonly reduced (Badrinarayanan et al., SegNet, 2015), in their order and colours.
+CAMVID = _label_set(
+    [
+        ("Sky", (128, 128, 128)),
+        ("Building", (128, 0, 0)),
+        ("Pole", (192, 192, 128)),
+        ("Road", (128, 64, 128)),
+        ("Pavement", (60, 40, 222)),
+        ("Tree", (128, 128, 0)),
+        ("SignSymbol", (192, 128, 128)),
+        ("Fence", (64, 64, 128)),
+        ("Car", (64, 0, 128)),
+        ("Pedestrian", (64, 64, 0)),
+        ("Bicyclist", (0, 128, 192)),
+    ],
+    ignore_index=11,
+)
+
+# Train id of Cityscapes to class id of CamVid, for scoring a model of the one on the other.
+CITYSCAPES_TO_CAMVID = (3, 4, 1, 1, 7, 2, 6, 6, 5, 5, 0, 9, 10, 8, 8, 8, 8, 10, 10)

@@ -1,0 +1,33 @@
+"""Fixtures that every kind of test shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _needed(path: Path, what: str) -> Path:
+    if not path.exists():
+        pytest.skip(f"{what} is not at {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def parity_dir() -> Path:
+    """The reference outputs of the published implementations, with `check.py`."""
+    return _needed(SHARED / "parity", "the folder of reference outputs")
+
+
+@pytest.fixture(scope="session")
+def camvid_root() -> Path:
+    """CamVid: `train`, `trainannot` and so on."""
+    return _needed(SHARED / "data" / "camvid", "the CamVid data set")
+
+
+@pytest.fixture(scope="session")
+def cityscapes_weights() -> Path:
+    """A published Fast-SCNN checkpoint, trained on Cityscapes."""
+    return _needed(SHARED / "data" / "weights" / "fast_scnn_cityscapes_19.pth", "the published Cityscapes checkpoint")
