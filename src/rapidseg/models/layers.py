@@ -1,0 +1,158 @@
+"""Building blocks that several architectures share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Activation = Literal["relu", "relu6", "none"]
+
+
+def activation(name: Activation) -> nn.Module:
+    """Returns the activation layer of that name, working in place where it can."""
+    if name == "none":
+        return nn.Identity()
+    return nn.ReLU6(inplace=True) if name == "relu6" else nn.ReLU(inplace=True)
+
+
+class ConvNormAct(nn.Module):
+    """Convolution, batch normalisation and activation, in the order in which nearly every network has them.
+
+    Both `bias` (of the convolution) and `norm` are options, since published networks differ in them.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding: int | None = None,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+        norm: bool = True,
+        act: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        if padding is None:  # keeps the size at stride 1
+            padding = dilation * (kernel_size // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=bias)
+        self.norm = nn.BatchNorm2d(out_channels) if norm else nn.Identity()
+        self.act = activation(act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.norm(self.conv(x)))
+
+
+class SeparableConv(nn.Module):
+    """Depthwise 3x3 convolution followed by a pointwise one (DSConv in the Fast-SCNN paper)."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int = 1, depthwise_act: Activation = "none"
+    ) -> None:
+        super().__init__()
+        self.depthwise = ConvNormAct(in_channels, in_channels, 3, stride=stride, groups=in_channels, act=depthwise_act)
+        self.pointwise = ConvNormAct(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pointwise(self.depthwise(x))
+
+
+class InvertedResidual(nn.Module):
+    """The bottleneck of MobileNetV2 (arXiv 1801.04381, section 3.3): expand, filter each channel, project."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int, expansion: int = 6, act: Activation = "relu"
+    ) -> None:
+        super().__init__()
+        hidden = in_channels * expansion
+        self.expand = ConvNormAct(in_channels, hidden, 1, act=act)
+        self.depthwise = ConvNormAct(hidden, hidden, 3, stride=stride, groups=hidden, act=act)
+        self.project = ConvNormAct(hidden, out_channels, 1, act="none")
+        self.has_shortcut = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(self.depthwise(self.expand(x)))
+        return x + y if self.has_shortcut else y
+
+
+def averaging_matrix(size: int, bins: int, like: Tensor) -> Tensor:
+    """Returns the (bins, size) matrix whose product with a signal is its adaptive average pooling.
+
+    Bin `i` averages the positions from floor(i * size / bins) to ceil((i + 1) * size / bins), as PyTorch's
+    `adaptive_avg_pool2d` does. Only arithmetic on `size` is used, so that an exported graph is right at every
+    size, divisible or not, and an engine folds the matrix into a constant once the size is known.
+    """
+    position = torch.arange(size, device=like.device).unsqueeze(0)
+    index = torch.arange(bins, device=like.device).unsqueeze(1)
+    start = torch.div(index * size, bins, rounding_mode="floor")
+    end = torch.div((index + 1) * size + (bins - 1), bins, rounding_mode="floor")
+    inside = ((position >= start) & (position < end)).to(like.dtype)
+    return inside / (end - start).to(like.dtype)
+
+
+def upsample(x: Tensor, size_hw: tuple[int, int], *, align_corners: bool) -> Tensor:
+    """Brings (N, C, h, w) features or logits to `size_hw` by bilinear interpolation."""
+    return F.interpolate(x, size=size_hw, mode="bilinear", align_corners=align_corners)
+
+
+class PyramidPooling(nn.Module):
+    """Context at several scales: averages over 1x1, 2x2, 3x3 and 6x6 parts of the map (PSPNet, arXiv 1612.01105).
+
+    Each average passes a 1x1 convolution to a quarter of the channels, is brought back to the map's size and
+    joined to it; a last convolution mixes them.
+
+    Args:
+        kernel_size: of the last convolution.
+        pooled_first: join the averages before the map instead of after it.
+        align_corners: how the averages are brought back to the map's size.
+    """
+
+    BINS = (1, 2, 3, 6)
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int = 1,
+        pooled_first: bool = False,
+        align_corners: bool = False,
+    ) -> None:
+        super().__init__()
+        pooled_channels = in_channels // len(self.BINS)
+        self.stages = nn.ModuleList(ConvNormAct(in_channels, pooled_channels, 1) for _ in self.BINS)
+        self.out = ConvNormAct(in_channels + pooled_channels * len(self.BINS), out_channels, kernel_size)
+        self.pooled_first = pooled_first
+        self.align_corners = align_corners
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        # All scales share one product a side: rows 0, 1-2, 3-5 and 6-11 of the result are the four scales.
+        rows = torch.cat([averaging_matrix(height, bins, x) for bins in self.BINS])
+        columns = torch.cat([averaging_matrix(width, bins, x) for bins in self.BINS])
+        pooled = rows @ (x @ columns.T)
+        features, first = [], 0
+        for bins, stage in zip(self.BINS, self.stages, strict=True):
+            part = pooled[:, :, first : first + bins, first : first + bins]
+            features.append(upsample(stage(part), (height, width), align_corners=self.align_corners))
+            first += bins
+        return self.out(torch.cat([*features, x] if self.pooled_first else [x, *features], dim=1))
+
+
+class FcnHead(nn.Module):
+    """A 3x3 convolution and a classifier: the auxiliary head of the FCN family. Returns (N, K, h, w) logits."""
+
+    def __init__(self, in_channels: int, channels: int, num_classes: int, *, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.conv = ConvNormAct(in_channels, channels, 3)
+        self.dropout = nn.Dropout2d(dropout)
+        self.classifier = nn.Conv2d(channels, num_classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.dropout(self.conv(x)))

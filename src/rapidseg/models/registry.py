@@ -1,0 +1,105 @@
+"""Models by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from rapidseg.core.errors import ConfigError, nearest_hint
+from rapidseg.core.labels import LabelSet
+from rapidseg.core.spec import ModelSpec
+from rapidseg.models import fast_scnn
+from rapidseg.models.base import SegmentationModel
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A family of networks: how to build one, its options, and the combinations of options that have a name."""
+
+    name: str
+    paper: str
+    options: type[BaseModel]
+    variants: dict[str, Any]
+    build: Callable[[LabelSet, Any], SegmentationModel]
+
+
+ARCHITECTURES = {
+    "fast-scnn": Architecture(
+        name="fast-scnn",
+        paper="Fast-SCNN: Fast Semantic Segmentation Network, arXiv 1902.04502",
+        options=fast_scnn.FastScnnOptions,
+        variants=dict(fast_scnn.VARIANTS),
+        build=fast_scnn.FastScnn,
+    ),
+}
+
+
+def get_architecture(name: str) -> Architecture:
+    """Returns the architecture of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ConfigError(f"unknown architecture {name!r}{nearest_hint(name, tuple(ARCHITECTURES))}; known: {known}")
+    return ARCHITECTURES[name]
+
+
+def create_model(
+    name: str,
+    num_classes: int | None = None,
+    *,
+    labels: LabelSet | None = None,
+    variant: str = "paper",
+    **options: Any,
+) -> SegmentationModel:
+    """Builds a model with fresh random weights.
+
+    Args:
+        name: of the architecture, such as `fast-scnn`.
+        num_classes: number of classes; needed only where `labels` is not given.
+        labels: the classes; without it they are called `class_0` and so on.
+        variant: a named combination of options, such as `paper` or `openmmlab`.
+        **options: single options that differ from the variant's.
+
+    Raises:
+        ConfigError: an unknown name, variant or option, or neither `num_classes` nor `labels`.
+    """
+    architecture = get_architecture(name)
+    if labels is None:
+        if num_classes is None:
+            raise ConfigError("give num_classes or labels")
+        labels = LabelSet.generic(num_classes)
+    elif num_classes is not None and num_classes != labels.num_classes:
+        raise ConfigError(f"num_classes is {num_classes}, but labels names {labels.num_classes} classes; give one")
+    if variant not in architecture.variants:
+        hint = nearest_hint(variant, tuple(architecture.variants))
+        known = ", ".join(architecture.variants)
+        raise ConfigError(f"unknown variant {variant!r} of {name}{hint}; known: {known}")
+    return architecture.build(labels, _merge_options(architecture, variant, options))
+
+
+def model_from_spec(spec: ModelSpec) -> SegmentationModel:
+    """Builds the model that a specification describes, with fresh random weights and that specification."""
+    model = create_model(spec.architecture, labels=spec.labels, **spec.options)
+    model.spec = spec
+    return model
+
+
+def _merge_options(architecture: Architecture, variant: str, options: dict[str, Any]) -> BaseModel:
+    allowed = tuple(architecture.options.model_fields)
+    for key in options:
+        if key not in allowed:
+            raise ConfigError(
+                f"unknown option {key!r} of {architecture.name}{nearest_hint(key, allowed)}; known: {', '.join(allowed)}"
+            )
+    try:
+        return architecture.options.model_validate({**architecture.variants[variant].model_dump(), **options})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        raise ConfigError(f"option {key!r} of {architecture.name}: {problem['msg']}, not {problem['input']!r}") from error
