@@ -1,0 +1,134 @@
+"""The scorer: one for checkpoints, exported files and anything else that predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.labels import LabelSet
+from rapidseg.evaluation.mapping import ClassMapper
+from rapidseg.metrics import ConfusionMatrix, Scores
+
+Predictor = Callable[[np.ndarray], np.ndarray]
+"""Takes an image, (H, W, 3) uint8 RGB, and returns its class map, (H, W) uint8."""
+
+
+class LabelledImage(Protocol):
+    """An image with its labels, as data sets give them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+        ...
+
+    @property
+    def label(self) -> np.ndarray:
+        """(H, W) uint8 class ids or the ignored value."""
+        ...
+
+
+class LabelledImages(Protocol):
+    """A data set: labelled images that are read one after the other, and what their ids mean."""
+
+    @property
+    def labels(self) -> LabelSet: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[LabelledImage]: ...
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """How well one image was predicted.
+
+    Attributes:
+        name: the image's name in its data set.
+        mean_iou: mean over the classes that occur in its label or its prediction; NaN without a labelled pixel.
+        pixel_accuracy: share of its labelled pixels that are predicted right; NaN without one.
+    """
+
+    name: str
+    mean_iou: float
+    pixel_accuracy: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What came out of evaluating a predictor on a data set.
+
+    Attributes:
+        labels: the data set's classes, in the order of the scores.
+        matrix: pixels of the whole data set, counted by label and prediction.
+        scores: scores over the pixels of the whole data set, not means over images.
+        images: scores of each image, in the order of the data set.
+    """
+
+    labels: LabelSet
+    matrix: ConfusionMatrix
+    scores: Scores
+    images: tuple[ImageScore, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON, with None where a figure is not defined."""
+        return {
+            **self.scores.to_dict(self.labels.names),
+            "confusion_matrix": self.matrix.counts.tolist(),
+            "images": [
+                {
+                    "name": image.name,
+                    "mean_iou": None if np.isnan(image.mean_iou) else image.mean_iou,
+                    "pixel_accuracy": None if np.isnan(image.pixel_accuracy) else image.pixel_accuracy,
+                }
+                for image in self.images
+            ],
+        }
+
+
+def evaluate(
+    predict: Predictor,
+    dataset: LabelledImages,
+    *,
+    class_mapping: Sequence[int] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Predicts every image of a data set and scores the class maps at the size of the labels.
+
+    One image is held at a time, so memory does not grow with the data set.
+
+    Args:
+        predict: takes an image, (H, W, 3) uint8 RGB, and returns its class map, (H, W) uint8.
+        dataset: labelled images with `labels`.
+        class_mapping: for each class of the model, the class of the data set that it counts as; None if the classes
+            are the same.
+        progress: called after each image with the number of images done and of all.
+
+    Raises:
+        InputError: the data set is empty, or a class map or label cannot be scored; the image is named.
+    """
+    if not len(dataset):
+        raise InputError("the data set holds no images; choose another split or check its folders")
+    labels = dataset.labels
+    mapper = None if class_mapping is None else ClassMapper(class_mapping, labels.num_classes)
+    total = ConfusionMatrix(labels.num_classes, labels.ignore_index)
+    images = []
+    for done, sample in enumerate(dataset, start=1):
+        matrix = ConfusionMatrix(labels.num_classes, labels.ignore_index)
+        class_map = predict(sample.image)
+        try:
+            matrix.update(class_map if mapper is None else mapper(class_map), sample.label)
+        except InputError as error:
+            raise InputError(f"{sample.name}: {error}") from error
+        total += matrix
+        scores = matrix.scores()
+        images.append(ImageScore(sample.name, scores.mean_iou, scores.pixel_accuracy))
+        if progress is not None:
+            progress(done, len(dataset))
+    return Evaluation(labels, total, total.scores(), tuple(images))

@@ -1,0 +1,120 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.labels import CAMVID, CITYSCAPES, CITYSCAPES_TO_CAMVID, LabelSet
+from rapidseg.evaluation import class_mapping_between, evaluate
+
+LABELS = LabelSet(names=("road", "car"), palette=((1, 2, 3), (4, 5, 6)))
+
+
+@dataclass
+class Labelled:
+    name: str
+    image: np.ndarray
+    label: np.ndarray
+
+
+class Pictures:
+    """A data set whose images hold the class to be predicted in their red channel."""
+
+    labels = LABELS
+
+    def __init__(self, *pairs):
+        self.pairs = [(np.array(predicted, np.uint8), np.array(label, np.uint8)) for predicted, label in pairs]
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def __iter__(self):
+        for index, (predicted, label) in enumerate(self.pairs):
+            yield Labelled(f"image{index}", np.repeat(predicted[:, :, None], 3, axis=2), label)
+
+
+def red_channel(image):
+    return image[:, :, 0]
+
+
+def test_scores_are_of_all_pixels_and_images_are_scored_apart():
+    evaluation = evaluate(red_channel, Pictures(([[0, 0, 0]], [[0, 0, 1]]), ([[1]], [[1]])))
+    assert evaluation.scores.pixel_accuracy == pytest.approx(3 / 4)
+    assert evaluation.scores.iou.tolist() == [2 / 3, 1 / 2]
+    assert [(image.name, image.pixel_accuracy) for image in evaluation.images] == [("image0", 2 / 3), ("image1", 1)]
+    assert evaluation.images[0].mean_iou == pytest.approx((2 / 3 + 0) / 2)
+    assert evaluation.matrix.counts.tolist() == [[2, 0], [1, 1]]
+
+
+def test_the_document_for_json_has_no_nan():
+    document = evaluate(red_channel, Pictures(([[0]], [[255]]))).to_dict()
+    assert document["mean_iou"] is None
+    assert document["images"] == [{"name": "image0", "mean_iou": None, "pixel_accuracy": None}]
+    assert document["confusion_matrix"] == [[0, 0], [0, 0]]
+    assert [entry["name"] for entry in document["classes"]] == ["road", "car"]
+
+
+def test_predicted_classes_are_mapped_to_those_of_the_data():
+    evaluation = evaluate(red_channel, Pictures(([[0, 1, 2, 2]], [[1, 0, 1, 0]])), class_mapping=(1, 0, 1))
+    assert evaluation.matrix.counts.tolist() == [[1, 1], [0, 2]]
+
+
+def test_progress_is_told_after_each_image():
+    told = []
+    evaluate(red_channel, Pictures(([[0]], [[0]]), ([[1]], [[1]])), progress=lambda *done: told.append(done))
+    assert told == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("pair", "mapping", "message"),
+    [
+        (([[0]], [[9]]), None, "image0: the label holds the value 9"),
+        (([[7]], [[0]]), None, "image0: the prediction holds the value 7"),
+        (([[2]], [[0]]), (0, 1), "image0: the prediction holds class 2, but the class mapping has 2 entries; give it"),
+        (([[0, 0]], [[0]]), None, r"image0: the prediction has shape \(1, 2\) and the label \(1, 1\)"),
+        (([[0]], [[0]]), (0, 3), "the class mapping leads to 3; the data set's classes are 0 to 1"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_with_the_image_that_holds_it(pair, mapping, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(red_channel, Pictures(pair), class_mapping=mapping)
+
+
+def test_an_empty_data_set_is_refused():
+    with pytest.raises(InputError, match="the data set holds no images; choose another split"):
+        evaluate(red_channel, Pictures())
+
+
+def test_the_same_classes_need_no_mapping():
+    assert class_mapping_between(CAMVID, CAMVID) is None
+
+
+def test_a_cityscapes_model_is_mapped_to_camvid_unasked():
+    assert class_mapping_between(CITYSCAPES, CAMVID) == ("cityscapes-to-camvid", CITYSCAPES_TO_CAMVID)
+    named = [(CITYSCAPES.names[i], CAMVID.names[c]) for i, c in enumerate(CITYSCAPES_TO_CAMVID)]
+    assert ("road", "Road") in named
+    assert ("bicycle", "Bicyclist") in named
+
+
+def test_a_mapping_asked_for_by_name_also_serves_a_model_without_class_names():
+    mapping = class_mapping_between(LabelSet.generic(19), CAMVID, "cityscapes-to-camvid")
+    assert mapping == ("cityscapes-to-camvid", CITYSCAPES_TO_CAMVID)
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "name", "message"),
+    [
+        (
+            CAMVID,
+            LABELS,
+            None,
+            r"The model has 11 classes \(Sky, .*\)\. The data set has 2 classes \(road, car\)\. Eval",
+        ),
+        (CITYSCAPES, CAMVID, "cityscapes-to-camvit", "did you mean 'cityscapes-to-camvid'"),
+        (LABELS, CAMVID, "cityscapes-to-camvid", "is for a model of 19 classes .*; this model has 2 classes"),
+        (CITYSCAPES, LABELS, "cityscapes-to-camvid", "is for data with 11 classes .*; this data set has 2 classes"),
+    ],
+)
+def test_classes_that_do_not_fit_are_refused_with_both_lists(model, data, name, message):
+    with pytest.raises(InputError, match=message):
+        class_mapping_between(model, data, name)
