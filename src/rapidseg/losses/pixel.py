@@ -1,0 +1,103 @@
+"""Cross-entropy over pixels, as a softmax over the classes or as one sigmoid a class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rapidseg.core.errors import ConfigError
+from rapidseg.losses.ohem import Ohem
+
+
+class PixelLoss(nn.Module):
+    """The mean of a loss over pixels. Ignored pixels give neither loss nor gradient.
+
+    A batch whose pixels are all ignored has a loss of 0 and gradients of 0. Everything is computed in float32,
+    whatever the precision of the logits and under autocast too.
+
+    Args:
+        kind: `softmax`, the usual cross-entropy; or `sigmoid`, the mean over the classes of the binary
+            cross-entropy between each class's sigmoid and "is this class or not", as OpenMMLab trains Fast-SCNN.
+        num_classes: number of classes K.
+        ignore_index: label of pixels that are not learned.
+        average: what the sum is divided by: the number of `labelled` pixels, with `ohem` of those kept; or of
+            `all_pixels`, ignored ones included, as OpenMMLab does.
+        class_weights: K factors, one for the pixels of each class. They are not divided out again: keep their
+            mean over the pixels near 1, as `balanced_class_weights` does, and the loss keeps its scale.
+        label_smoothing: share of the target that is spread evenly over all classes (Szegedy et al.,
+            arXiv 1512.00567, section 7).
+        ohem: chooses the pixels that count; None counts all.
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        kind: Literal["softmax", "sigmoid"],
+        *,
+        num_classes: int,
+        ignore_index: int,
+        average: Literal["labelled", "all_pixels"] = "labelled",
+        class_weights: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        ohem: Ohem | None = None,
+    ) -> None:
+        super().__init__()
+        self.kind = kind
+        self.ignore_index = ignore_index
+        self.average = average
+        self.label_smoothing = label_smoothing
+        self.ohem = ohem
+        weights = None
+        if class_weights is not None:
+            if len(class_weights) != num_classes:
+                raise ConfigError(
+                    f"{len(class_weights)} class weights for {num_classes} classes; give one for each class"
+                )
+            weights = torch.tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Computes the loss.
+
+        Args:
+            logits: (N, K, H, W), any floating-point type.
+            labels: (N, H, W), integer class ids from 0 to K-1 or `ignore_index`.
+
+        Returns:
+            The loss, a float32 scalar.
+        """
+        labels = labels.long()
+        with torch.autocast(logits.device.type, enabled=False):
+            logits = logits.float()
+            labelled = labels != self.ignore_index
+            losses = self._losses(logits, labels, labelled)
+            if self.class_weights is not None:
+                losses = losses * self.class_weights[labels.where(labelled, 0)]
+            counted = labelled
+            if self.ohem is not None:
+                counted = self.ohem.choose(logits, labels, losses, labelled)
+                losses = losses * counted
+            number = losses.numel() if self.average == "all_pixels" else counted.sum().clamp(min=1)
+            return losses.sum() / number
+
+    def _losses(self, logits: Tensor, labels: Tensor, labelled: Tensor) -> Tensor:
+        """Returns the (N, H, W) loss of each pixel, 0 where it is ignored."""
+        if self.kind == "softmax":
+            return F.cross_entropy(
+                logits,
+                labels,
+                ignore_index=self.ignore_index,
+                reduction="none",
+                label_smoothing=self.label_smoothing,
+            )
+        # The binary cross-entropy of logit x and target y is softplus(x) - x y, so no one-hot labels are needed.
+        target_logits = logits.gather(1, labels.where(labelled, 0)[:, None])[:, 0]
+        if self.label_smoothing:
+            target_logits = torch.lerp(target_logits, logits.mean(1), self.label_smoothing)
+        losses = (F.softplus(logits).sum(1) - target_logits) / logits.shape[1]
+        return losses.where(labelled, 0)
