@@ -1,0 +1,77 @@
+"""Class maps drawn for people to look at."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.labels import LabelSet
+
+_LEAST_TEXT_HEIGHT = 13  # pixels; smaller text cannot be read
+
+
+def overlay(image: np.ndarray, class_map: np.ndarray, palette: np.ndarray, alpha: float = 0.5) -> np.ndarray:
+    """Blends the colours of a class map into an image: `(1 - alpha) * image + alpha * colours`.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        class_map: (H, W) uint8.
+        palette: (K, 3) uint8 RGB, K up to 256; further ids are black.
+        alpha: 0 shows the image alone, 1 the colours alone.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: the two differ in size, or `alpha` is not between 0 and 1.
+    """
+    if image.shape[:2] != class_map.shape:
+        raise InputError(
+            f"the image is {image.shape[0]}x{image.shape[1]} but the class map {class_map.shape[0]}x"
+            f"{class_map.shape[1]} (height x width); give the image that the class map was made from"
+        )
+    if not 0 <= alpha <= 1:
+        raise InputError(f"alpha is {alpha}; it must be between 0 and 1")
+    table = np.zeros((256, 1, 3), np.uint8)
+    table[: len(palette), 0] = palette
+    colours = cv2.applyColorMap(np.ascontiguousarray(class_map), table)
+    return cv2.addWeighted(image, 1 - alpha, colours, alpha, 0)
+
+
+def add_legend(image: np.ndarray, labels: LabelSet, class_map: np.ndarray) -> np.ndarray:
+    """Returns the image with a strip below it that names the classes present in `class_map` beside their colours.
+
+    The strip stands below rather than on the image so that it hides nothing and its text is never smaller than can
+    be read; a very narrow image gets white margins to the right.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        class_map: (H, W) uint8; ids that are no class get no entry.
+
+    Returns:
+        (H + strip, W or more, 3) uint8 RGB.
+    """
+    height, width = image.shape[:2]
+    counts = np.bincount(class_map.ravel(), minlength=labels.num_classes)[: labels.num_classes]
+    present = np.flatnonzero(counts)
+    text_height = max(_LEAST_TEXT_HEIGHT, min(height, width) // 32)
+    font = ImageFont.load_default(text_height)
+    pad = text_height // 2
+    widest = max((font.getlength(labels.names[i]) for i in present), default=0)
+    cell_width = int(widest) + text_height + 3 * pad
+    canvas_width = max(width, cell_width + pad)
+    columns = (canvas_width - pad) // cell_width
+    rows = -(-len(present) // columns)
+    row_height = text_height + pad
+    canvas = Image.new("RGB", (canvas_width, height + rows * row_height + pad), "white")
+    canvas.paste(Image.fromarray(np.ascontiguousarray(image)), (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    for place, class_id in enumerate(present):
+        left = pad + place % columns * cell_width
+        top = height + pad + place // columns * row_height
+        box = (left, top, left + text_height - 1, top + text_height - 1)
+        draw.rectangle(box, fill=labels.palette[class_id], outline="black")
+        draw.text((left + text_height + pad, top + text_height / 2), labels.names[class_id], "black", font, anchor="lm")
+    return np.array(canvas)
