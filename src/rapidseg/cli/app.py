@@ -56,7 +56,9 @@ def main() -> None:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(2)
     except ModuleNotFoundError as error:
-        extra = {"torch": "train", "lightning": "train", "safetensors": "export", "onnx": "export"}.get(error.name or "")
+        extra = {"torch": "train", "lightning": "train", "safetensors": "export", "onnx": "export"}.get(
+            error.name or ""
+        )
         if extra is None:
             raise
         errors.print(

@@ -54,4 +54,6 @@ class SegmentationModel(nn.Module, ABC):
         if len(shape) != 4 or shape[1] != 3:
             raise InputError(f"images must have shape (N, 3, H, W), not {shape}")
         if shape[2] < MIN_SIDE or shape[3] < MIN_SIDE:
-            raise InputError(f"images must be at least {MIN_SIDE}x{MIN_SIDE} pixels, not {shape[2]}x{shape[3]}; enlarge")
+            raise InputError(
+                f"images must be at least {MIN_SIDE}x{MIN_SIDE} pixels, not {shape[2]}x{shape[3]}; enlarge"
+            )

@@ -68,7 +68,6 @@ class FastScnnOptions(BaseModel):
 VARIANTS: dict[str, FastScnnOptions] = {
     "paper": FastScnnOptions(),
     "openmmlab": FastScnnOptions(
-        stem_padding=0,
         bottleneck_activation="relu6",
         pooling_kernel_size=3,
         fusion_dilation=1,
@@ -83,7 +82,6 @@ VARIANTS: dict[str, FastScnnOptions] = {
     ),
     "leftthomas": FastScnnOptions(
         pooled_first=True,
-        fusion_dilation=1,
         fusion_bias=True,
         fusion_norm=False,
         align_corners=True,

@@ -102,4 +102,6 @@ def _merge_options(architecture: Architecture, variant: str, options: dict[str, 
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
-        raise ConfigError(f"option {key!r} of {architecture.name}: {problem['msg']}, not {problem['input']!r}") from error
+        raise ConfigError(
+            f"option {key!r} of {architecture.name}: {problem['msg']}, not {problem['input']!r}"
+        ) from error

@@ -1,0 +1,250 @@
+"""Random scale, crop, flip and colour for training, each sample reproducible from a seed and its number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Annotated
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rapidseg.data.sample import Sample
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Interval = tuple[float, float]
+
+_CROP_TRIES = 10  # how often a crop with too much of one class is drawn anew, as in OpenMMLab's RandomCrop
+
+
+class Photometric(BaseModel):
+    """Colour distortion.
+
+    Brightness, contrast, saturation and hue follow SSD (arXiv 1512.02325, section 2.2) as OpenMMLab's
+    PhotoMetricDistortion has them: each is applied to every other image, on 8-bit values, contrast either first or last.
+    The others are off unless asked for; they help where weather and camera vary more than the training images do.
+
+    Attributes:
+        brightness: largest change, in grey levels of 0 to 255.
+        contrast, saturation: smallest and largest factor.
+        hue: largest change, in steps of 2 degrees.
+        gamma: smallest and largest exponent for values of 0 to 1, drawn evenly on a logarithmic scale; applied to seven
+            images in ten.
+        channel_gain: largest relative change of each colour channel by itself, applied to every other image.
+        blur_sigma: largest standard deviation of a Gaussian blur in pixels, applied to one image in five.
+        noise_sigma: largest standard deviation of noise in grey levels, applied to one image in five.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    brightness: float = Field(default=32, ge=0, le=255)
+    contrast: Interval = (0.5, 1.5)
+    saturation: Interval = (0.5, 1.5)
+    hue: int = Field(default=18, ge=0, le=90)
+    gamma: Interval | None = None
+    channel_gain: float = Field(default=0, ge=0, lt=1)
+    blur_sigma: float = Field(default=0, ge=0)
+    noise_sigma: float = Field(default=0, ge=0)
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns a distorted copy of an (H, W, 3) uint8 RGB image."""
+        levels = np.arange(256, dtype=np.float32)
+        tables = np.stack([levels] * 3, axis=-1)  # (256, 3): what each value of each channel becomes
+        if self.gamma is not None and rng.random() < 0.7:
+            tables = 255 * (tables / 255) ** np.exp(rng.uniform(*np.log(self.gamma)))
+        if self.channel_gain and rng.random() < 0.5:
+            tables = tables * rng.uniform(1 - self.channel_gain, 1 + self.channel_gain, 3)
+        if rng.random() < 0.5:
+            tables = tables + rng.uniform(-self.brightness, self.brightness)
+        contrast = rng.uniform(*self.contrast) if rng.random() < 0.5 else 1.0
+        contrast_first = rng.random() < 0.5
+        if contrast_first:
+            tables = np.clip(tables, 0, 255) * contrast
+        image = _map_values(image, tables)
+
+        saturation = rng.uniform(*self.saturation) if rng.random() < 0.5 else 1.0
+        hue = int(rng.integers(-self.hue, self.hue + 1)) if rng.random() < 0.5 else 0
+        if saturation != 1 or hue != 0:
+            hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)  # hue of 0 to 179, the others of 0 to 255
+            image = cv2.cvtColor(
+                _map_values(hsv, np.stack([(levels + hue) % 180, levels * saturation, levels], axis=-1)),
+                cv2.COLOR_HSV2RGB,
+            )
+        if not contrast_first and contrast != 1:
+            image = _map_values(image, np.stack([levels * contrast] * 3, axis=-1))
+        if self.blur_sigma and rng.random() < 0.2:
+            image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, max(0.3, self.blur_sigma)))
+        if self.noise_sigma and rng.random() < 0.2:
+            noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(0, self.noise_sigma)
+            image = np.clip(image + noise, 0, 255).astype(np.uint8)
+        return image
+
+
+class Augmentation(BaseModel):
+    """How a training sample is made from a labelled image.
+
+    Attributes:
+        crop_size: (height, width) in pixels of what the network sees.
+        scale_range: smallest and largest factor by which the image is resized before the crop.
+        log_scale: draw the factor evenly on a logarithmic scale, so that halving is as likely as doubling.
+        aspect_jitter: largest relative change of the width against the height.
+        cat_max_ratio: a crop in which one class has more than this share of the labelled pixels is drawn anew, ten times
+            at most.
+        flip: probability of mirroring left and right.
+        photometric: colour distortion, or None.
+        paste: probability of pasting objects of the `paste_classes` from another sample over this one (Ghiasi et al.,
+            Simple Copy-Paste, arXiv 2012.07177, here with whole semantic regions).
+        paste_classes: names of the classes that are pasted.
+        label_stride: the label is returned at every n-th row and column; the loss then costs less, which matters on
+            CPUs. 1 keeps all of it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crop_size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
+    scale_range: Interval
+    log_scale: bool = False
+    aspect_jitter: float = Field(default=0, ge=0, lt=1)
+    cat_max_ratio: float = Field(default=0.75, gt=0, le=1)
+    flip: Probability = 0.5
+    photometric: Photometric | None = Photometric()
+    paste: Probability = 0.0
+    paste_classes: tuple[str, ...] = ()
+    label_stride: int = Field(default=1, ge=1, le=8)
+
+    @model_validator(mode="after")
+    def _check(self) -> Augmentation:
+        low, high = self.scale_range
+        if not 0 < low <= high:
+            raise ValueError(f"scale_range must be two positive numbers, the smaller first, not {self.scale_range}")
+        if self.paste > 0 and not self.paste_classes:
+            raise ValueError("paste is above 0, so paste_classes must name at least one class")
+        return self
+
+
+class TrainingSamples:
+    """Augmented samples by number, without end.
+
+    Item `k` depends on nothing but the data set, the augmentation, the seed and `k`, so that a run that was stopped goes
+    on with the very samples it would have seen. Every image is read once before any is read again.
+
+    Args:
+        dataset: labelled images; labels hold class ids or `ignore_index`.
+        augmentation: how samples are made.
+        ignore_index: label value of pixels that are not learned.
+        fill: RGB colour of the area beyond the image, best the mean that is subtracted later.
+        seed: of everything random.
+        cache: keep decoded images in memory.
+    """
+
+    def __init__(
+        self,
+        dataset: Sequence[Sample],
+        augmentation: Augmentation,
+        *,
+        class_names: Sequence[str],
+        ignore_index: int,
+        fill: tuple[float, float, float],
+        seed: int,
+        cache: bool = False,
+    ) -> None:
+        self._dataset = dataset
+        self._augmentation = augmentation
+        self._ignore_index = ignore_index
+        self._fill = tuple(round(value) for value in fill)
+        self._seed = seed
+        self._cache: dict[int, Sample] | None = {} if cache else None
+        self._class_names = tuple(class_names)
+        unknown = [name for name in augmentation.paste_classes if name not in self._class_names]
+        if unknown:
+            raise ValueError(f"paste_classes {unknown} are no classes; the classes are {', '.join(self._class_names)}")
+
+    @cached_property
+    def _paste_ids(self) -> np.ndarray:
+        return np.array([self._class_names.index(name) for name in self._augmentation.paste_classes], np.uint8)
+
+    def __getitem__(self, k: int) -> tuple[np.ndarray, np.ndarray, str]:
+        """Returns image (h, w, 3) uint8 RGB, label (h / label_stride, w / label_stride) uint8, and the image's name."""
+        rng = np.random.default_rng((self._seed, k))
+        sample = self._read(self._index(k))
+        image, label = self._crop(sample, rng)
+        name = sample.name
+        if rng.random() < self._augmentation.paste:
+            other = self._read(int(rng.integers(len(self._dataset))))
+            image, label = self._paste(image, label, *self._crop(other, rng))
+            name = f"{name} with parts of {other.name}"
+        if self._augmentation.photometric is not None:
+            image = self._augmentation.photometric(image, rng)
+        image, label = self._pad(image, label)
+        step = self._augmentation.label_stride
+        return np.ascontiguousarray(image), np.ascontiguousarray(label[step // 2 :: step, step // 2 :: step]), name
+
+    def _index(self, k: int) -> int:
+        epoch, place = divmod(k, len(self._dataset))
+        return int(np.random.default_rng((self._seed, epoch, 1)).permutation(len(self._dataset))[place])
+
+    def _read(self, index: int) -> Sample:
+        if self._cache is None:
+            return self._dataset[index]
+        if index not in self._cache:
+            self._cache[index] = self._dataset[index]
+        return self._cache[index]
+
+    def _crop(self, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Scales, crops and mirrors; the result is smaller than the crop where the scaled image is."""
+        options = self._augmentation
+        if options.log_scale:
+            scale = float(np.exp(rng.uniform(*np.log(options.scale_range))))
+        else:
+            scale = float(rng.uniform(*options.scale_range))
+        aspect = float(np.exp(rng.uniform(-1, 1) * np.log1p(options.aspect_jitter)))
+        height, width = sample.label.shape
+        size_wh = (max(1, round(width * scale * aspect)), max(1, round(height * scale / aspect)))
+        image = cv2.resize(sample.image, size_wh, interpolation=cv2.INTER_LINEAR)
+        label = cv2.resize(sample.label, size_wh, interpolation=cv2.INTER_NEAREST_EXACT)
+        crop_height, crop_width = options.crop_size
+        for _ in range(_CROP_TRIES):
+            top = int(rng.integers(max(label.shape[0] - crop_height, 0) + 1))
+            left = int(rng.integers(max(label.shape[1] - crop_width, 0) + 1))
+            part = label[top : top + crop_height, left : left + crop_width]
+            counts = np.bincount(part[part != self._ignore_index])
+            if options.cat_max_ratio == 1 or (
+                np.count_nonzero(counts) > 1 and counts.max() < options.cat_max_ratio * counts.sum()
+            ):
+                break
+        image = image[top : top + crop_height, left : left + crop_width]
+        if rng.random() < options.flip:
+            image, part = image[:, ::-1], part[:, ::-1]
+        return image, part
+
+    def _paste(
+        self, image: np.ndarray, label: np.ndarray, other_image: np.ndarray, other_label: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Lays the `paste_classes` of the other crop over the first, where both have pixels."""
+        height = min(label.shape[0], other_label.shape[0])
+        width = min(label.shape[1], other_label.shape[1])
+        mask = np.zeros(label.shape, bool)
+        mask[:height, :width] = np.isin(other_label[:height, :width], self._paste_ids)
+        image, label = image.copy(), label.copy()
+        image[mask] = other_image[:height, :width][mask[:height, :width]]
+        label[mask] = other_label[:height, :width][mask[:height, :width]]
+        return image, label
+
+    def _pad(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Fills up to the crop's size at the right and at the bottom."""
+        crop_height, crop_width = self._augmentation.crop_size
+        bottom, right = crop_height - label.shape[0], crop_width - label.shape[1]
+        if bottom <= 0 and right <= 0:
+            return image, label
+        image = cv2.copyMakeBorder(
+            np.ascontiguousarray(image), 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=self._fill
+        )
+        label = np.pad(label, ((0, bottom), (0, right)), constant_values=self._ignore_index)
+        return image, label
+
+
+def _map_values(image: np.ndarray, tables: np.ndarray) -> np.ndarray:
+    """Replaces each value of each channel by its entry in a (256, 3) table, cut to 0 to 255."""
+    table = np.clip(tables, 0, 255).astype(np.uint8)[:, None, :]
+    return cv2.LUT(image if image.flags.c_contiguous else np.ascontiguousarray(image), table)
