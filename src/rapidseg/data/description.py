@@ -1,0 +1,181 @@
+"""The YAML file that describes a data set: its keys, and what is wrong with them; `docs/data.md` explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from rapidseg.core.errors import ConfigError, nearest_hint
+from rapidseg.core.labels import Colour, LabelSet, distinct_colours
+from rapidseg.data.masks import ColourMasks, IdMasks, MaskFormat
+
+IGNORE, OTHER = "ignore", "other"  # words of `label_map` that are no class
+
+
+class SplitDescription(BaseModel):
+    """Where the files of one split are: two folders, two folders and a list of names, or a list of pairs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: Path | None = None
+    masks: Path | None = None
+    list: Path | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> SplitDescription:
+        if (self.images is None) != (self.masks is None):
+            raise ValueError("give both `images` and `masks`, or neither and a `list` of pairs")
+        if self.images is None and self.list is None:
+            raise ValueError("give the folders `images` and `masks`, a `list` of pairs, or all three")
+        return self
+
+
+class Description(BaseModel):
+    """The YAML file. Paths are relative to `root`, and `root` to the YAML file's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    root: Path = Path()
+    classes: dict[str, Colour | None]
+    ignore_index: int = Field(default=255, ge=0, le=255)
+    mask_format: Literal["ids", "colours"] = "ids"
+    label_map: dict[int | str, int | str] | None = None
+    image_suffix: str | None = None
+    mask_suffix: str = ".png"
+    splits: dict[str, SplitDescription] = Field(min_length=1)
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _names_without_colours(cls, classes: Any) -> Any:
+        if not isinstance(classes, list):
+            return classes
+        wrong = [name for name in classes if not isinstance(name, str)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is not a name; put names that YAML takes for something else in quotes")
+        twice = sorted({name for name in classes if classes.count(name) > 1})
+        if twice:
+            raise ValueError(f"class names must differ; {', '.join(twice)} stand twice")
+        return dict.fromkeys(classes)
+
+    @model_validator(mode="after")
+    def _check(self) -> Description:
+        without = [name for name, colour in self.classes.items() if colour is None]
+        if without and (self.mask_format == "colours" or len(without) < len(self.classes)):
+            raise ValueError(f"class {without[0]!r} has no colour; write every class as `name: [red, green, blue]`")
+        reserved = {IGNORE, OTHER} & set(self.classes)
+        if reserved and self.label_map is not None:
+            raise ValueError(f"{reserved.pop()!r} has a meaning of its own in label_map; call that class otherwise")
+        self.label_set()
+        self.masks()
+        return self
+
+    def label_set(self) -> LabelSet:
+        names = tuple(self.classes)
+        colours = tuple(colour for colour in self.classes.values() if colour is not None)
+        palette = colours or distinct_colours(len(names))
+        return LabelSet(names=names, palette=palette, ignore_index=self.ignore_index)
+
+    def masks(self, ignore_index: int | None = None) -> MaskFormat:
+        """Returns how masks are read; `ignore_index` is the label of ignored pixels if not the file's own."""
+        ignored = self.ignore_index if ignore_index is None else ignore_index
+        mapped = dict(self.label_map or {})
+        other = self._label(mapped.pop(OTHER), ignored) if OTHER in mapped else None
+        if self.mask_format == "colours":
+            colours = {colour: index for index, colour in enumerate(self.classes.values()) if colour is not None}
+            if len(colours) < len(self.classes):
+                raise ValueError("two classes have the same colour; in masks of colours each class needs its own")
+            return ColourMasks(
+                colours | {_colour(value): self._label(target, ignored) for value, target in mapped.items()},
+                ignored,
+                other,
+            )
+        ids = {self.ignore_index: ignored}
+        if self.label_map is None:
+            ids |= {index: index for index in range(len(self.classes))}
+        ids |= {_id(value): self._label(target, ignored) for value, target in mapped.items()}
+        return IdMasks(ids, ignored, other)
+
+    def _label(self, target: int | str, ignored: int) -> int:
+        names = tuple(self.classes)
+        if target == IGNORE:
+            return ignored
+        if isinstance(target, str):
+            if target not in names:
+                raise ValueError(
+                    f"label_map: {target!r} is no class{nearest_hint(target, (*names, IGNORE))}; give the name or id "
+                    f"of a class, or {IGNORE}"
+                )
+            return names.index(target)
+        if not 0 <= target < len(names):
+            raise ValueError(f"label_map: {target} is no class; ids are 0 to {len(names) - 1}, or write {IGNORE}")
+        return target
+
+
+def read_description(path: Path) -> Description:
+    """Reads and validates a YAML file.
+
+    Raises:
+        ConfigError: it cannot be read, is not YAML, or a key is unknown, missing or wrong.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot read {path}: {reason}; give a YAML file that describes the data set") from error
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError(f"{path} is not valid YAML: {problem}; docs/data.md has an example") from error
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path} holds no keys; docs/data.md shows how a data set is described")
+    try:
+        return Description.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error)}") from error
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                mark = node.value[position][0].start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _explain(error: ValidationError) -> str:
+    """Returns one sentence for the first thing that does not validate."""
+    problem = error.errors()[0]
+    location = [str(part) for part in problem["loc"]]
+    if problem["type"] == "extra_forbidden":
+        model = Description if len(location) == 1 else SplitDescription
+        allowed = list(model.model_fields)
+        return (
+            f"unknown key {'.'.join(location)!r}{nearest_hint(location[-1], allowed)}; allowed are {', '.join(allowed)}"
+        )
+    if problem["type"] == "missing":
+        return f"the key {'.'.join(location)!r} is missing; docs/data.md has an example"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(location)}: {message} (it is {problem['input']!r})" if location else message
+
+
+def _id(value: int | str) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << 16:
+        raise ValueError(f"label_map: {value!r} is no id; give 0 to 65535, or {OTHER} for all ids that are not listed")
+    return value
+
+
+def _colour(value: int | str) -> tuple[int, int, int]:
+    parts = str(value).replace(",", " ").split()
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) < 256 for part in parts):
+        raise ValueError(
+            f"label_map: {value!r} is no colour; write `128 64 128: road`, or {OTHER} for all colours not listed"
+        )
+    return int(parts[0]), int(parts[1]), int(parts[2])
