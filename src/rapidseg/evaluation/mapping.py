@@ -73,7 +73,8 @@ class ClassMapper:
         wrong = sorted({value for value in mapping if not 0 <= value < num_classes})
         if wrong:
             raise InputError(
-                f"the class mapping leads to {', '.join(map(str, wrong))}; the data set's classes are 0 to {num_classes - 1}"
+                f"the class mapping leads to {', '.join(map(str, wrong))}; "
+                f"the data set's classes are 0 to {num_classes - 1}"
             )
         self._size = len(mapping)
         self._table = np.zeros(256, np.uint8)

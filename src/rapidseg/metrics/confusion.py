@@ -28,7 +28,8 @@ class ConfusionMatrix:
             raise InputError(f"num_classes is {num_classes}; a confusion matrix takes 2 to 255 classes")
         if not num_classes <= ignore_index <= 255:
             raise InputError(
-                f"ignore_index is {ignore_index}; with {num_classes} classes it can be {num_classes} to 255, usually 255"
+                f"ignore_index is {ignore_index}; with {num_classes} classes it can be {num_classes} to 255, "
+                "usually 255"
             )
         self.num_classes = num_classes
         self.ignore_index = ignore_index
@@ -84,7 +85,7 @@ class ConfusionMatrix:
             return values
         if not np.issubdtype(values.dtype, np.integer):
             raise InputError(f"the {what} is an array of {values.dtype}; give integer class ids, usually uint8")
-        if values.size and not (0 <= values.min() and values.max() <= 255):
+        if values.size and (values.min() < 0 or values.max() > 255):
             outside = values.min() if values.min() < 0 else values.max()
             raise InputError(f"the {what} holds the value {outside}; {self._allowed()} are allowed")
         return values.astype(np.uint8)

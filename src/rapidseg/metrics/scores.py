@@ -60,7 +60,9 @@ class Scores:
 
 def _fractions(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """Divides, with NaN where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator > 0)
+    fractions = np.full(np.shape(numerator), np.nan)
+    np.divide(numerator, denominator, out=fractions, where=denominator > 0)
+    return fractions
 
 
 def _mean(values: np.ndarray) -> float:

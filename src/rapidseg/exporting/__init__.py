@@ -1,0 +1,6 @@
+"""Models to files that run anywhere."""
+
+from rapidseg.exporting.export import ExportReport, export_onnx
+from rapidseg.exporting.verification import Check
+
+__all__ = ["Check", "ExportReport", "export_onnx"]

@@ -1,0 +1,96 @@
+"""`export_onnx`: a model in PyTorch to one file that runs anywhere, proved before it takes its name."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.files import atomic_path
+from rapidseg.core.spec import ModelSpec
+from rapidseg.exporting.graph import build_graph
+from rapidseg.exporting.verification import CHECK_SIZES, MAX_RELATIVE_ERROR, MIN_AGREEMENT, Check, verify
+from rapidseg.models import SegmentationModel
+from rapidseg.models.base import MIN_SIDE
+from rapidseg.models.weights import weights_checksum
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and what was compared before.
+
+    Attributes:
+        path: the file.
+        size_bytes: its size.
+        spec: the specification in it, with the checksum of the weights.
+        checks: the comparisons with the model in PyTorch; all of them passed.
+    """
+
+    path: Path
+    size_bytes: int
+    spec: ModelSpec
+    checks: tuple[Check, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON."""
+        return {
+            "file": str(self.path),
+            "size_bytes": self.size_bytes,
+            "spec": self.spec.model_dump(mode="json"),
+            "allowed": {"relative_error": MAX_RELATIVE_ERROR, "agreement": MIN_AGREEMENT},
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+def export_onnx(
+    model: SegmentationModel,
+    spec: ModelSpec,
+    path: str | os.PathLike[str],
+    *,
+    check_sizes: Sequence[tuple[int, int]] = CHECK_SIZES,
+    progress: Callable[[int, int], None] | None = None,
+) -> ExportReport:
+    """Writes a model as one ONNX file with a dynamic batch, height and width.
+
+    The file takes bytes of RGB images and gives logits; normalisation and the specification are inside
+    (docs/export.md). It is written under a temporary name, run in ONNX Runtime and in OpenVINO at several sizes with
+    one image and with three, and compared with the model in PyTorch. Only when all agree does it take its name;
+    otherwise nothing is left behind and an older file of that name stays.
+
+    Args:
+        model: any device and number type; it is not changed.
+        spec: what the file says about itself, usually `model.spec`. The checksum of the weights is filled in.
+        path: where to write; ends in `.onnx`.
+        check_sizes: heights and widths of the images to compare at.
+        progress: called after each comparison with the number done and of all.
+
+    Raises:
+        ExportError: the model cannot be traced, or the file does not compute what the model computes.
+        InputError: `path` does not end in `.onnx`, a check size is too small, or `spec` names another number of
+            classes.
+        RapidSegError: the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise InputError(
+            f"{path}: the name of an exported file ends in .onnx; call it {path.with_suffix('.onnx').name}"
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file")
+    if not check_sizes or min(min(size_hw) for size_hw in check_sizes) < MIN_SIDE:
+        raise InputError(
+            f"check_sizes is {check_sizes}; give at least one size, with sides of {MIN_SIDE} pixels or more"
+        )
+    spec = spec.model_copy(update={"checksum": weights_checksum(model.state_dict())})
+    reference = copy.deepcopy(model).cpu().float().eval()
+    with atomic_path(path) as temporary:
+        onnx.save(build_graph(reference, spec), temporary)
+        checks = verify(temporary, reference, spec, sizes=check_sizes, progress=progress)
+        size_bytes = temporary.stat().st_size
+    return ExportReport(path=path, size_bytes=size_bytes, spec=spec, checks=checks)

@@ -1,0 +1,103 @@
+"""A Fast-SCNN in PyTorch, ONNX Runtime and OpenVINO: the same logits at sizes that export itself does not try."""
+
+import collections
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+import torch
+
+from rapidseg.exporting import export_onnx
+from rapidseg.exporting.verification import image_like_noise
+from rapidseg.models import create_model
+
+# Of the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell that is
+# one pixel off gives 1e-2.
+TOLERANCE = 1e-4
+
+# The smallest size, odd ones, ones that pooling divides (192x384 pools a 6x12 map) and does not, and a narrow strip.
+SIZES = [(32, 32), (33, 47), (64, 65), (161, 97), (192, 384), (250, 330), (32, 400)]
+OPENVINO_SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}
+SIZE_OPERATIONS = {"Shape", "ShapeOf", "Range", "Less", "GreaterOrEqual", "GreaterEqual", "Floor", "LogicalAnd", "And"}
+
+
+@pytest.fixture(scope="module", params=["paper", "openmmlab", "tramac", "leftthomas"])
+def exported(request, tmp_path_factory):
+    """A narrow Fast-SCNN whose batch statistics are those of a trained one, and its model file."""
+    torch.manual_seed(0)
+    model = create_model("fast-scnn", num_classes=7, variant=request.param, width=0.25)
+    with torch.no_grad():  # fills the running averages, which make the logits of a fresh network differ between pixels
+        for _ in range(3):
+            model(torch.randn(4, 3, 128, 192))
+    model.eval()
+    path = tmp_path_factory.mktemp("export") / "model.onnx"
+    export_onnx(model, model.spec, path, check_sizes=[(97, 161)])
+    return model, path
+
+
+def reference(model, images):
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (model.spec.mean, model.spec.std))
+    planes = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        return model((planes - mean) / std).numpy()
+
+
+def assert_close(ours, expected):
+    assert ours.shape == expected.shape
+    assert np.abs(ours - expected).max() <= TOLERANCE * np.abs(expected).max()
+
+
+def specialised(path, batch, size_hw):
+    network = openvino.Core().read_model(path)
+    network.reshape({"image": [batch, *size_hw, 3]})
+    return network
+
+
+def test_one_onnxruntime_session_serves_every_size_and_batch(exported):
+    model, path = exported
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for batch in (1, 2):
+        for size_hw in SIZES:
+            images = image_like_noise(batch, size_hw)
+            assert_close(session.run(["logits"], {"image": images})[0], reference(model, images))
+
+
+def test_openvino_specialised_to_a_size(exported):
+    model, path = exported
+    for batch, size_hw in [(1, SIZES[0]), (2, SIZES[1]), (1, SIZES[4]), (2, SIZES[5]), (1, SIZES[6])]:
+        images = image_like_noise(batch, size_hw)
+        compiled = openvino.Core().compile_model(specialised(path, batch, size_hw), "CPU", OPENVINO_SETTINGS)
+        assert_close(compiled(images)["logits"], reference(model, images))
+
+
+def test_openvino_without_specialising(exported):
+    model, path = exported
+    compiled = openvino.Core().compile_model(path, "CPU", OPENVINO_SETTINGS)
+    for size_hw in SIZES:
+        images = image_like_noise(1, size_hw)
+        assert_close(compiled(images)["logits"], reference(model, images))
+
+
+def test_openvino_folds_pooling_and_sizes_once_the_size_is_known(exported):
+    from openvino.passes import ConstantFolding, Manager
+
+    network = specialised(exported[1], 1, (97, 161))
+    manager = Manager()
+    manager.register_pass(ConstantFolding())
+    manager.run_passes(network)
+    operations = collections.Counter(operation.get_type_name() for operation in network.get_ops())
+    assert not SIZE_OPERATIONS & set(operations), operations
+    assert operations["MatMul"] == 2  # the two products of pyramid pooling, with constants
+
+
+def test_onnxruntime_folds_pooling_and_sizes_once_the_size_is_known(exported, tmp_path):
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    for name, size in (("batch", 1), ("height", 97), ("width", 161)):
+        options.add_free_dimension_override_by_name(name, size)
+    onnxruntime.InferenceSession(exported[1], options, providers=["CPUExecutionProvider"])
+    operations = collections.Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
+    assert not SIZE_OPERATIONS & set(operations), operations
