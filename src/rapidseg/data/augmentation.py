@@ -22,7 +22,7 @@ class Photometric(BaseModel):
     """Colour distortion.
 
     Brightness, contrast, saturation and hue follow SSD (arXiv 1512.02325, section 2.2) as OpenMMLab's
-    PhotoMetricDistortion has them: each is applied to every other image, on 8-bit values, contrast either first or last.
+    PhotoMetricDistortion has them: each is applied to every other image, on 8-bit values, contrast first or last.
     The others are off unless asked for; they help where weather and camera vary more than the training images do.
 
     Attributes:
@@ -89,8 +89,8 @@ class Augmentation(BaseModel):
         scale_range: smallest and largest factor by which the image is resized before the crop.
         log_scale: draw the factor evenly on a logarithmic scale, so that halving is as likely as doubling.
         aspect_jitter: largest relative change of the width against the height.
-        cat_max_ratio: a crop in which one class has more than this share of the labelled pixels is drawn anew, ten times
-            at most.
+        cat_max_ratio: a crop in which one class has more than this share of the labelled pixels is drawn anew, ten
+            times at most.
         flip: probability of mirroring left and right.
         photometric: colour distortion, or None.
         paste: probability of pasting objects of the `paste_classes` from another sample over this one (Ghiasi et al.,
@@ -126,8 +126,8 @@ class Augmentation(BaseModel):
 class TrainingSamples:
     """Augmented samples by number, without end.
 
-    Item `k` depends on nothing but the data set, the augmentation, the seed and `k`, so that a run that was stopped goes
-    on with the very samples it would have seen. Every image is read once before any is read again.
+    Item `k` depends on nothing but the data set, the augmentation, the seed and `k`, so that a run that was stopped
+    goes on with the very samples it would have seen. Every image is read once before any is read again.
 
     Args:
         dataset: labelled images; labels hold class ids or `ignore_index`.

@@ -73,8 +73,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
         raise ModelFileError(
-            f"{path}: cannot be read as tensors alone ({reason}); it is damaged, or it would run code of its own, which "
-            "rapidseg never does. Get it again, or save its state_dict with torch.save where it was made"
+            f"{path}: cannot be read as tensors alone ({reason}); it is damaged, or it would run code of its own, "
+            "which rapidseg never does. Get it again, or save its state_dict with torch.save where it was made"
         ) from error
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -168,7 +168,7 @@ class FeatureFusion(nn.Module):
         self.stem = ConvNormAct(stem_channels, out_channels, 1, bias=bias, norm=norm, act="none")
 
     def forward(self, stem: Tensor, deep: Tensor) -> Tensor:
-        deep = upsample(deep, stem.shape[2:], align_corners=self.align_corners)
+        deep = upsample(deep, (stem.shape[2], stem.shape[3]), align_corners=self.align_corners)
         return F.relu(self.stem(stem) + self.deep(self.depthwise(deep)))
 
 

@@ -94,9 +94,8 @@ def _merge_options(architecture: Architecture, variant: str, options: dict[str, 
     allowed = tuple(architecture.options.model_fields)
     for key in options:
         if key not in allowed:
-            raise ConfigError(
-                f"unknown option {key!r} of {architecture.name}{nearest_hint(key, allowed)}; known: {', '.join(allowed)}"
-            )
+            hint = nearest_hint(key, allowed)
+            raise ConfigError(f"unknown option {key!r} of {architecture.name}{hint}; known: {', '.join(allowed)}")
     try:
         return architecture.options.model_validate({**architecture.variants[variant].model_dump(), **options})
     except ValidationError as error:
