@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,5 +223,5 @@ def _run(name: str, run: Engine, images: np.ndarray) -> np.ndarray:
 
 
 def _cannot_run(where: str, error: Exception) -> ExportError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = textwrap.shorten(str(error), width=300) or type(error).__name__
     return ExportError(f"the exported file does not run in {where} ({reason}), so no file was written")
