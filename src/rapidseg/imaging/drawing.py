@@ -37,7 +37,7 @@ def overlay(image: np.ndarray, class_map: np.ndarray, palette: np.ndarray, alpha
     table = np.zeros((256, 1, 3), np.uint8)
     table[: len(palette), 0] = palette
     colours = cv2.applyColorMap(np.ascontiguousarray(class_map), table)
-    return cv2.addWeighted(image, 1 - alpha, colours, alpha, 0)
+    return cv2.addWeighted(np.ascontiguousarray(image), 1 - alpha, colours, alpha, 0)
 
 
 def add_legend(image: np.ndarray, labels: LabelSet, class_map: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ def resize_image(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     shrinks = new_height <= height and new_width <= width
     skips = 2 * new_height < height or 2 * new_width < width
     interpolation = cv2.INTER_AREA if shrinks and skips else cv2.INTER_LINEAR
-    return cv2.resize(image, (new_width, new_height), interpolation=interpolation)
+    return cv2.resize(np.ascontiguousarray(image), (new_width, new_height), interpolation=interpolation)
 
 
 def working_size_hw(

@@ -1,0 +1,33 @@
+"""The folder where compiled code and compiled models wait for the next process."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+def cache_folder(name: str) -> Path | None:
+    """Returns an existing, writable folder `name` below the cache folder, or None where nothing can be written.
+
+    The cache folder is `RAPIDSEG_CACHE` from the environment, else `rapidseg` in the user's own cache folder.
+    """
+    try:
+        folder = _root() / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):  # RuntimeError: the user has no home folder
+        return None
+
+
+def _root() -> Path:
+    chosen = os.environ.get("RAPIDSEG_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "rapidseg" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "rapidseg"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rapidseg"

@@ -1,0 +1,131 @@
+"""Which model file a name stands for, and what the file says about itself.
+
+The specification is read straight from the file's bytes (ONNX is protocol buffers), so it needs neither the onnx
+package nor an engine, and a damaged file is named before an engine stumbles over it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rapidseg.core.errors import ModelFileError, nearest_hint
+from rapidseg.core.spec import SPEC_KEY, ModelSpec
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+BUILT_IN_MODELS = ("fast-scnn-camvid",)  # the first is what `load()` takes
+SAMPLE_IMAGE = ASSETS / "sample.png"
+
+_CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".pth.tar")
+
+# Field numbers of ModelProto and StringStringEntryProto in onnx.proto, and wire types of protocol buffers.
+_GRAPH, _METADATA_PROPS = 7, 14
+_KEY, _VALUE = 1, 2
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def find_model(model: str | os.PathLike[str] | None) -> Path:
+    """Returns the model file that `model` stands for: a path, the name of a built-in model, or None for the first.
+
+    Raises:
+        ModelFileError: there is no such file and no such name.
+    """
+    if model is None:
+        model = BUILT_IN_MODELS[0]
+    name = os.fspath(model)
+    if name in BUILT_IN_MODELS:
+        return ASSETS / f"{name}.onnx"
+    path = Path(name)
+    if path.is_dir():
+        raise ModelFileError(f"{name}: is a folder; give the .onnx file in it")
+    if path.exists():
+        return path
+    raise ModelFileError(
+        f"{name}: no such model file, and no built-in model of that name ({', '.join(BUILT_IN_MODELS)})"
+        f"{nearest_hint(name, BUILT_IN_MODELS)}"
+    )
+
+
+def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
+    """Reads the specification that a model file holds.
+
+    Raises:
+        ModelFileError: the file cannot be read, is no ONNX file, is cut off, or holds no valid specification.
+    """
+    path = Path(path)
+    if path.name.endswith(_CHECKPOINT_SUFFIXES):
+        raise ModelFileError(
+            f"{path}: is a checkpoint, not a model file; make one of it with: rapidseg export {path} OUTPUT.onnx"
+        )
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            metadata = _metadata(content)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError) as error:
+        raise ModelFileError(
+            f"{path}: is not an ONNX file, or was cut off; models are the .onnx files that `rapidseg export` writes"
+        ) from error
+    if SPEC_KEY not in metadata:
+        raise ModelFileError(
+            f"{path}: holds no model specification (metadata {SPEC_KEY!r}), so its classes are unknown; "
+            "use a file that `rapidseg export` wrote"
+        )
+    return ModelSpec.from_json(metadata[SPEC_KEY], where=str(path))
+
+
+def _metadata(content: mmap.mmap) -> dict[str, str]:
+    """Returns the metadata of an ONNX file; raises ValueError or KeyError where the bytes are no ONNX file."""
+    fields = list(_fields(content))
+    if not any(number == _GRAPH for number, _, _ in fields):
+        raise ValueError("no graph")
+    metadata = {}
+    for number, start, end in fields:
+        if number == _METADATA_PROPS:
+            body = content[start:end]
+            entry = {key: body[first:last].decode() for key, first, last in _fields(body)}
+            metadata[entry[_KEY]] = entry.get(_VALUE, "")
+    return metadata
+
+
+def _fields(message: bytes | mmap.mmap) -> Iterator[tuple[int, int, int]]:
+    """Gives number, start and end of each field that holds bytes; fields that hold numbers are skipped.
+
+    Raises:
+        ValueError: this is no message of protocol buffers, or it ends too early.
+    """
+    place = 0
+    while place < len(message):
+        tag, place = _varint(message, place)
+        number, wire_type = tag >> 3, tag & 7
+        if number == 0:
+            raise ValueError("field number 0")
+        if wire_type == _VARINT:
+            _, place = _varint(message, place)
+            continue
+        if wire_type == _BYTES:
+            length, place = _varint(message, place)
+        elif wire_type in (_FIXED64, _FIXED32):
+            length = 8 if wire_type == _FIXED64 else 4
+        else:
+            raise ValueError(f"wire type {wire_type}")
+        if place + length > len(message):
+            raise ValueError("a field reaches beyond the end")
+        if wire_type == _BYTES:
+            yield number, place, place + length
+        place += length
+
+
+def _varint(message: bytes | mmap.mmap, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if place >= len(message):
+            raise ValueError("a number reaches beyond the end")
+        byte = message[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    raise ValueError("a number of more than 10 bytes")

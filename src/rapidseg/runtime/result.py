@@ -1,0 +1,51 @@
+"""What segmenting one image gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rapidseg.core.labels import LabelSet
+from rapidseg.imaging import overlay
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The class map of one image, and how it came about.
+
+    Attributes:
+        class_map: (H, W) uint8 class ids, at the image's own size.
+        labels: names and colours of the classes.
+        image: the image itself, (H, W, 3) uint8 RGB, not copied.
+        working_size_hw: height and width at which the network saw the image.
+        timings_ms: milliseconds of each stage: `prepare`, `compile` (0 but for the first image of a size), `network`,
+            `class_map`; from a stream also `decode`.
+        source: in a stream, the file's path or the number of the frame, counted from 0.
+    """
+
+    class_map: np.ndarray
+    labels: LabelSet
+    image: np.ndarray
+    working_size_hw: tuple[int, int]
+    timings_ms: Mapping[str, float]
+    source: Path | int | None = None
+
+    def overlay(self, image: np.ndarray | None = None, alpha: float = 0.5) -> np.ndarray:
+        """Returns the image with the colours of its classes blended in, (H, W, 3) uint8 RGB.
+
+        Args:
+            image: drawn on instead of the segmented image; must have its height and width.
+            alpha: 0 shows the image alone, 1 the colours alone.
+
+        Raises:
+            InputError: `image` has another size, or `alpha` is not between 0 and 1.
+        """
+        return overlay(self.image if image is None else image, self.class_map, self.labels.palette_array(), alpha)
+
+    def class_shares(self) -> dict[str, float]:
+        """Returns for each class, by name, which share of the pixels it has, from 0 to 1."""
+        counts = np.bincount(self.class_map.ravel(), minlength=self.labels.num_classes)
+        return {name: int(count) / self.class_map.size for name, count in zip(self.labels.names, counts, strict=True)}

@@ -1,0 +1,177 @@
+"""`load` and `Segmenter`: from an image in memory to its class map in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rapidseg.core.errors import InputError, ModelFileError
+from rapidseg.core.spec import ModelSpec
+from rapidseg.imaging import resize_image, working_size_hw
+from rapidseg.runtime.class_map import class_map_from_logits, compiled_fill
+from rapidseg.runtime.engines import Engine, create_engine
+from rapidseg.runtime.model_file import find_model, read_spec
+from rapidseg.runtime.result import Result
+from rapidseg.runtime.streaming import Frame, open_frames
+
+
+def load(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+) -> Segmenter:
+    """Loads a model for prediction.
+
+    Args:
+        model: a model file (.onnx, written by `rapidseg export`), the name of a built-in model, or None for the
+            built-in Fast-SCNN.
+        engine: "openvino" or "onnxruntime"; "auto" is OpenVINO.
+        precision: "float32", or "bf16" on CPUs that have it; "auto" is float32.
+        device: "cpu", or another that the engine finds; "auto" is the CPU.
+
+    Raises:
+        ModelFileError: there is no such model, or its file is broken or lacks its specification.
+        EngineError: the engine is not installed, or the precision or device is not there.
+    """
+    path = find_model(model)
+    spec = read_spec(path)
+    compiled_fill()  # here, so that the first image does not wait for it
+    return Segmenter(create_engine(path, engine=engine, precision=precision, device=device), spec, path)
+
+
+class Segmenter:
+    """Segments images with one model. Several threads may use it at the same time.
+
+    Attributes:
+        engine: what runs the network; its `name`, `precision` and `device` say what was chosen.
+        spec: what the model file says about itself, such as its classes, `spec.labels`.
+        path: the model file.
+    """
+
+    def __init__(self, engine: Engine, spec: ModelSpec, path: Path) -> None:
+        self.engine = engine
+        self.spec = spec
+        self.path = path
+
+    def __call__(self, image: np.ndarray, *, working_size: int | tuple[int, int] | None = None) -> Result:
+        """Segments one image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB of any size. (OpenCV reads BGR: turn it with `image[:, :, ::-1]`.)
+            working_size: at which size the network sees the image: pixels of the shorter side, the shape being kept,
+                or (height, width). None: the size that the model was made for, or else the image's own. Images with
+                a side below 32 pixels are enlarged. The class map always has the image's own size.
+
+        Raises:
+            InputError: the image is not (H, W, 3) uint8, or `working_size` has a side below 32.
+        """
+        check_image(image)
+        start = time.perf_counter()
+        if working_size is None:
+            working_size = self.spec.working_short_side
+        size_hw = working_size_hw((image.shape[0], image.shape[1]), working_size, self.spec.stride)
+        prepared = resize_image(image, size_hw)[None]
+        ready = time.perf_counter()
+        self.engine.compile(prepared.shape)
+        compiled = time.perf_counter()
+        logits = self.engine.run(prepared)[0]
+        computed = time.perf_counter()
+        if logits.shape[0] != self.spec.labels.num_classes:
+            raise ModelFileError(
+                f"{self.path}: gives {logits.shape[0]} classes, but its specification names "
+                f"{self.spec.labels.num_classes}; export the model again"
+            )
+        class_map = class_map_from_logits(logits, image.shape[:2], align_corners=self.spec.align_corners)
+        end = time.perf_counter()
+        timings_ms = {
+            "prepare": 1e3 * (ready - start),
+            "compile": 1e3 * (compiled - ready),
+            "network": 1e3 * (computed - compiled),
+            "class_map": 1e3 * (end - computed),
+        }
+        return Result(class_map, self.spec.labels, image, size_hw, timings_ms)
+
+    def class_map(self, image: np.ndarray) -> np.ndarray:
+        """Returns only the class map, (H, W) uint8, of an image; what evaluation takes as a predictor."""
+        return self(image).class_map
+
+    def stream(
+        self,
+        source: str | os.PathLike[str] | Iterable[Any],
+        *,
+        working_size: int | tuple[int, int] | None = None,
+        on_error: Callable[[Path | int, InputError], None] | None = None,
+    ) -> Generator[Result, None, None]:
+        """Segments images one after the other while the next ones are being read in other threads.
+
+        Order is kept and only a few images are in memory at a time. Reading ends when the iteration ends, whether at
+        the end of the source, by `break` or by an exception.
+
+        Args:
+            source: a video file, an image file, a folder or a glob of images; or an iterable of images in memory
+                (as for a call) and of paths of image files.
+            working_size: as for a call.
+            on_error: called with path or number and the error of an image that cannot be read or has a wrong shape,
+                which is then left out. None: the error is raised.
+
+        Raises:
+            InputError: the source matches nothing or is no video; `working_size` has a side below 32.
+            ImageError: an image cannot be read.
+        """
+        working_size_hw((32, 32), working_size)  # a wrong size is wrong for all images: raise it here
+        return self._stream(open_frames(source), working_size, on_error)
+
+    def _stream(
+        self,
+        frames: Generator[Frame, None, None],
+        working_size: int | tuple[int, int] | None,
+        on_error: Callable[[Path | int, InputError], None] | None,
+    ) -> Generator[Result, None, None]:
+        with contextlib.closing(frames):
+            for frame in frames:
+                try:
+                    if isinstance(frame.image, InputError):
+                        raise frame.image
+                    result = self(frame.image, working_size=working_size)
+                except InputError as error:
+                    if on_error is None:
+                        raise
+                    on_error(frame.source, error)
+                    continue
+                timings_ms = {"decode": frame.decode_ms, **result.timings_ms}
+                yield replace(result, source=frame.source, timings_ms=timings_ms)
+
+
+def check_image(image: object) -> None:
+    """Raises `InputError` unless the image is an (H, W, 3) uint8 array, with a hint for the usual other layouts."""
+    if not isinstance(image, np.ndarray):
+        raise InputError(
+            f"an image must be an (H, W, 3) uint8 RGB array, not {type(image).__name__}; "
+            "read files with rapidseg.imaging.read_image, turn other images into arrays with numpy.asarray"
+        )
+    hint = ""
+    if image.ndim == 2:
+        hint = "repeat its grey values in three channels"
+    elif image.ndim == 4:
+        hint = "give one image at a time"
+    elif image.ndim == 3 and image.shape[2] == 4:
+        hint = "leave the fourth channel out: image[:, :, :3]"
+    elif image.ndim == 3 and image.shape[2] != 3 and image.shape[0] == 3:
+        hint = "move its channels to the end: image.transpose(1, 2, 0)"
+    elif image.ndim != 3 or image.shape[2] != 3:
+        hint = "give three channels, red, green and blue"
+    elif 0 in image.shape:
+        hint = "it has no pixels"
+    elif image.dtype != np.uint8:
+        hint = "give values from 0 to 255 as uint8, not normalised; the model file does the rest"
+    if hint:
+        raise InputError(f"an image must be (H, W, 3) uint8 RGB, but this one is {image.shape} {image.dtype}; {hint}")

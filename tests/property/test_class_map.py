@@ -1,0 +1,92 @@
+"""Upsampling and argmax in one is the same as one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rapidseg.core.errors import InputError
+from rapidseg.runtime.class_map import class_map_from_logits
+
+# Weights and blends are rounded to float32 in another order than PyTorch does it: a few units in the last place.
+ROUNDING = 1e-5
+
+
+def assert_is_argmax(class_map: np.ndarray, logits: np.ndarray, *, align_corners: bool) -> None:
+    """Checks each pixel's class against full-size logits; of classes that tie, any will do."""
+    full = torch.nn.functional.interpolate(
+        torch.from_numpy(logits)[None], class_map.shape, mode="bilinear", align_corners=align_corners
+    )[0].numpy()
+    chosen = np.take_along_axis(full, class_map[None].astype(np.int64), axis=0)[0]
+    assert (chosen >= full.max(axis=0) - ROUNDING * np.abs(logits).max()).all()
+
+
+def make_logits(kind: str, num_classes: int, size_hw: tuple[int, int], seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(num_classes, *size_hw)).astype(np.float32)
+    if kind == "regions":  # like a network's: one class far ahead in patches, so most cells have one winner
+        patches = rng.integers(0, num_classes, (-(-size_hw[0] // 4), -(-size_hw[1] // 4)))
+        ids = np.kron(patches, np.ones((4, 4), np.int64))[: size_hw[0], : size_hw[1]]
+        logits += 10 * (np.arange(num_classes)[:, None, None] == ids)
+    elif kind == "ties":
+        logits = rng.integers(-1, 2, (num_classes, *size_hw)).astype(np.float32)
+    return logits
+
+
+sides = st.integers(1, 40)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kind=st.sampled_from(["noise", "regions", "ties"]),
+    num_classes=st.integers(2, 40),
+    logits_hw=st.tuples(sides, sides),
+    size_hw=st.tuples(st.integers(1, 130), st.integers(1, 130)),
+    align_corners=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_equals_the_plain_way(
+    kind: str,
+    num_classes: int,
+    logits_hw: tuple[int, int],
+    size_hw: tuple[int, int],
+    align_corners: bool,
+    seed: int,
+) -> None:
+    logits = make_logits(kind, num_classes, logits_hw, seed)
+    class_map = class_map_from_logits(logits, size_hw, align_corners=align_corners)
+    assert class_map.shape == size_hw
+    assert class_map.dtype == np.uint8
+    assert_is_argmax(class_map, logits, align_corners=align_corners)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_large_maps_are_shared_out_to_threads(align_corners: bool) -> None:
+    logits = make_logits("regions", 150, (65, 97), 3)
+    class_map = class_map_from_logits(logits, (1043, 1553), align_corners=align_corners)
+    assert_is_argmax(class_map, logits, align_corners=align_corners)
+
+
+def test_same_size_is_the_plain_argmax() -> None:
+    logits = make_logits("noise", 19, (37, 53), 4)
+    np.testing.assert_array_equal(
+        class_map_from_logits(logits, (37, 53), align_corners=False), logits.argmax(axis=0).astype(np.uint8)
+    )
+
+
+def test_takes_views_and_half_floats() -> None:
+    logits = make_logits("noise", 5, (12, 14), 5)
+    expected = class_map_from_logits(logits.astype(np.float16).astype(np.float32), (50, 60), align_corners=True)
+    strided = np.repeat(logits, 2, axis=2)[:, :, ::2].astype(np.float16)
+    np.testing.assert_array_equal(class_map_from_logits(strided, (50, 60), align_corners=True), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size_hw"), [((2, 3), (4, 4)), ((1, 2, 3, 4), (4, 4)), ((257, 2, 2), (4, 4)), ((2, 2, 2), (0, 4))]
+)
+def test_shapes_that_are_refused(shape: tuple[int, ...], size_hw: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match=r"logits of shape .* cannot become a class map of .*they must be \(K, h, w\)"):
+        class_map_from_logits(np.zeros(shape, np.float32), size_hw, align_corners=False)
