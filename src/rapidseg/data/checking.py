@@ -164,16 +164,14 @@ def _file_findings(split: str, files: SplitFiles, tally: _Tally) -> Iterator[Fin
         yield Finding("no_pairs", "error", split, "there is no image with a mask", "see the layouts in docs/data.md")
     if files.missing:
         found = tuple(FileFinding(missing.path, missing.reason) for missing in files.missing)
-        yield Finding(
-            "missing", "error", split, "files that are missing", "restore them, or take away the image", found
-        )
+        yield Finding("missing", "error", split, "missing files", "restore them, or take away the image", found)
     if files.masks_without_image:
         found = tuple(FileFinding(path, "no image has this name") for path in files.masks_without_image)
         advice = "they are not used; if they should be, restore the images or correct the suffixes"
         yield Finding("mask_without_image", "warning", split, "masks without an image", advice, found)
     if tally.unreadable:
-        advice = "replace or remove these files"
-        yield Finding("unreadable", "error", split, "files that cannot be read", advice, tuple(tally.unreadable))
+        advice = "replace, convert or remove them"
+        yield Finding("unreadable", "error", split, "unreadable files", advice, tuple(tally.unreadable))
     for advice, faulty in tally.sizes.items():
         yield Finding("size", "error", split, "masks of another size than their image", advice, tuple(faulty))
     present = set(np.flatnonzero(tally.label_pixels[: tally.labels.num_classes]).tolist())
@@ -183,7 +181,7 @@ def _file_findings(split: str, files: SplitFiles, tally: _Tally) -> Iterator[Fin
         finding = FileFinding(pair.mask, str(foreign), foreign)
         foreign_by_cause.setdefault((pair.mask_format.describe(), advice), []).append(finding)
     for (allowed, advice), faulty in foreign_by_cause.items():
-        message = f"masks with values that are no class ({allowed})"
+        message = f"masks with values outside the classes ({allowed})"
         yield Finding("value", "error", split, message, advice, tuple(faulty))
 
 
@@ -202,7 +200,12 @@ def _class_findings(split: str, files: SplitFiles, tally: _Tally) -> Iterator[Fi
     if tally.all_ignored:
         faulty = tuple(tally.all_ignored)
         yield Finding(
-            "all_ignored", "warning", split, "masks in which every pixel is ignored", "leave them out", faulty
+            "all_ignored",
+            "warning",
+            split,
+            "masks in which every pixel is ignored",
+            "leave them out: nothing is learned from them",
+            faulty,
         )
     if empty:
         names = ", ".join(labels.names[index] for index in empty)

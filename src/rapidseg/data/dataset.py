@@ -98,7 +98,7 @@ class Dataset(Sequence[Sample]):
         if mask.foreign is not None:
             advice = explain_foreign(mask.foreign, self.labels, pair.mask_format, pair.mask.suffix)
             raise DatasetError(
-                f"{pair.mask}: {mask.foreign} of no class ({pair.mask_format.describe()}); {advice}; "
+                f"{pair.mask} holds {mask.foreign}, outside the classes ({pair.mask_format.describe()}); {advice}; "
                 "`rapidseg data check` lists all such files"
             )
         return Sample(image, mask.label, pair.name)

@@ -32,7 +32,7 @@ class DescribedFolders:
         self.path = Path(path)
         self.description = read_description(self.path)
         self.name = self.description.name or self.path.stem
-        self.root = self.path.parent / self.description.root if root is None else Path(root)
+        self.root = self.path.parent / self.description.root.expanduser() if root is None else Path(root)
         self.labels = take_labels(self.description.label_set(), labels)
         self._masks = self.description.masks(self.labels.ignore_index)
         if not self.root.is_dir():
@@ -51,6 +51,12 @@ class DescribedFolders:
             return self._listed_pairs(listed or [])
         images, masks = self._folder(split, described.images), self._folder(split, described.masks)
         found_images, found_masks = self._find(images, masks)
+        if not found_images:
+            wanted = self.description.image_suffix or "the suffix of an image"
+            raise DatasetError(
+                f"{self.path}: no file of split {split!r} below {images} ends in {wanted}; correct `images` or "
+                "`image_suffix`"
+            )
         if listed is not None:
             return self._listed_names(listed, images, masks, found_images, found_masks)
         return pair_files(found_images, [(found_masks, self._masks)], lambda key: self._mask_path(masks, key))
@@ -59,7 +65,11 @@ class DescribedFolders:
         image_suffix, mask_suffix = self.description.image_suffix, self.description.mask_suffix
         suffixes = IMAGE_SUFFIXES if image_suffix is None else (image_suffix,)
         if images.resolve() != masks.resolve():
-            return find_files(images, suffixes), find_files(masks, (mask_suffix,))
+            # The folder of the ones may lie within the folder of the others.
+            return (
+                find_files(images, suffixes, skip=masks),
+                find_files(masks, (mask_suffix,), skip=images),
+            )
         if image_suffix is None or image_suffix == mask_suffix:
             raise ConfigError(
                 f"{self.path}: images and masks share the folder {images}; tell them apart with different "
@@ -82,6 +92,11 @@ class DescribedFolders:
 
     def _mask_path(self, masks: Path, key: str) -> Path:
         return masks / f"{key}{self.description.mask_suffix}"
+
+    def _listed_path(self, part: str) -> Path:
+        """Takes a path as it stands if a file is there; else below the root, for lists made on another machine."""
+        path = Path(part)
+        return path if path.is_absolute() and path.is_file() else self.root / part.lstrip("/")
 
     def _read_list(self, split: str, path: Path) -> list[str]:
         try:
@@ -121,7 +136,7 @@ class DescribedFolders:
                     f"{self.path}: the list has the line {line!r}; without `images` and `masks`, each line is the path "
                     "of an image and the path of its mask, with a tab, a comma or a space between them"
                 )
-            image, mask = (self.root / part.lstrip("/") for part in parts)
+            image, mask = (self._listed_path(part) for part in parts)
             absent = [path for path in (image, mask) if not path.is_file()]
             missing += [MissingFile(path, "listed") for path in absent]
             if not absent:

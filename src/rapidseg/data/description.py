@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.labels import Colour, LabelSet, distinct_colours
@@ -44,10 +53,10 @@ class Description(BaseModel):
     classes: dict[str, Colour | None]
     ignore_index: int = Field(default=255, ge=0, le=255)
     mask_format: Literal["ids", "colours"] = "ids"
-    label_map: dict[int | str, int | str] | None = None
+    label_map: dict[StrictInt | StrictStr, StrictInt | StrictStr] | None = None
     image_suffix: str | None = None
     mask_suffix: str = ".png"
-    splits: dict[str, SplitDescription] = Field(min_length=1)
+    splits: dict[str, SplitDescription]
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -64,12 +73,19 @@ class Description(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Description:
+        if not 2 <= len(self.classes) <= 255:
+            raise ValueError(f"classes: {len(self.classes)} given; 2 to 255 are allowed")
         without = [name for name, colour in self.classes.items() if colour is None]
         if without and (self.mask_format == "colours" or len(without) < len(self.classes)):
             raise ValueError(f"class {without[0]!r} has no colour; write every class as `name: [red, green, blue]`")
         reserved = {IGNORE, OTHER} & set(self.classes)
         if reserved and self.label_map is not None:
             raise ValueError(f"{reserved.pop()!r} has a meaning of its own in label_map; call that class otherwise")
+        if not self.splits:
+            raise ValueError("splits: none given; name one at least, such as train")
+        joined = [name for name in self.splits if "+" in name]
+        if joined:
+            raise ValueError(f"split {joined[0]!r}: `+` joins splits, so no split's name may hold it")
         self.label_set()
         self.masks()
         return self
@@ -127,9 +143,11 @@ def read_description(path: Path) -> Description:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"cannot read {path}: {reason}; give a YAML file that describes the data set") from error
+    except yaml.MarkedYAMLError as error:
+        where = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path} is not valid YAML{where}: {error.problem}; docs/data.md has an example") from error
     except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise ConfigError(f"{path} is not valid YAML: {problem}; docs/data.md has an example") from error
+        raise ConfigError(f"{path} is not valid YAML: {error}; docs/data.md has an example") from error
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path} holds no keys; docs/data.md shows how a data set is described")
     try:
@@ -150,20 +168,32 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+# What pydantic calls a thing, and what people who write YAML do.
+_WORDS = {
+    "Input should be": "should be",
+    "a valid dictionary or instance of SplitDescription": "keys with values, such as `images: FOLDER`",
+    "a valid dictionary": "keys with values",
+    "a valid tuple": "a list",
+}
+
+
 def _explain(error: ValidationError) -> str:
-    """Returns one sentence for the first thing that does not validate."""
-    problem = error.errors()[0]
-    location = [str(part) for part in problem["loc"]]
+    """Returns one sentence for one thing that does not validate: an unknown key if there is one, else the first."""
+    problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    location = [str(part) for part in problem["loc"] if part not in ("int", "str", "[key]")]
+    key = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        model = Description if len(location) == 1 else SplitDescription
-        allowed = list(model.model_fields)
-        return (
-            f"unknown key {'.'.join(location)!r}{nearest_hint(location[-1], allowed)}; allowed are {', '.join(allowed)}"
-        )
+        allowed = list((Description if len(location) == 1 else SplitDescription).model_fields)
+        return f"unknown key {key!r}, allowed are {', '.join(allowed)}{nearest_hint(location[-1], allowed)}"
     if problem["type"] == "missing":
-        return f"the key {'.'.join(location)!r} is missing; docs/data.md has an example"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{'.'.join(location)}: {message} (it is {problem['input']!r})" if location else message
+        return f"the key {key!r} is missing; docs/data.md has an example"
+    if problem["type"] == "value_error":
+        message = problem["msg"].removeprefix("Value error, ")
+        return f"{key}: {message}" if key else message
+    message = problem["msg"]
+    for word, plain in _WORDS.items():
+        message = message.replace(word, plain)
+    return f"{key}: {message}, not {problem['input']!r}; docs/data.md has an example"
 
 
 def _id(value: int | str) -> int:

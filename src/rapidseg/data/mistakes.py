@@ -48,23 +48,21 @@ def explain_foreign(
 def _explain_ids(
     ids: set[int], labels: LabelSet, mask_format: MaskFormat, present: Collection[int] | None
 ) -> str | None:
-    num_classes, names = labels.num_classes, labels.names
-    if not _is_direct(mask_format, labels):
+    num_classes = labels.num_classes
+    direct = _is_direct(mask_format, labels)
+    if direct and ids == {255} and num_classes == 2:
+        return _explain_binary(labels)
+    if 255 in ids and labels.ignore_index != 255:
+        return (
+            f"255 usually means unlabelled, but ignore_index is {labels.ignore_index}; write `ignore_index: 255`, or "
+            f"list every value in `label_map`, with `255: ignore`, {_SAY_IN_YAML}"
+        )
+    if not direct:
         return None  # ids are mapped already: what the values look like says nothing
     if num_classes == 19 and all(19 <= value <= 33 for value in ids):
         return (
             "these look like label ids of Cityscapes in place of train ids; use the labelTrainIds files, or map the "
             f"ids with `label_map` {_SAY_IN_YAML}"
-        )
-    if ids == {255} and num_classes == 2:
-        return (
-            f"if 255 is class {names[1]!r}, write `label_map: {{0: {names[0]}, 255: {names[1]}}}`; if it means "
-            f"unlabelled, write `ignore_index: 255`, {_SAY_IN_YAML}"
-        )
-    if 255 in ids and labels.ignore_index != 255:
-        return (
-            f"255 usually means unlabelled, but ignore_index is {labels.ignore_index}; write `ignore_index: 255` or "
-            f"`label_map` with `255: ignore` {_SAY_IN_YAML}"
         )
     if ids == {num_classes}:
         return _explain_shift(labels, present)
@@ -80,6 +78,14 @@ def _explain_ids(
 def _is_direct(mask_format: MaskFormat, labels: LabelSet) -> bool:
     """Tells whether ids in the masks are class ids already."""
     return all(mask_format.label_of(index) == index for index in range(labels.num_classes))
+
+
+def _explain_binary(labels: LabelSet) -> str:
+    first, second = labels.names
+    return (
+        f"if 255 is class {second!r}, write `label_map: {{0: {first}, 255: {second}}}` and another `ignore_index`; if "
+        f"it means unlabelled, write `ignore_index: 255`, {_SAY_IN_YAML}"
+    )
 
 
 def _explain_shift(labels: LabelSet, present: Collection[int] | None) -> str:
@@ -121,6 +127,8 @@ def explain_empty(
     if direct and 0 in empty and labels.ignore_index == num_classes and ignored_pixels:
         present = set(range(num_classes)) - set(empty)
         return f"it may be that the ids begin at 1: {_explain_shift(labels, present)}"
+    if direct and num_classes == 2 and 1 in empty and labels.ignore_index == 255 and ignored_pixels:
+        return _explain_binary(labels)
     if num_classes == 19 and set(range(6, 19)) <= set(empty) and not direct:
         return (
             "label ids above 18 never occur: these files seem to hold train ids; if so, name them "

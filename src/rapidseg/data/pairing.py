@@ -44,18 +44,20 @@ class SplitFiles:
     masks_without_image: tuple[Path, ...] = ()
 
 
-def find_files(folder: Path, suffixes: Sequence[str], exclude: str | None = None) -> dict[str, Path]:
+def find_files(
+    folder: Path, suffixes: Sequence[str], *, exclude: str | None = None, skip: Path | None = None
+) -> dict[str, Path]:
     """Returns every file below `folder` that ends in a suffix, by its path below `folder` without that suffix.
 
-    Suffixes are tried in their order, upper and lower case alike. Hidden files and those that end in `exclude` are
-    left out. The keys are sorted.
+    Suffixes are tried in their order, upper and lower case alike. Hidden files, those that end in `exclude` and those
+    in the folder `skip` are left out. The keys are sorted.
 
     Raises:
         DatasetError: two files differ in their suffix only.
     """
     found: dict[str, Path] = {}
     for parent, folders, files in os.walk(folder, followlinks=True):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if skip is None or Path(parent, name) != skip)
         for file in sorted(files):
             lower = file.lower()
             suffix = next((suffix for suffix in suffixes if lower.endswith(suffix.lower())), None)
