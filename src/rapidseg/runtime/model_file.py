@@ -56,9 +56,7 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
     """
     path = Path(path)
     if path.name.endswith(_CHECKPOINT_SUFFIXES):
-        raise ModelFileError(
-            f"{path}: is a checkpoint, not a model file; make one of it with: rapidseg export {path} OUTPUT.onnx"
-        )
+        raise ModelFileError(f"{path}: is a checkpoint, not a model file; make one of it with: rapidseg export {path}")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             metadata = _metadata(content)
