@@ -9,9 +9,13 @@ import openvino
 import pytest
 import torch
 
+import rapidseg
 from rapidseg.exporting import export_onnx
 from rapidseg.exporting.verification import image_like_noise
+from rapidseg.imaging import read_image
+from rapidseg.importing import load_checkpoint
 from rapidseg.models import create_model
+from rapidseg.models.predictor import TorchPredictor
 
 # Of the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell that is
 # one pixel off gives 1e-2.
@@ -101,3 +105,14 @@ def test_onnxruntime_folds_pooling_and_sizes_once_the_size_is_known(exported, tm
     onnxruntime.InferenceSession(exported[1], options, providers=["CPUExecutionProvider"])
     operations = collections.Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
     assert not SIZE_OPERATIONS & set(operations), operations
+
+
+def test_real_weights_give_the_same_class_map_of_a_photo(cityscapes_weights, camvid_root, tmp_path):
+    model = load_checkpoint(cityscapes_weights)
+    path = tmp_path / "cityscapes.onnx"
+    export_onnx(model, model.spec, path, check_sizes=[(97, 161)])
+    photo = read_image(sorted((camvid_root / "val").glob("*.png"))[0])
+    expected = TorchPredictor(model)(photo)
+    assert len(np.unique(expected)) > 5
+    for engine in ("openvino", "onnxruntime"):
+        assert (rapidseg.load(path, engine=engine)(photo).class_map == expected).mean() >= 0.999
