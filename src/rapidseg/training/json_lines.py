@@ -1,0 +1,52 @@
+"""A log with one JSON document a line."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+
+
+class JsonLinesLogger(Logger):
+    """Appends `{"iteration": 20, "time": ..., "train/loss": ...}` for each set of figures.
+
+    Args:
+        path: the file; it is made, or gone on with.
+        keep_until: lines of later iterations are dropped: they are from a run that was killed after its last saved
+            state, and will come again.
+    """
+
+    def __init__(self, path: Path, keep_until: int) -> None:
+        super().__init__()
+        self._path = path
+        if path.exists():
+            kept = [line for line in path.read_text().splitlines() if _iteration(line) <= keep_until]
+            path.write_text("".join(f"{line}\n" for line in kept))
+
+    @property
+    def name(self) -> str:
+        return "json_lines"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Does nothing: the recipe stands in its own file."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        record: dict[str, Any] = {"iteration": step, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+        record.update({name: value if math.isfinite(value) else None for name, value in metrics.items()})
+        with self._path.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+def _iteration(line: str) -> float:
+    try:
+        return float(json.loads(line)["iteration"])
+    except (ValueError, KeyError, TypeError):  # a line that was cut short when the machine stopped
+        return math.inf

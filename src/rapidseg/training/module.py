@@ -1,0 +1,108 @@
+"""One step of training, and the optimiser, for Lightning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+
+from rapidseg.core.errors import TrainingError
+from rapidseg.losses import HeadLosses
+from rapidseg.models import SegmentationModel
+from rapidseg.training.loader import Batch
+from rapidseg.training.recipe import Recipe, SgdOptimizer
+from rapidseg.training.schedule import learning_rate
+
+_DIVERGED = 1e4  # no weight of a network that learns comes near it; NaN is not below it either
+
+
+class TrainingModule(LightningModule):
+    """A network and what it learns by.
+
+    Args:
+        recipe: the run.
+        model: the network, with fresh weights.
+        losses: what is minimised.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, recipe: Recipe, model: SegmentationModel, losses: HeadLosses) -> None:
+        super().__init__()
+        self.recipe = recipe
+        # Convolutions on CPUs and tensor cores are fastest with the channels of a pixel side by side.
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.losses = losses
+        for name, values in (("mean", model.spec.mean), ("std", model.spec.std)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+        self._random_state: dict[str, Any] | None = None
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Returns `loss`, a scalar, and `parts`, the weighted loss of each head.
+
+        Raises:
+            TrainingError: the loss is not finite; iteration and images are named.
+        """
+        loss, parts = self.compute_loss(batch)
+        if not torch.isfinite(loss):
+            raise TrainingError(self._explain_divergence(loss, batch))
+        return {"loss": loss, "parts": parts}
+
+    def compute_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the loss of a batch, a scalar, and the weighted loss of each head."""
+        images = batch.images.permute(0, 3, 1, 2).float()  # a view with channels last
+        outputs = self.model.forward_all((images - self.mean) / self.std)
+        return self.losses(outputs, batch.labels, self.model.upsample)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        recipe, options = self.recipe, self.recipe.optimizer
+        parameters = list(self.model.parameters())
+        groups: list[dict[str, Any]] = [{"params": parameters}]
+        if not options.decay_norm_and_bias:  # scales and offsets have one dimension, kernels four
+            groups = [
+                {"params": [parameter for parameter in parameters if parameter.ndim > 1]},
+                {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
+            ]
+        common: dict[str, Any] = {"lr": options.lr, "weight_decay": options.weight_decay, "foreach": True}
+        optimizer: torch.optim.Optimizer
+        if isinstance(options, SgdOptimizer):
+            optimizer = torch.optim.SGD(groups, momentum=options.momentum, nesterov=options.nesterov, **common)
+        else:
+            optimizer = torch.optim.AdamW(groups, betas=options.betas, **common)
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda iteration: learning_rate(recipe, iteration) / options.lr
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["random_state"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._random_state = checkpoint["random_state"]
+
+    def on_train_start(self) -> None:
+        # Only now: what Lightning does in between may draw random numbers.
+        if self._random_state is not None:
+            torch.set_rng_state(self._random_state["cpu"].cpu())
+            if len(self._random_state["cuda"]) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all([state.cpu() for state in self._random_state["cuda"]])
+            self._random_state = None
+
+    def _explain_divergence(self, loss: Tensor, batch: Batch) -> str:
+        largest = max(parameter.detach().abs().max().item() for parameter in self.model.parameters())
+        cause = (
+            "the weights are sound, so these images or the precision are to blame: look at them, or take "
+            "precision=float32"
+            if largest < _DIVERGED
+            else f"the weights have grown to {largest:.2g}, so earlier steps were too long: lower optimizer.lr, "
+            "lengthen schedule.warmup_iterations, or set clip_gradient_norm"
+        )
+        return (
+            f"the loss is {loss.item()} at iteration {self.trainer.global_step + 1}, for the images "
+            f"{', '.join(batch.names)}; {cause}. The last saved state is kept; begin a new run in another folder"
+        )

@@ -1,0 +1,29 @@
+"""The learning rate of every iteration."""
+
+from __future__ import annotations
+
+import math
+
+from rapidseg.training.recipe import PolySchedule, Recipe
+
+
+def learning_rate(recipe: Recipe, iteration: int) -> float:
+    """Returns the rate that the optimiser uses in one iteration.
+
+    Warm-up rises linearly from `warmup_start` times the base rate; the first iteration at the full rate is number
+    `warmup_iterations`. From there to the last iteration, whose rate is exactly `eta_min`, progress t runs from 0
+    to 1, and the rate is `eta_min + (lr - eta_min) * f(t)`. For poly, f is `(1 - t) ** power` (Liu et al.,
+    ParseNet, arXiv 1506.04579; without warm-up these are the values of mmengine's `PolyLR`); for cosine,
+    `(1 + cos(pi t)) / 2` (Loshchilov and Hutter, arXiv 1608.03983).
+
+    Args:
+        recipe: the run.
+        iteration: counted from 0; beyond the last one the rate stays.
+    """
+    base, schedule = recipe.optimizer.lr, recipe.schedule
+    warmup = schedule.warmup_iterations
+    if iteration < warmup:
+        return base * (schedule.warmup_start + (1 - schedule.warmup_start) * iteration / warmup)
+    t = min(1.0, (iteration - warmup) / max(1, recipe.iterations - 1 - warmup))
+    shape = (1 - t) ** schedule.power if isinstance(schedule, PolySchedule) else (1 + math.cos(math.pi * t)) / 2
+    return schedule.eta_min + (base - schedule.eta_min) * shape
