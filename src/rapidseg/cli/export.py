@@ -60,7 +60,8 @@ def export(
 
 def _print_report(report: ExportReport) -> None:
     engines = list(dict.fromkeys(check.engine for check in report.checks))
-    table = Table(title="Differences from PyTorch: of the largest logit, and pixels of the same class")
+    console.print("compared with PyTorch: difference of logits, in parts of the largest, and pixels of the same class")
+    table = Table()
     table.add_column("images", justify="right")
     for engine in engines:
         table.add_column(engine, justify="right")
