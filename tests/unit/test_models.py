@@ -41,7 +41,7 @@ def test_fast_scnn_multiply_accumulates():
 @pytest.mark.parametrize("size_hw", [(32, 64), (1, 1), (2, 5), (7, 13), (6, 6)])
 def test_averaging_matrices_are_adaptive_pooling(size_hw, bins):
     x = torch.randn(2, 3, *size_hw)
-    ours = averaging_matrix(size_hw[0], bins, x) @ (x @ averaging_matrix(size_hw[1], bins, x).T)
+    ours = averaging_matrix(size_hw[0], [bins], x) @ (x @ averaging_matrix(size_hw[1], [bins], x).T)
     theirs = torch.nn.functional.adaptive_avg_pool2d(x, bins)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)  # other order of the same sums
 

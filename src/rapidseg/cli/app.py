@@ -25,6 +25,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+EXTRAS = {  # what to install when a package is missing
+    "torch": "train",
+    "lightning": "train",
+    "tensorboard": "train",
+    "safetensors": "export",
+    "onnx": "export",
+    "onnxscript": "export",
+    "onnxruntime": "export",
+}
+
 # Each module has `register(app)`, which adds its command. What a command needs is imported when it runs.
 COMMANDS = ("predict", "train", "evaluate", "export", "import_", "models", "data")
 
@@ -56,9 +66,7 @@ def main() -> None:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(2)
     except ModuleNotFoundError as error:
-        extra = {"torch": "train", "lightning": "train", "safetensors": "export", "onnx": "export"}.get(
-            error.name or ""
-        )
+        extra = EXTRAS.get(error.name or "")
         if extra is None:
             raise
         errors.print(
@@ -68,6 +76,3 @@ def main() -> None:
             highlight=False,
         )
         sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("interrupted", highlight=False)
-        sys.exit(130)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -44,19 +44,17 @@ def show(
     architecture = get_architecture(name)
     size_hw = parse_size(size)
     default = next(iter(architecture.variants.values())).model_dump(mode="json")
-    rows = []
+    variants: dict[str, dict[str, Any]] = {}
     for variant, options in architecture.variants.items():
         model = create_model(name, num_classes, variant=variant)
-        own = options.model_dump(mode="json")
-        rows.append(
-            {
-                "variant": variant,
-                "parameters": count_parameters(model),
-                "parameters_with_aux_heads": count_parameters(model, aux_heads=True),
-                "multiply_accumulates": count_macs(model, size_hw),
-                "differs_in": {key: value for key, value in own.items() if value != default[key]},
-            }
-        )
+        variants[variant] = {
+            "parameters": count_parameters(model),
+            "parameters_with_aux_heads": count_parameters(model, aux_heads=True),
+            "multiply_accumulates": count_macs(model, size_hw),
+            "differs_in": {
+                key: value for key, value in options.model_dump(mode="json").items() if value != default[key]
+            },
+        }
     if json:
         print_json(
             {
@@ -65,20 +63,26 @@ def show(
                 "num_classes": num_classes,
                 "size_hw": list(size_hw),
                 "options": default,
-                "variants": rows,
+                "variants": variants,
             }
         )
         return
     console.print(f"[bold]{name}[/]: {architecture.paper}")
-    console.print(f"{num_classes} classes, multiply-accumulates for one {size_hw[0]}x{size_hw[1]} image", highlight=False)
-    table = Table("variant", "parameters", "with auxiliary heads", "multiply-accumulates", "differs in")
-    for row in rows:
-        differs = ", ".join(f"{key}={value}" for key, value in row["differs_in"].items())
+    console.print(
+        f"{num_classes} classes, multiply-accumulates for one {size_hw[0]}x{size_hw[1]} image", highlight=False
+    )
+    table = Table("variant")
+    for heading in ("parameters", "with auxiliary heads", "multiply-accumulates"):
+        table.add_column(heading, justify="right")
+    for variant, figures in variants.items():
         table.add_row(
-            row["variant"],
-            f"{row['parameters']:,}",
-            f"{row['parameters_with_aux_heads']:,}",
-            f"{row['multiply_accumulates'] / 1e9:.2f} G",
-            differs or "the default",
+            variant,
+            f"{figures['parameters']:,}",
+            f"{figures['parameters_with_aux_heads']:,}",
+            f"{figures['multiply_accumulates'] / 1e9:.2f} G",
         )
     console.print(table)
+    for variant, figures in variants.items():
+        if figures["differs_in"]:
+            differs = ", ".join(f"{key}={value}" for key, value in figures["differs_in"].items())
+            console.print(f"{variant} differs in {differs}", markup=False, highlight=False)

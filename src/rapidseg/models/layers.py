@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -81,17 +82,19 @@ class InvertedResidual(nn.Module):
         return x + y if self.has_shortcut else y
 
 
-def averaging_matrix(size: int, bins: int, like: Tensor) -> Tensor:
-    """Returns the (bins, size) matrix whose product with a signal is its adaptive average pooling.
+def averaging_matrix(size: int, scales: Sequence[int], like: Tensor) -> Tensor:
+    """Returns the (sum of scales, size) matrix whose product with a signal is its adaptive average pooling.
 
-    Bin `i` averages the positions from floor(i * size / bins) to ceil((i + 1) * size / bins), as PyTorch's
-    `adaptive_avg_pool2d` does. Only arithmetic on `size` is used, so that an exported graph is right at every
-    size, divisible or not, and an engine folds the matrix into a constant once the size is known.
+    For each scale of `n` bins it has `n` rows, one scale below the other. Bin `i` averages the positions from
+    floor(i * size / n) to ceil((i + 1) * size / n), as PyTorch's `adaptive_avg_pool2d` does. Only arithmetic on
+    `size` is used, so that an exported graph is right at every size, divisible or not, and an engine folds the
+    matrix into a constant once the size is known.
     """
     position = torch.arange(size, device=like.device).unsqueeze(0)
-    index = torch.arange(bins, device=like.device).unsqueeze(1)
-    start = torch.div(index * size, bins, rounding_mode="floor")
-    end = torch.div((index + 1) * size + (bins - 1), bins, rounding_mode="floor")
+    index = torch.tensor([[i] for bins in scales for i in range(bins)], device=like.device)
+    bins_of_row = torch.tensor([[bins] for bins in scales for _ in range(bins)], device=like.device)
+    start = torch.div(index * size, bins_of_row, rounding_mode="floor")
+    end = torch.div((index + 1) * size + bins_of_row - 1, bins_of_row, rounding_mode="floor")
     inside = ((position >= start) & (position < end)).to(like.dtype)
     return inside / (end - start).to(like.dtype)
 
@@ -113,7 +116,7 @@ class PyramidPooling(nn.Module):
         align_corners: how the averages are brought back to the map's size.
     """
 
-    BINS = (1, 2, 3, 6)
+    SCALES = (1, 2, 3, 6)
 
     def __init__(
         self,
@@ -125,20 +128,18 @@ class PyramidPooling(nn.Module):
         align_corners: bool = False,
     ) -> None:
         super().__init__()
-        pooled_channels = in_channels // len(self.BINS)
-        self.stages = nn.ModuleList(ConvNormAct(in_channels, pooled_channels, 1) for _ in self.BINS)
-        self.out = ConvNormAct(in_channels + pooled_channels * len(self.BINS), out_channels, kernel_size)
+        pooled_channels = in_channels // len(self.SCALES)
+        self.stages = nn.ModuleList(ConvNormAct(in_channels, pooled_channels, 1) for _ in self.SCALES)
+        self.out = ConvNormAct(in_channels + pooled_channels * len(self.SCALES), out_channels, kernel_size)
         self.pooled_first = pooled_first
         self.align_corners = align_corners
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
-        # All scales share one product a side: rows 0, 1-2, 3-5 and 6-11 of the result are the four scales.
-        rows = torch.cat([averaging_matrix(height, bins, x) for bins in self.BINS])
-        columns = torch.cat([averaging_matrix(width, bins, x) for bins in self.BINS])
-        pooled = rows @ (x @ columns.T)
+        # All scales share one product a side: rows and columns 0, 1-2, 3-5 and 6-11 of the result are the four scales.
+        pooled = averaging_matrix(height, self.SCALES, x) @ (x @ averaging_matrix(width, self.SCALES, x).T)
         features, first = [], 0
-        for bins, stage in zip(self.BINS, self.stages, strict=True):
+        for bins, stage in zip(self.SCALES, self.stages, strict=True):
             part = pooled[:, :, first : first + bins, first : first + bins]
             features.append(upsample(stage(part), (height, width), align_corners=self.align_corners))
             first += bins
