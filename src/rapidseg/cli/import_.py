@@ -12,6 +12,7 @@ from rapidseg.cli.options import JsonOption
 
 
 def register(parent: typer.Typer) -> None:
+    """Adds `import`."""
     parent.command("import")(import_checkpoint)
 
 

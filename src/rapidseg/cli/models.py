@@ -14,6 +14,7 @@ app = typer.Typer(name="models", help="List the architectures, and show one with
 
 
 def register(parent: typer.Typer) -> None:
+    """Adds `models` with its commands."""
     parent.add_typer(app)
 
 
