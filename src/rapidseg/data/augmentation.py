@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.data.sample import Sample
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -49,7 +50,7 @@ class Photometric(BaseModel):
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Returns a distorted copy of an (H, W, 3) uint8 RGB image."""
-        levels = np.arange(256, dtype=np.float32)
+        levels = np.arange(256, dtype=np.float64)
         tables = np.stack([levels] * 3, axis=-1)  # (256, 3): what each value of each channel becomes
         if self.gamma is not None and rng.random() < 0.7:
             tables = 255 * (tables / 255) ** np.exp(rng.uniform(*np.log(self.gamma)))
@@ -158,7 +159,10 @@ class TrainingSamples:
         self._class_names = tuple(class_names)
         unknown = [name for name in augmentation.paste_classes if name not in self._class_names]
         if unknown:
-            raise ValueError(f"paste_classes {unknown} are no classes; the classes are {', '.join(self._class_names)}")
+            raise ConfigError(
+                f"paste_classes: {', '.join(unknown)} is no class{nearest_hint(unknown[0], self._class_names)}; "
+                f"the classes are {', '.join(self._class_names)}"
+            )
 
     @cached_property
     def _paste_ids(self) -> np.ndarray:
