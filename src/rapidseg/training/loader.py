@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -62,19 +62,32 @@ class SampleLoader(DataLoader[Any]):
             generator=torch.Generator(),  # or each epoch draws from the generator that dropout uses
         )
         self.waited_s = 0.0
+        self._running: Generator[Batch, None, None] | None = None
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        self._running = self._batches()
+        return self._running
+
+    def close(self) -> None:
+        """Ends the workers; they ignore signals, so nobody else does before the process ends."""
+        if self._running is not None:
+            self._running.close()
+
+    def _batches(self) -> Generator[Batch, None, None]:
         batches = super().__iter__()
-        while True:
-            started = time.perf_counter()
-            batch = next(batches, None)
-            self.waited_s += time.perf_counter() - started
-            if batch is None:
-                return
-            if isinstance(batch, RapidSegError):
-                raise batch
-            self._passes.first += 1
-            yield batch
+        try:
+            while True:
+                started = time.perf_counter()
+                batch = next(batches, None)
+                self.waited_s += time.perf_counter() - started
+                if batch is None:
+                    return
+                if isinstance(batch, RapidSegError):
+                    raise batch
+                self._passes.first += 1
+                yield batch
+        finally:
+            del batches  # ends its workers, even where a traceback keeps this frame
 
     def state_dict(self) -> dict[str, Any]:
         return {"passes": self._passes.first}

@@ -62,7 +62,15 @@ def prepare(recipe: Recipe, device: str = "auto") -> Prepared:
     model = _make_model(recipe.model, train)
     losses = _make_losses(recipe.loss, train)
     losses.check_outputs(_outputs_of(model))
-    samples = _make_samples(recipe, train, model)
+    samples = TrainingSamples(
+        train,
+        recipe.data.augmentation,
+        class_names=train.labels.names,
+        ignore_index=train.labels.ignore_index,
+        fill=model.spec.mean,
+        seed=recipe.seed,
+        cache=recipe.data.cache,
+    )
     loader = SampleLoader(
         samples,
         pass_size=recipe.pass_size,
@@ -172,18 +180,3 @@ def _make_losses(options: LossSection, train: Dataset) -> HeadLosses:
         ohem=None if options.ohem is None else Ohem(**options.ohem.model_dump()),
     )
     return HeadLosses(loss, options.head_weights)
-
-
-def _make_samples(recipe: Recipe, train: Dataset, model: SegmentationModel) -> TrainingSamples:
-    try:
-        return TrainingSamples(
-            train,
-            recipe.data.augmentation,
-            class_names=train.labels.names,
-            ignore_index=train.labels.ignore_index,
-            fill=model.spec.mean,
-            seed=recipe.seed,
-            cache=recipe.data.cache,
-        )
-    except ValueError as error:  # a class that it is to paste is none
-        raise ConfigError(f"data.augmentation: {error}") from error

@@ -140,6 +140,8 @@ def train(
         except StopRequested:
             assert signals.received is not None
             raise TrainingStopped(trainer.global_step, signals.received) from None
+        finally:
+            loader.close()
     return TrainingSummary(
         output=folder.path,
         iterations=trainer.global_step,

@@ -120,19 +120,13 @@ class Scoring(Callback):
             self._reporter.metrics(iteration, metrics)
 
     def _evaluate(self) -> Evaluation:
-        model = self._weights.model()
-        predictor = TorchPredictor(model)
-        was_training = model.training
+        predictor = TorchPredictor(self._weights.model())
 
         def predict(image: np.ndarray) -> np.ndarray:
             self._signals.check()
             return predictor(image)
 
-        model.eval()
-        try:
-            return evaluate(predict, self._dataset, progress=self._reporter.evaluating)
-        finally:
-            model.train(was_training)
+        return evaluate(predict, self._dataset, progress=self._reporter.evaluating)
 
     def _score(self, figures: dict[str, Any]) -> Score | None:
         if math.isnan(figures["mean_iou"]):  # the split has no labelled pixel

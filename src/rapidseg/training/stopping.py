@@ -53,6 +53,6 @@ class StopSignals:
         self._restore()
 
     def _restore(self) -> None:
+        # At a signal and once more at the end: Lightning puts back, when it is done, the handlers that it found.
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self._before = {}
