@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -240,3 +243,18 @@ def test_pixels_are_counted_by_class(scenes, tmp_path):
     empty = write_block_scenes(tmp_path, labelled=False)
     with pytest.raises(DatasetError, match="every pixel is ignored, so there is nothing to learn"):
         prepare(tiny(empty, "loss.class_weights=balanced"), "cpu")
+
+
+def test_importing_train_sets_the_threads_before_pytorch_comes():
+    # In a process of its own: this one has PyTorch already.
+    script = (
+        "import os, sys, rapidseg.training as training\n"
+        "assert 'torch' not in sys.modules\n"
+        "training.train\n"
+        "assert 'torch' in sys.modules\n"
+        "print(os.environ['OMP_WAIT_POLICY'])\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    for chosen, expected in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        run = subprocess.run([sys.executable, "-c", script], env=environment | chosen, capture_output=True, text=True)
+        assert (run.stdout.strip(), run.returncode) == (expected, 0), run.stderr

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.training.cpu import let_waiting_threads_sleep
 from rapidseg.training.recipe import Recipe
 from rapidseg.training.recipe_file import load_recipe
 
@@ -23,6 +24,7 @@ __all__ = ["Recipe", "TrainingStopped", "TrainingSummary", "load_recipe", "train
 def __getattr__(name: str) -> Any:
     # Lightning takes seconds to import, and whoever only reads recipes does not need it.
     if name in ("TrainingSummary", "train"):
+        let_waiting_threads_sleep()  # now or never: the next line imports PyTorch
         from rapidseg.training import run
 
         return getattr(run, name)

@@ -15,8 +15,8 @@ from rapidseg.data import Dataset, open_dataset
 from rapidseg.data.augmentation import TrainingSamples
 from rapidseg.losses import HeadLosses, Ohem, PixelLoss, balanced_class_weights
 from rapidseg.models import SegmentationModel, count_parameters, create_model
+from rapidseg.training.cpu import keep_freed_memory
 from rapidseg.training.loader import SampleLoader
-from rapidseg.training.memory import keep_freed_memory
 from rapidseg.training.module import TrainingModule
 from rapidseg.training.recipe import DataSection, LossSection, ModelSection, Recipe
 
