@@ -19,7 +19,7 @@ SMALL = (128, 256)
 
 @pytest.fixture(scope="module")
 def scenes():
-    return [draw_scene(0, index, SMALL) for index in range(40)]
+    return [draw_scene(0, index, SMALL) for index in range(30)]
 
 
 def test_shapes_types_and_name(scenes):

@@ -17,7 +17,7 @@ def draw_wall(stage: Stage, start: np.ndarray, end: np.ndarray, height: float, s
     """Draws a piece of a free-standing wall between two ground points (3,); pieces of one wall share a seed."""
     rng = np.random.default_rng(seed)
     albedo = _WALLS[rng.integers(len(_WALLS))] * rng.uniform(0.8, 1.0)
-    texture, strength, texels = ("brick", 0.14, 100.0) if rng.random() < 0.5 else ("plaster", 0.06, 40.0)
+    texture, strength, texels = ("brick", 0.14, 200.0) if rng.random() < 0.5 else ("plaster", 0.06, 40.0)
     wall = Wall.between(start, end, height)
     if not wall.is_seen:
         wall = Wall.between(end, start, height)

@@ -48,7 +48,7 @@ class Label(IntEnum):
 
 def scalar(colour: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     """Returns an RGB colour as OpenCV takes it, cut off to 0..255."""
-    red, green, blue = (min(max(round(float(value)), 0), 255) for value in colour)
+    red, green, blue = np.rint(np.minimum(np.maximum(colour, 0), 255)).tolist()
     return red, green, blue
 
 
@@ -208,17 +208,19 @@ class Sheet:
         if haze > 0:
             colour += alpha[..., None] * (haze_colour.astype(np.float32) * np.float32(haze))
         self.canvas.blend(self.box, colour, alpha)
-        view = self.canvas.label[top:bottom, left:right]
+        self._lay_down_label(self.canvas.label[top:bottom, left:right])
+
+    def _lay_down_label(self, view: np.ndarray) -> None:
+        """Writes into a view of the canvas's label, where labels cover half of a pixel or more, the largest of them."""
         names = sorted(self._labels)
+        size_wh = (view.shape[1], view.shape[0])
         shares = [
-            cv2.resize(
-                np.where(self.label == name, np.float32(1), np.float32(0)), size_wh, interpolation=cv2.INTER_AREA
-            )
+            cv2.resize(cv2.inRange(self.label, (name,), (name,)), size_wh, interpolation=cv2.INTER_AREA)
             for name in names
         ]
         if len(names) == 1:
-            view[shares[0] >= 0.5] = names[0]
+            view[shares[0] >= 128] = names[0]
         elif names:
             stacked = np.stack(shares)
-            seen = stacked.sum(axis=0) >= 0.5
+            seen = stacked.sum(axis=0, dtype=np.uint16) >= 128
             view[seen] = np.array(names, np.uint8)[stacked.argmax(axis=0)][seen]

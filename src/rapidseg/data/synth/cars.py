@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
-from rapidseg.data.synth.meshes import Material, Mesh, end_panels
+from rapidseg.data.synth.meshes import Material, Mesh, Part, end_panels
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ VAN = CarShape(
 CAR_SHAPES = (SEDAN, HATCHBACK, ESTATE, SUV, VAN)
 
 
-def car_meshes(shape: CarShape) -> tuple[Mesh, Mesh]:
+@cache
+def car_part(shape: CarShape) -> Part:
     """Returns a car's body, without wheels and mirrors, and what is drawn over it: lamps, seams, grille, plates."""
     stations = sorted(
         {
@@ -156,7 +158,7 @@ def car_meshes(shape: CarShape) -> tuple[Mesh, Mesh]:
     flat = materials.reshape(-1)
     caps, details = _ends(shape, grid)
     body = Mesh.join(Mesh(right, flat), Mesh(left, flat), *caps)
-    return body, Mesh.join(*details, _seams(shape, along, grid))
+    return Part(body, Mesh.join(*details, _seams(shape, along, grid)))
 
 
 def _seams(shape: CarShape, along: np.ndarray, grid: np.ndarray) -> Mesh:
@@ -200,6 +202,7 @@ def _ends(shape: CarShape, grid: np.ndarray) -> tuple[list[Mesh], list[Mesh]]:
         for side in (-1, 1):
             z = np.sort(np.array([inner, outer]) * half * side)
             y0, y1 = low + reach[0] * tall, low + reach[1] * tall
+            details.append(end_panels(z[0] - 0.015, z[1] + 0.015, y0 - 0.015, y1 + 0.015, out, Material.RUBBER))
             details.append(end_panels(z[0], z[1], y0, y1, out, lamps))
             lens = np.sort(np.array([inner + 0.08, inner + 0.2]) * half * side)
             shade = Material.METAL if sign > 0 else Material.PLATE

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from rapidseg.data.synth.camera import NEAR_M
 from rapidseg.data.synth.canvas import Label
-from rapidseg.data.synth.noise import TILE, tile_pyramid
 from rapidseg.data.synth.stage import Stage
+from rapidseg.data.synth.texturing import lay_texture
 
 Edge = np.ndarray | float
 
@@ -105,59 +103,16 @@ class FrontPainter:
 
     def surface(self, albedo: np.ndarray, texture: str, strength: float, texels_per_m: float) -> None:
         """Fills the whole wall and lays a repeating texture over it."""
-        wall, canvas = self.wall, self.stage.canvas
-        canvas.polygon(wall.quads(0, wall.length, 0, wall.height)[0], self.colour(albedo), Label.BUILDING)
-        quad = wall.quads(0, wall.length, 0, wall.height)[0]
+        quad = self.wall.quads(0, self.wall.length, 0, self.wall.height)[0]
+        self.stage.canvas.polygon(quad, self.colour(albedo), Label.BUILDING)
         self.texture(quad, texture, strength, texels_per_m)
         if self.distance < 70:  # weathering
             self.texture(quad, "plaster", 0.06, 12.0)
 
     def texture(self, quad: np.ndarray, name: str, strength: float, texels_per_m: float) -> None:
-        """Multiplies what is painted in a rectangle (4, 3) of the wall with a repeating texture."""
-        stage, wall = self.stage, self.wall
-        a = (quad - wall.start) @ wall.along
-        along = wall.along * 1.0
-        # Behind the near plane there is nothing to draw; cut the rectangle along the wall.
-        depth = quad[:2, 2]
-        if depth.max() < NEAR_M:
-            return
-        if depth.min() < NEAR_M:
-            inside, outside = (0, 1) if depth[0] > depth[1] else (1, 0)
-            share = (depth[inside] - NEAR_M) / (depth[inside] - depth[outside])
-            quad = quad.copy()
-            for near, far in ((outside, inside), (3 - outside, 3 - inside)):
-                quad[near] = quad[far] + (quad[near] - quad[far]) * share
-            a = (quad - wall.start) @ along
-        projected = stage.camera.project(quad)
-        box = stage.canvas.box(projected)
-        if box is None:
-            return
-        left, top, right, bottom = box
-        across_px = abs(projected[1, 0] - projected[0, 0]) / max(abs(a[1] - a[0]), 1e-6)
-        up_px = max(abs(projected[3, 1] - projected[0, 1]), abs(projected[2, 1] - projected[1, 1])) / max(
-            float(np.ptp(quad[:, 1])), 1e-6
-        )
-        pyramid = tile_pyramid(name)
-        level = int(np.clip(np.floor(np.log2(max(texels_per_m / max(min(across_px * 2, up_px), 1e-3), 1))), 0, 6))
-        strength *= 0.75**level * (1 - stage.light.haze(self.distance))
-        if strength < 0.01:
-            return
-        scale = texels_per_m / 2**level
-        source = np.stack([a, quad[:, 1]], axis=-1) * (scale * np.array([1, -1])) + TILE
-        homography = cv2.getPerspectiveTransform(
-            source.astype(np.float32), (projected - np.array([left, top])).astype(np.float32)
-        )
-        size_wh = (right - left, bottom - top)
-        warped = cv2.warpPerspective(
-            pyramid[level], homography, size_wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
-        )
-        mask = np.zeros(size_wh[::-1], np.uint8)
-        corners = np.rint((projected - np.array([left, top])) * 16).clip(-(2**20), 2**20).astype(np.int32)
-        cv2.fillConvexPoly(mask, corners, 255, cv2.LINE_8, 4)
-        view = stage.canvas.image[top:bottom, left:right]
-        factor = 1 + np.float32(strength) * warped
-        textured = cv2.multiply(view, cv2.merge([factor] * 3), dtype=cv2.CV_8U)
-        cv2.copyTo(textured, mask, view)
+        """Lays a repeating texture over a rectangle (4, 3) of the wall."""
+        strength *= 1 - self.stage.light.haze(self.distance)
+        lay_texture(self.stage.canvas, quad, self.wall.start, self.wall.along, name, strength, texels_per_m)
 
     def windows(
         self,

@@ -24,6 +24,7 @@ class Limb:
     Attributes:
         start, end: (3,) its ends.
         start_radius, end_radius: its radii there.
+        start_wide, end_wide: how far it is drawn out to both sides (z) there, for a flat limb such as a trunk.
         colour: RGB in diffuse light.
         label: what it belongs to.
     """
@@ -34,6 +35,18 @@ class Limb:
     end_radius: float
     colour: np.ndarray
     label: Label
+    start_wide: float = 0.0
+    end_wide: float = 0.0
+
+    def centres(self) -> np.ndarray:
+        """Returns the centres (4, 3) of the balls whose hull it is: two at its start, two at its end."""
+        sides = np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]])
+        start, end = np.array(self.start), np.array(self.end)
+        return np.concatenate([start + sides * self.start_wide, end + sides * self.end_wide])
+
+    @property
+    def radii(self) -> tuple[float, float, float, float]:
+        return self.start_radius, self.start_radius, self.end_radius, self.end_radius
 
 
 @dataclass(frozen=True)
@@ -65,8 +78,8 @@ class Figure:
         sides = np.array([[1, 0, 0], [-1, 0, 0], [0, 0, 1], [0, 0, -1], [0, 1, 0], [0, -1, 0]], np.float64)
         for limb in self.limbs:
             if max(limb.start_radius, limb.end_radius) > 0.045:
-                ends = [np.array(limb.start) + sides * limb.start_radius, np.array(limb.end) + sides * limb.end_radius]
-                bodies.append(self.pose.to_camera(np.concatenate(ends)))
+                around = limb.centres()[:, None] + sides * np.array(limb.radii)[:, None, None]
+                bodies.append(self.pose.to_camera(around.reshape(-1, 3)))
         return bodies
 
 
@@ -74,9 +87,8 @@ def draw_figure(stage: Stage, figure: Figure) -> None:
     """Draws a figure, its parts from far to near."""
     if figure.pose.base[2] < NEAR_M + 1.2:
         return
-    ends = np.array([(limb.start, limb.end) for limb in figure.limbs], np.float64)
-    radii = np.array([(limb.start_radius, limb.end_radius) for limb in figure.limbs], np.float64)
-    placed = figure.pose.to_camera(ends)
+    radii = np.array([limb.radii for limb in figure.limbs])
+    placed = figure.pose.to_camera(np.array([limb.centres() for limb in figure.limbs]))
     reach = [placed.reshape(-1, 3)]
     rims = [figure.pose.to_camera(np.array(wheel.centre) + wheel.radius * _upright()) for wheel in figure.wheels]
     outline = stage.camera.project(np.concatenate(reach + rims))
@@ -88,13 +100,14 @@ def draw_figure(stage: Stage, figure: Figure) -> None:
     painter = _LimbPainter(stage, sheet, gain_side, stage.sunlit(figure.pose.base))
     for wheel, rim in zip(figure.wheels, rims, strict=True):
         painter.wheel(wheel, rim, figure.pose)
-    # What is thick comes forward: a coat lies over the legs in it.
-    nearness = radii.max(axis=1) - placed[..., 2].mean(axis=1)
+    # The trunk comes forward a little: a shirt lies over the legs in it.
+    forward = np.array([0.12 if limb.end_wide > 0 else 0.0 for limb in figure.limbs])
+    nearness = forward - placed[..., 2].mean(axis=1)
     for index in np.argsort(nearness, kind="stable"):
         painter.limb(figure.limbs[index], placed[index])
     scale = stage.camera.pixels_per_metre(figure.pose.base[2])
     if scale > 30:  # folds in the clothes
-        sheet.weave(cloud_tile(1.0, 8), 0.13, 0.012 * scale, 0.03 * scale)
+        sheet.weave(cloud_tile(1.0, 8), 0.10, 0.012 * scale, 0.03 * scale)
     stage.lay_down(sheet, figure.distance)
 
 
@@ -110,20 +123,25 @@ class _LimbPainter:
         self.contrast = 0.12 + 0.25 * float(stage.light.sun_gain.max()) * sunlit
         self.towards_light = side
 
-    def limb(self, limb: Limb, ends: np.ndarray) -> None:
+    def limb(self, limb: Limb, centres: np.ndarray) -> None:
         """Draws a limb as three bars of rising brightness, the narrower moved towards the light: it looks round."""
         camera = self.stage.camera
-        middle = camera.project(ends)
-        scale = camera.focal_px / np.maximum(ends[:, 2], NEAR_M)
-        radius = np.array([limb.start_radius, limb.end_radius]) * scale
+        seen = camera.project(centres)
+        radius = np.array(limb.radii) * camera.focal_px / np.maximum(centres[:, 2], NEAR_M)
+        inner = seen.reshape(2, 2, 2).mean(axis=1).repeat(2, axis=0)
         base = limb.colour * self.gain
-        steps = [(1.0, 0.0, 1 - self.contrast)]
+        contrast = self.contrast * (0.6 if limb.end_wide > 0 else 1.0)
+        steps = [(1.0, 0.0, 1 - contrast)]
         if radius.max() > 1.5:
-            steps += [(0.72, 0.24, 1.0), (0.36, 0.42, 1 + self.contrast)]
+            steps += [
+                (0.84, 0.12, 1 - 0.4 * contrast),
+                (0.64, 0.26, 1 + 0.2 * contrast),
+                (0.36, 0.42, 1 + 0.8 * contrast),
+            ]
         for size, shift, tone in steps:
-            moved = middle + np.array([[self.towards_light, -0.35]]) * (radius * shift)[:, None]
-            points = np.concatenate([moved[0] + _CIRCLE * radius[0] * size, moved[1] + _CIRCLE * radius[1] * size])
-            hull = cv2.convexHull(points.astype(np.float32))[:, 0].astype(np.float64)
+            moved = inner + (seen - inner) * size + np.array([[self.towards_light, -0.35]]) * (radius * shift)[:, None]
+            points = moved[:, None] + _CIRCLE * (radius * size)[:, None, None]
+            hull = cv2.convexHull(points.reshape(-1, 2).astype(np.float32))[:, 0].astype(np.float64)
             self.sheet.polygon(hull, base * tone, limb.label if size == 1.0 else None)
 
     def wheel(self, wheel: Wheel, rim: np.ndarray, pose: Pose) -> None:

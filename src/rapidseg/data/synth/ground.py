@@ -92,7 +92,7 @@ def _cracks(view: GroundView, tone: np.ndarray, rng: np.random.Generator) -> Non
     if not near.any():
         return
     s, t = view.s[first:], view.t[first:]
-    for _ in range(int(rng.integers(0, 4))):
+    for _ in range(int(rng.integers(0, 4)) - 1):
         lengthwise = rng.random() < 0.6
         place, across = (t, s) if lengthwise else (s, t)
         start, waves = rng.uniform(-3, 3) if lengthwise else rng.uniform(6, 16), rng.uniform(0.3, 1.2, 3)

@@ -4,45 +4,44 @@ from __future__ import annotations
 
 import numpy as np
 
-from rapidseg.data.synth.meshes import Material, Mesh, box_mesh, end_panels, side_panels
+from rapidseg.data.synth.meshes import Material, Mesh, Part, box_mesh, end_panels, side_panels
 
 
-def truck_meshes(length: float, height: float) -> tuple[Mesh, Mesh]:
-    """Returns the body of a lorry with a closed box, and what is drawn over it."""
+def truck_parts(length: float, height: float) -> tuple[Part, ...]:
+    """Returns chassis, box and cab of a lorry."""
     half, front = 1.225, length / 2
-    cab = front - 1.9
-    body = Mesh.join(
-        box_mesh((-front, front - 0.1), (0.5, 0.95), (-half * 0.82, half * 0.82), Material.RUBBER),
-        box_mesh((-front, cab - 0.15), (0.95, height), (-half, half), Material.SECOND_PAINT),
-        box_mesh((cab, front), (0.45, 2.55), (-half * 0.96, half * 0.96), Material.PAINT),
-    )
-    parts = [
+    cab_back = front - 1.9
+    chassis = box_mesh((-front, front - 0.1), (0.5, 0.95), (-half * 0.82, half * 0.82), Material.RUBBER)
+    box = box_mesh((-front, cab_back - 0.15), (0.95, height), (-half, half), Material.SECOND_PAINT)
+    cab = box_mesh((cab_back, front), (0.45, 2.55), (-half * 0.96, half * 0.96), Material.PAINT)
+    on_chassis = [
+        end_panels(-half * 0.98, half * 0.98, 0.78, 0.92, -front - 0.01, Material.METAL),
+        end_panels(-0.26, 0.26, 0.62, 0.73, -front - 0.02, Material.PLATE),
+    ]
+    on_box = [end_panels(-0.02, 0.02, 1.0, height - 0.1, -front - 0.01, Material.RUBBER)]
+    on_cab = [
         end_panels(-half * 0.86, half * 0.86, 1.45, 2.3, front + 0.01, Material.GLASS),
         end_panels(-half * 0.7, half * 0.7, 0.75, 1.15, front + 0.01, Material.RUBBER),
         end_panels(-half * 0.96, half * 0.96, 0.45, 0.62, front + 0.01, Material.RUBBER),
-        end_panels(-0.02, 0.02, 1.0, height - 0.1, -front - 0.01, Material.RUBBER),
-        end_panels(-half * 0.98, half * 0.98, 0.78, 0.92, -front - 0.01, Material.METAL),
-        end_panels(-0.26, 0.26, 0.62, 0.73, -front - 0.02, Material.PLATE),
         end_panels(-0.26, 0.26, 0.50, 0.61, front + 0.02, Material.PLATE),
     ]
     for side in (-1, 1):
         z0, z1 = sorted((side * half * 0.92, side * half * 0.62))
-        parts.append(end_panels(z0, z1, 0.64, 0.86, front + 0.02, Material.HEADLIGHT))
-        parts.append(end_panels(z0, z1, 0.60, 0.76, -front - 0.02, Material.TAILLIGHT))
-        parts.append(side_panels(cab + 0.5, front - 0.25, 1.5, 2.25, side * half * 0.97, Material.GLASS))
-        parts.append(side_panels(-front + 0.4, cab - 1.2, 1.6, height - 0.7, side * (half + 0.01), Material.PAINT))
-    return body, Mesh.join(*parts)
+        on_chassis.append(end_panels(z0, z1, 0.60, 0.76, -front - 0.02, Material.TAILLIGHT))
+        on_cab.append(end_panels(z0, z1, 0.64, 0.86, front + 0.02, Material.HEADLIGHT))
+        on_cab.append(side_panels(cab_back + 0.5, front - 0.25, 1.5, 2.25, side * half * 0.97, Material.GLASS))
+        stripe = side * (half + 0.01)
+        on_box.append(side_panels(-front + 0.4, cab_back - 1.2, 1.6, height - 0.7, stripe, Material.PAINT))
+    return Part(chassis, Mesh.join(*on_chassis)), Part(box, Mesh.join(*on_box)), Part(cab, Mesh.join(*on_cab))
 
 
-def coach_meshes(length: float, height: float, low: float) -> tuple[Mesh, Mesh]:
-    """Returns the body of a bus or a tram, and what is drawn over it; `low` is the height of its floor edge."""
+def coach_parts(length: float, height: float, low: float) -> tuple[Part, ...]:
+    """Returns the body of a bus or a tram; `low` is the height of its lower edge."""
     half, end = 1.25, length / 2
     count = max(4, round(length / 1.6))
     edges = np.linspace(-end + 0.35, end - 0.5, count + 1)
-    body = Mesh.join(
-        box_mesh((-end, end), (low, height), (-half, half), Material.PAINT),
-        box_mesh((-end + 0.4, end - 0.4), (height, height + 0.18), (-half * 0.7, half * 0.7), Material.SECOND_PAINT),
-    )
+    body = box_mesh((-end, end), (low, height), (-half, half), Material.PAINT)
+    hood = box_mesh((-end + 0.4, end - 0.4), (height, height + 0.18), (-half * 0.7, half * 0.7), Material.SECOND_PAINT)
     parts = []
     for side in (-1, 1):
         z = side * (half + 0.01)
@@ -66,4 +65,4 @@ def coach_meshes(length: float, height: float, low: float) -> tuple[Mesh, Mesh]:
         for side in (-1, 1):
             z0, z1 = sorted((side * half * 0.92, side * half * 0.64))
             parts.append(end_panels(z0, z1, 0.68, 0.92, x + sign * 0.01, lamps))
-    return body, Mesh.join(*parts)
+    return (Part(Mesh.join(hood, body), Mesh.join(*parts)),)

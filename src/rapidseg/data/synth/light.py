@@ -84,8 +84,8 @@ def draw_light(rng: np.random.Generator) -> Light:
         sun_gain, sky_gain = _rgb(0.07, 0.07, 0.06), _rgb(0.84, 0.86, 0.88)
         zenith, horizon, cover, haze = _rgb(178, 186, 196), _rgb(232, 234, 236), rng.uniform(0.9, 1.0), 0.0016
     elif weather == "dusk":
-        sun_gain, sky_gain = _rgb(0.55, 0.36, 0.20), _rgb(0.40, 0.40, 0.48)
-        zenith, horizon, cover, haze = _rgb(72, 92, 140), _rgb(236, 182, 128), rng.uniform(0.1, 0.6), 0.0012
+        sun_gain, sky_gain = _rgb(0.50, 0.36, 0.24), _rgb(0.46, 0.46, 0.52)
+        zenith, horizon, cover, haze = _rgb(112, 132, 172), _rgb(238, 204, 166), rng.uniform(0.1, 0.6), 0.0012
     elif weather == "fog":
         sun_gain, sky_gain = _rgb(0.0, 0.0, 0.0), _rgb(0.84, 0.85, 0.86)
         zenith, horizon, cover, haze = _rgb(196, 200, 204), _rgb(206, 209, 212), 1.0, rng.uniform(0.007, 0.02)

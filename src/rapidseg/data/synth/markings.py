@@ -47,7 +47,7 @@ def paint_markings(view: GroundView, street: Street, colour: np.ndarray, rng: np
             parked = street.side(sign).parked
             alpha += line * (_dashes(view, 1.0, 1.0, 0) if parked and rng.random() < 0.5 else 1)
     _crossing_marks(view, street, alpha, rng)
-    if rng.random() < 0.35:
+    if rng.random() < 0.25:
         _arrow(view, street, alpha, rng)
 
     if rng.random() < 0.12:  # a cycle lane in red asphalt along the kerb

@@ -71,6 +71,14 @@ class Mesh:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A convex part of a vehicle: its body, and what is drawn over it, in this order."""
+
+    body: Mesh
+    details: Mesh
+
+
+@dataclass(frozen=True)
 class Pose:
     """Where a vehicle stands: the ground point (3,) under its middle, and its direction.
 
@@ -89,10 +97,9 @@ class Pose:
         return moved
 
     def sees(self, direction: np.ndarray, point: np.ndarray) -> bool:
-        """Returns whether a face at `point` with the normal `direction`, both in its own frame, faces the camera."""
-        at = self.to_camera(point) - np.array([0.0, 1.4, 0.0])
+        """Returns whether a face at `point` with the level normal `direction`, in its own frame, faces the camera."""
         normal = self.to_camera(direction) - self.base
-        return float(normal @ at) < 0
+        return float(normal @ self.to_camera(point)) < 0
 
 
 class MeshPainter:
@@ -139,6 +146,14 @@ class MeshPainter:
         glow = np.isin(materials, (Material.SCREEN,))[:, None]
         lit: np.ndarray = colour * (1 - share) + share * light.reflected(mirrored) + shine * (straight > 0.04)
         return np.where(glow, self._albedo[materials], lit)
+
+    def parts(self, parts: tuple[Part, ...]) -> None:
+        """Draws convex parts, the nearest last."""
+        middles = [part.body.quads.reshape(-1, 3).mean(axis=0) for part in parts]
+        distances = [float(np.linalg.norm(self.pose.to_camera(middle)[[0, 2]])) for middle in middles]
+        for index in np.argsort(distances, kind="stable")[::-1]:
+            self.faces(parts[index].body)
+            self.faces(parts[index].details, sort=False)
 
     def flat(self, points: np.ndarray, colour: np.ndarray) -> None:
         """Draws a polygon (N, 3) of the vehicle's frame in a colour that is already lit."""

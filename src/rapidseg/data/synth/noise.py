@@ -62,14 +62,8 @@ def brick_tile() -> np.ndarray:
 
 @cache
 def tile_pyramid(name: str) -> tuple[np.ndarray, ...]:
-    """Returns a tile (`brick`, `plaster`, `roof`) at full, half, quarter ... size, for drawing it far away."""
-    if name == "brick":
-        tile = brick_tile()
-    elif name == "roof":
-        rows = np.sin(np.arange(TILE) * (2 * np.pi * 32 / TILE))[:, None].astype(np.float32)
-        tile = 0.6 * rows + 0.4 * cloud_tile(0.4, 5)
-    else:
-        tile = 0.7 * cloud_tile(1.5, 4) + 0.3 * cloud_tile(0.3, 6)
+    """Returns a tile (`brick` or `plaster`) at full, half, quarter ... size, for drawing it far away."""
+    tile = brick_tile() if name == "brick" else 0.7 * cloud_tile(1.5, 4) + 0.3 * cloud_tile(0.3, 6)
     levels: list[np.ndarray] = [tile.astype(np.float32)]
     while levels[-1].shape[0] > 8:
         half = levels[-1].shape[0] // 2

@@ -22,6 +22,7 @@ _TOPS = np.array(
 _TROUSERS = np.array(
     [[38, 40, 46], [56, 66, 90], [74, 76, 80], [112, 102, 84], [30, 30, 32], [84, 92, 110]], np.float64
 )
+_HELMETS = np.array([[180, 48, 44], [40, 42, 46], [206, 208, 206], [44, 84, 140], [92, 96, 100]], np.float64)
 _SHOES = np.array([[30, 28, 28], [82, 62, 48], [186, 184, 180]], np.float64)
 
 
@@ -37,16 +38,31 @@ class _Body:
         self.trousers = _TROUSERS[rng.integers(len(_TROUSERS))] * rng.uniform(0.8, 1.15)
         self.shoes = _SHOES[rng.integers(len(_SHOES))]
 
-    def add(self, start: Point, end: Point, start_radius: float, end_radius: float, colour: np.ndarray) -> None:
+    def add(
+        self,
+        start: Point,
+        end: Point,
+        start_radius: float,
+        end_radius: float,
+        colour: np.ndarray,
+        start_wide: float = 0.0,
+        end_wide: float = 0.0,
+    ) -> None:
         scale = self.scale
-        scaled = [(point[0] * scale, point[1] * scale, point[2] * scale) for point in (start, end)]
-        self.limbs.append(Limb(scaled[0], scaled[1], start_radius * scale, end_radius * scale, colour, self.label))
+        first, last = [(point[0] * scale, point[1] * scale, point[2] * scale) for point in (start, end)]
+        radii, wide = (start_radius * scale, end_radius * scale), (start_wide * scale, end_wide * scale)
+        self.limbs.append(Limb(first, last, *radii, colour, self.label, *wide))
+
+    def shoulders(self, x: float, y: float) -> None:
+        """Adds what slopes from the neck to the shoulders, at height `y`."""
+        self.add((x, y - 0.10, 0), (x, y + 0.02, 0), 0.10, 0.055, self.top, 0.10, 0.025)
 
     def head(self, x: float, y: float, *, helmet: bool = False) -> None:
         """Adds neck, head and hair; `y` is the height of the shoulders."""
+        y -= 0.04
         self.add((x, y, 0), (x + 0.02, y + 0.12, 0), 0.055, 0.055, self.skin * 0.9)
         self.add((x + 0.03, y + 0.17, 0), (x + 0.025, y + 0.25, 0), 0.078, 0.092, self.skin)
-        colour = np.array([210.0, 60.0, 50.0]) if helmet and self.rng.random() < 0.5 else self.hair
+        colour = _HELMETS[self.rng.integers(len(_HELMETS))] if helmet and self.rng.random() < 0.6 else self.hair
         self.add((x - 0.01, y + 0.29, 0), (x - 0.035, y + 0.22, 0), 0.098, 0.088, colour)
         if self.rng.random() < 0.35 and not helmet:  # long hair
             self.add((x - 0.04, y + 0.25, 0), (x - 0.06, y + 0.05, 0), 0.085, 0.07, self.hair)
@@ -81,14 +97,10 @@ def make_pedestrian(base: np.ndarray, heading: float, rng: np.random.Generator) 
         body.add((0.0, shoulder - 0.04, side * 0.18), elbow, 0.058, 0.045, body.top * 0.93)
         body.add(elbow, hand, 0.044, 0.034, body.top * 0.93 if rng.random() < 0.8 else body.skin)
         body.add(hand, (hand[0] + 0.02, hand[1] - 0.07, hand[2]), 0.035, 0.03, body.skin)
-        lean = 0.02
-        body.add((0.0, hip - 0.02, side * 0.075), (lean, shoulder - 0.06, side * 0.105), 0.105, 0.105, body.top)
-    body.add((0.0, hip + 0.05, 0.0), (0.02, shoulder - 0.04, 0.0), 0.12, 0.11, body.top)
     if coat or skirt:
-        hem = 0.66 if coat else 0.58
-        for side in (-1, 1):
-            colour = body.top if coat else body.trousers
-            body.add((0.0, hip + 0.1, side * 0.05), (0.0, hem, side * 0.075), 0.11, 0.115, colour)
+        body.add((0.0, hip + 0.1, 0.0), (0.0, 0.62, 0.0), 0.11, 0.1, body.top if coat else body.trousers, 0.06, 0.1)
+    body.add((0.0, hip - 0.02, 0.0), (0.02, shoulder - 0.1, 0.0), 0.10, 0.105, body.top, 0.055, 0.09)
+    body.shoulders(0.02, shoulder)
     body.head(0.02, shoulder)
     if rng.random() < 0.25:  # a rucksack
         body.add((-0.17, 1.32, 0.0), (-0.19, 1.05, 0.0), 0.12, 0.13, _TOPS[rng.integers(len(_TOPS))])
@@ -182,8 +194,8 @@ def make_rider(base: np.ndarray, heading: float, rng: np.random.Generator, *, mo
         elbow = ((arm[0] + hand[0]) / 2 - 0.05, (arm[1] + hand[1]) / 2 - 0.07, side * 0.27)
         body.add(arm, elbow, 0.058, 0.046, body.top * 0.93)
         body.add(elbow, hand, 0.045, 0.036, body.top * 0.93)
-        body.add((hip[0], hip[1], side * 0.07), (shoulder[0], shoulder[1] - 0.06, side * 0.1), 0.11, 0.105, body.top)
-    body.add((hip[0], hip[1] + 0.05, 0.0), (shoulder[0], shoulder[1] - 0.03, 0.0), 0.12, 0.11, body.top)
+    body.add(hip, (shoulder[0], shoulder[1] - 0.1, 0.0), 0.11, 0.105, body.top, 0.05, 0.09)
+    body.shoulders(shoulder[0], shoulder[1])
     body.head(shoulder[0] + 0.05, shoulder[1], helmet=True)
     if motorcycle:
         head = (shoulder[0] + 0.07, shoulder[1] + 0.22, 0.0)

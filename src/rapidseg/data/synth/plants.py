@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rapidseg.data.synth.camera import NEAR_M
 from rapidseg.data.synth.canvas import Label, Sheet
 from rapidseg.data.synth.noise import TILE, cloud_tile, leaf_tile
 from rapidseg.data.synth.stage import Stage
@@ -108,13 +109,14 @@ def draw_plant(stage: Stage, plant: Plant) -> None:
     sunlit = 0.25 + 0.75 * stage.sunlit(plant.base)
     if plant.trunk > 0:
         _draw_trunk(stage, plant, distance, sunlit)
-    centres = plant.base + plant.lumps[:, :3]
-    centres = centres[np.argsort(-centres[:, 2])]
-    radii = plant.lumps[np.argsort(-(plant.base + plant.lumps[:, :3])[:, 2]), 3]
-    in_front = centres[:, 2] - radii > 0.9
-    centres, radii = centres[in_front], radii[in_front]
-    if not len(centres):
+    lumps = plant.lumps[np.argsort(-plant.lumps[:, 2], kind="stable")]
+    if float(lumps[:, 3].max()) * camera.pixels_per_metre(plant.base[2]) < 5:
+        lumps = lumps[::3]  # small in the picture: fewer, larger ones look the same
+        lumps = lumps * np.array([1.0, 1.0, 1.0, 1.35])
+    lumps = lumps[plant.base[2] + lumps[:, 2] - lumps[:, 3] > NEAR_M]
+    if not len(lumps):
         return
+    centres, radii = plant.base + lumps[:, :3], lumps[:, 3]
     middles = camera.project(centres)
     sizes = radii * camera.focal_px / centres[:, 2]
     box = stage.canvas.box(np.concatenate([middles - sizes[:, None] * 1.2, middles + sizes[:, None] * 1.2]))
@@ -133,7 +135,8 @@ def draw_plant(stage: Stage, plant: Plant) -> None:
     ragged = depth - np.float32(0.22) * order - np.float32(0.50) * twig_order
     alpha = np.clip(ragged * np.float32(8.0) + np.float32(0.3), 0, 1)
     base = LEAVES[rng.choice(len(LEAVES), p=[0.18, 0.18, 0.16, 0.14, 0.14, 0.12, 0.05, 0.03])] * rng.uniform(0.8, 1.1)
-    towards_sun = np.clip(shade, 0, 1) * np.float32(sunlit)
+    # Leaves let some of the sun through.
+    towards_sun = (np.float32(0.22) + np.float32(0.78) * np.clip(shade, 0, 1)) * np.float32(sunlit)
     inside = np.clip(np.float32(0.42) + np.float32(1.1) * ragged, 0.35, 1)  # deep between the leaves it is dark
     leaf_light = np.float32(0.25) + np.float32(0.75) * brightness + np.float32(0.55) * twig_brightness
     tone = leaf_light * inside
@@ -142,7 +145,7 @@ def draw_plant(stage: Stage, plant: Plant) -> None:
     colour = np.empty((*depth.shape, 3), np.float32)
     warm = np.array([1.10, 1.06, 0.72])
     for channel in range(3):
-        ambient = np.float32(base[channel] * light.sky_gain[channel] * (1 - haze))
+        ambient = np.float32(1.1 * base[channel] * light.sky_gain[channel] * (1 - haze))
         sun = np.float32(1.15 * base[channel] * light.sun_gain[channel] * warm[channel] * (1 - haze))
         lit = tone * (ambient * up + sun * towards_sun)
         colour[..., channel] = (lit + np.float32(light.haze_colour[channel] * haze)) * alpha

@@ -13,6 +13,7 @@ from rapidseg.data.synth.light import Light
 from rapidseg.data.synth.street import Street
 
 _SHADE_SCALE = 2  # shadows on the ground are drawn at half size: they are soft
+_SHADOWS_SEEN_M = 110.0  # farther off, the ground is seen too flatly
 
 
 @dataclass
@@ -70,6 +71,8 @@ class Stage:
     def _shade(self, dark: np.ndarray, bodies: list[np.ndarray]) -> None:
         slope = self.light.sun / self.light.sun[1]
         for points in bodies:
+            if points[0, 2] > _SHADOWS_SEEN_M:
+                continue
             on_ground = points - points[:, 1:2] * slope
             hull = cv2.convexHull(on_ground[:, [0, 2]].astype(np.float32))[:, 0].astype(np.float64)
             corners = np.stack([hull[:, 0], np.zeros(len(hull)), hull[:, 1]], axis=-1)

@@ -85,13 +85,13 @@ def _yard(contents: Contents, street: Street, sign: int, rng: np.random.Generato
     """Adds what bounds the ground beside the pavement, and what grows there."""
     side = street.side(sign)
     if side.style == "town":
-        if rng.random() < 0.25:
-            start = rng.uniform(8, 25)
+        if rng.random() < 0.35:
+            start = rng.uniform(6, 25)
             _barrier(contents, street, sign * (street.half_width + 0.3), start, start + 16, 1.0, "fence", rng)
         return
     t = sign * (street.half_width + side.verge + side.pavement + 0.2)
     for start, end in street.blocks(sign):
-        bound = str(rng.choice(["fence", "wall", "hedge", "none"], p=[0.34, 0.30, 0.20, 0.16]))
+        bound = str(rng.choice(["fence", "wall", "hedge", "none"], p=[0.42, 0.28, 0.18, 0.12]))
         tall = 2.6 if bound == "wall" and side.style == "park" and rng.random() < 0.4 else rng.uniform(0.8, 1.7)
         _barrier(contents, street, t, max(start, 2.5), min(end, 110.0), tall, bound, rng)
     if side.style != "park":

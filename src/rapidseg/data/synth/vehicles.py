@@ -9,9 +9,9 @@ import numpy as np
 
 from rapidseg.data.synth.camera import NEAR_M
 from rapidseg.data.synth.canvas import Label, Sheet
-from rapidseg.data.synth.cars import CAR_SHAPES, VAN, car_meshes
-from rapidseg.data.synth.large_vehicles import coach_meshes, truck_meshes
-from rapidseg.data.synth.meshes import Material, Mesh, MeshPainter, Pose, box_mesh
+from rapidseg.data.synth.cars import CAR_SHAPES, VAN, car_part
+from rapidseg.data.synth.large_vehicles import coach_parts, truck_parts
+from rapidseg.data.synth.meshes import Material, MeshPainter, Part, Pose, box_mesh
 from rapidseg.data.synth.stage import Stage
 
 _PAINTS = np.array(
@@ -37,8 +37,7 @@ class Vehicle:
         kind: `car`, `truck`, `bus` or `tram`.
         pose: where it stands.
         length, width, height: metres.
-        mesh: its body.
-        details: what is drawn over the body, in this order.
+        parts: its body.
         axles: (x, radius) of its wheels.
         paint, second: colours in diffuse light.
     """
@@ -48,8 +47,7 @@ class Vehicle:
     length: float
     width: float
     height: float
-    mesh: Mesh
-    details: Mesh
+    parts: tuple[Part, ...]
     axles: tuple[tuple[float, float], ...]
     paint: np.ndarray
     second: np.ndarray
@@ -85,20 +83,20 @@ def make_vehicle(kind: str, base: np.ndarray, heading: float, rng: np.random.Gen
             (-0.5 * shape.length + 0.19 * shape.length, radius),
             (0.5 * shape.length - 0.19 * shape.length, radius),
         )
-        return Vehicle(kind, pose, shape.length, shape.width, shape.height, *car_meshes(shape), axles, paint, paint)
+        return Vehicle(kind, pose, shape.length, shape.width, shape.height, (car_part(shape),), axles, paint, paint)
     livery = _LIVERIES[rng.integers(len(_LIVERIES))] * rng.uniform(0.85, 1.05)
     pale = np.array([220.0, 220.0, 216.0])
     if kind == "truck":
         length, height = float(rng.uniform(6.5, 9.5)), float(rng.uniform(2.9, 3.6))
         body = livery if rng.random() < 0.4 else pale
         axles = ((-length * 0.27, 0.47), (length * 0.36, 0.47))
-        return Vehicle(kind, pose, length, 2.45, height, *truck_meshes(length, height), axles, paint, body)
+        return Vehicle(kind, pose, length, 2.45, height, truck_parts(length, height), axles, paint, body)
     if kind == "bus":
         length = float(rng.uniform(10.5, 12.5))
         axles = ((-length * 0.22, 0.48), (length * 0.30, 0.48))
-        return Vehicle(kind, pose, length, 2.5, 3.05, *coach_meshes(length, 3.05, 0.32), axles, livery, pale)
+        return Vehicle(kind, pose, length, 2.5, 3.05, coach_parts(length, 3.05, 0.32), axles, livery, pale)
     length = float(rng.uniform(20, 28))
-    return Vehicle(kind, pose, length, 2.5, 3.5, *coach_meshes(length, 3.5, 0.2), (), livery, pale)
+    return Vehicle(kind, pose, length, 2.5, 3.5, coach_parts(length, 3.5, 0.2), (), livery, pale)
 
 
 def draw_vehicle(stage: Stage, vehicle: Vehicle) -> None:
@@ -126,8 +124,7 @@ def draw_vehicle(stage: Stage, vehicle: Vehicle) -> None:
         _tyres(painter, vehicle, side)
         if not seen[side]:
             _mirror(painter, vehicle, side)
-    painter.faces(vehicle.mesh, sort=vehicle.kind == "car")
-    painter.faces(vehicle.details, sort=False)
+    painter.parts(vehicle.parts)
     for side in far_to_near:
         if seen[side]:
             _wheels(painter, vehicle, side)

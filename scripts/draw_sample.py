@@ -1,0 +1,30 @@
+"""Draws the built-in sample, `src/rapidseg/assets/sample.png`.
+
+    python scripts/draw_sample.py
+
+It is one scene of `rapidseg.data.synth`. Its seed is used for nothing else, so that no training data holds it.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from rapidseg.core.files import write_bytes
+from rapidseg.data.synth import draw_scene
+
+SEED, SCENE, SIZE_HW = 2019, 99, (640, 1280)
+SAMPLE = Path(__file__).resolve().parents[1] / "src" / "rapidseg" / "assets" / "sample.png"
+
+
+def main() -> None:
+    content = io.BytesIO()
+    Image.fromarray(draw_scene(SEED, SCENE, SIZE_HW).image).save(content, "PNG", optimize=True)
+    write_bytes(SAMPLE, content.getvalue())
+    print(f"{SAMPLE}: {SIZE_HW[1]}x{SIZE_HW[0]} pixels, {len(content.getvalue()) / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
