@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -211,6 +212,11 @@ def test_a_dry_run_tells_what_would_be_trained(scenes):
     report = check_run(tiny(scenes), "cpu")
     assert (report["train_images"], report["val_images"], report["device"]) == (6, 3, "cpu")
     assert report["loss"] == pytest.approx(sum(report["loss_parts"].values()))
+
+
+def test_a_dry_run_ends_its_workers(scenes):
+    check_run(tiny(scenes, "data.workers=1"), "cpu")
+    assert multiprocessing.active_children() == []
 
 
 def test_extra_data_join_the_training_data(scenes, tmp_path):

@@ -16,6 +16,9 @@ from rapidseg.data.pairing import SplitFiles
 
 KINDS: dict[str, type[CamVid] | type[Cityscapes]] = {"camvid": CamVid, "cityscapes": Cityscapes}
 
+# Descriptions that come with the package, by name.
+DESCRIBED = {path.stem: path for path in (Path(__file__).parent / "descriptions").glob("*.yaml")}
+
 _SHOWN = 3  # missing files that an error names
 
 
@@ -28,7 +31,7 @@ def open_dataset(
     """Opens one or several splits of a data set. Finds the files, reads none of them.
 
     Args:
-        kind_or_yaml: `camvid`, `cityscapes`, or a YAML file that describes a data set.
+        kind_or_yaml: `camvid`, `cityscapes`, `synth-as-camvid`, or a YAML file that describes a data set.
         root: the data set's folder; a YAML file may state it itself.
         split: a split such as `train`, or several joined: `train+val`.
         labels: as many classes with other names, colours or another `ignore_index`.
@@ -54,13 +57,13 @@ def open_layout(
 ) -> Layout:
     """Opens a data set without choosing a split; arguments and errors are those of `open_dataset`."""
     word = os.fspath(kind_or_yaml)
-    if word in KINDS:
+    if word in KINDS or word in DESCRIBED:
         if root is None:
             raise InputError(f"{word} needs the folder that holds the data: give it as root")
-        return KINDS[word](root, labels)
+        return KINDS[word](root, labels) if word in KINDS else DescribedFolders(DESCRIBED[word], root, labels)
     if Path(word).suffix.lower() in (".yaml", ".yml") or Path(word).is_file():
         return DescribedFolders(word, root, labels)
-    known = tuple(KINDS)
+    known = (*KINDS, *DESCRIBED)
     raise InputError(
         f"unknown data set {word!r}; give {', '.join(known)}, or a YAML file (.yaml) that describes your own data "
         f"(docs/data.md){nearest_hint(word, known)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,7 +94,8 @@ def check_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     """
     prepared = prepare(recipe, device)
     module = prepared.module.to(prepared.device)
-    batch = next(iter(prepared.loader))
+    with closing(prepared.loader) as loader:  # or its workers would keep the process from ending
+        batch = next(iter(loader))
     batch = batch._replace(images=batch.images.to(prepared.device), labels=batch.labels.to(prepared.device))
     with torch.no_grad():
         loss, parts = module.compute_loss(batch)
@@ -134,7 +136,7 @@ def _choose_device(device: str) -> Literal["cpu", "cuda"]:
 
 
 def _open_training_data(options: DataSection) -> Dataset:
-    parts = [open_dataset(options.kind, options.root, options.train)]
+    parts = [open_dataset(options.kind, options.root, options.train)] * options.repeat
     for extra in options.extra:
         parts += [open_dataset(extra.kind, extra.root, extra.split)] * extra.repeat
     return Dataset.join(parts)

@@ -60,6 +60,7 @@ class DataSection(_Source):
 
     Attributes:
         train: the split to learn from; splits may be joined, as in `train+val`.
+        repeat: how often each of its samples stands in an epoch, which matters beside `extra`.
         val: the split that chooses the best weights; null trains without scoring.
         extra: further data sets to learn from.
         augmentation: how samples are changed before the network sees them.
@@ -68,6 +69,7 @@ class DataSection(_Source):
     """
 
     train: str
+    repeat: Count = 1
     val: str | None
     extra: tuple[ExtraData, ...] = ()
     augmentation: Augmentation
