@@ -6,28 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from rapidseg.cli import app
 from rapidseg.core.labels import CAMVID, CITYSCAPES, LabelSet
 from rapidseg.models import create_model, save_model
 from tests.data_folders import write_camvid, write_mask
 from tests.tiny_onnx import tiny_spec, write_tiny_onnx
-
-
-@pytest.fixture
-def rapidseg(monkeypatch, capfd, tmp_path):
-    """Runs a command line in an empty folder; returns exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["rapidseg", *words])
-        try:
-            app.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        return status, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -5,25 +5,8 @@ import json
 import pytest
 import torch
 
-from rapidseg.cli import app
 from rapidseg.core.labels import CAMVID
 from rapidseg.models import create_model, save_model
-
-
-@pytest.fixture
-def rapidseg(monkeypatch, capfd):
-    """Runs a command line; returns exit status, standard output and standard error."""
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["rapidseg", *map(str, words)])
-        try:
-            app.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        return status, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture

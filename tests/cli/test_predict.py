@@ -14,30 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rapidseg.cli import app
 from rapidseg.core.labels import CAMVID
 from rapidseg.imaging import read_image, read_mask
 from rapidseg.runtime import model_file
 from tests.tiny_onnx import tiny_spec, write_tiny_onnx
 
 STAGES = ["decode", "prepare", "compile", "network", "class_map", "draw", "write"]
-
-
-@pytest.fixture
-def rapidseg(monkeypatch, capfd, tmp_path):
-    """Runs a command line in an empty folder; returns exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["rapidseg", *map(str, words)])
-        try:
-            app.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        return status, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture

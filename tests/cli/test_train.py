@@ -8,27 +8,14 @@ import signal
 
 import pytest
 
-from rapidseg.cli import app
 from rapidseg.cli import train as command
 from tests.block_scenes import write_block_scenes
 
 
-@pytest.fixture
-def rapidseg(monkeypatch, capfd, tmp_path):
-    """Runs a command line in a folder with `scenes`; returns exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    write_block_scenes(tmp_path / "scenes")
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["rapidseg", *words])
-        try:
-            app.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        return status, *capfd.readouterr()
-
-    return run
+@pytest.fixture(autouse=True)
+def scenes(tmp_path):
+    """A data set in the folder in which commands run."""
+    return write_block_scenes(tmp_path / "scenes")
 
 
 TINY = ("train", "fast-scnn_tiny", "data.root=scenes", "--device", "cpu")

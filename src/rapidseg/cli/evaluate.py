@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rapidseg.cli.console import console, print_json, progress
-from rapidseg.cli.options import JsonOption, parse_size
+from rapidseg.cli.options import JsonOption, SizeOption, parse_working_size
 
 if TYPE_CHECKING:
     from rapidseg.core.labels import LabelSet
@@ -43,13 +43,7 @@ def evaluate_model(
         Path | None, typer.Option(help="The data set's folder; a YAML file may state it itself.", show_default=False)
     ] = None,
     split: Annotated[str, typer.Option(help="Split to score, such as val or test.")] = "val",
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="Size at which the network sees the images: the shorter side, or HEIGHTxWIDTH.",
-            show_default="the model's own",
-        ),
-    ] = None,
+    size: SizeOption = None,
     engine: Annotated[
         str, typer.Option(help="openvino or onnxruntime for exported files, torch for checkpoints.")
     ] = "auto",
@@ -76,7 +70,7 @@ def evaluate_model(
     from rapidseg.data import open_dataset
     from rapidseg.evaluation import class_mapping_between, evaluate
 
-    working_size = None if size is None else int(size) if size.isdecimal() else parse_size(size)
+    working_size = parse_working_size(size)
     dataset = open_dataset(data, root, split)
     subject = _open(model, working_size, engine, precision)
     found = class_mapping_between(subject.labels, dataset.labels, mapping)

@@ -12,6 +12,27 @@ from rapidseg.core.errors import InputError
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output instead.")]
 
 
+SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        help="Size at which the network sees the images: the shorter side, or HEIGHTxWIDTH.",
+        show_default="the model's own",
+    ),
+]
+
+
+def parse_working_size(text: str | None) -> int | tuple[int, int] | None:
+    """Reads the value of `SizeOption`: pixels of the shorter side, or `HEIGHTxWIDTH`.
+
+    Raises:
+        InputError: the text has another form.
+    """
+    if text is None:
+        return None
+    return int(text) if text.isdecimal() else parse_size(text)
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Reads `HEIGHTxWIDTH` in pixels.
 

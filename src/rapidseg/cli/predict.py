@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, errors, print_json, progress
-from rapidseg.cli.options import JsonOption, parse_size
+from rapidseg.cli.options import JsonOption, SizeOption, parse_working_size
 
 
 def register(app: typer.Typer) -> None:
@@ -37,13 +37,7 @@ def predict(
         list[str] | None,
         typer.Option(help="What to write: class-map or overlay; may be given twice.", show_default="both"),
     ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="Size at which the network sees the images: the shorter side, or HEIGHTxWIDTH.",
-            show_default="the model's own",
-        ),
-    ] = None,
+    size: SizeOption = None,
     engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bf16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, or another that the engine finds.")] = "auto",
@@ -60,7 +54,7 @@ def predict(
     from rapidseg.runtime.saving import KINDS, OutputFolder, make_record, write_record
     from rapidseg.runtime.streaming import ordered_map
 
-    working_size = None if size is None else int(size) if size.isdecimal() else parse_size(size)
+    working_size = parse_working_size(size)
     images = find_images(paths or [SAMPLE_IMAGE])
     folder = OutputFolder(output, images, save or list(KINDS))
     if not paths:

@@ -20,6 +20,7 @@ from pydantic import (
 
 from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.labels import Colour, LabelSet, distinct_colours
+from rapidseg.core.strict_yaml import parse_yaml
 from rapidseg.data.masks import ColourMasks, IdMasks, MaskFormat
 
 IGNORE, OTHER = "ignore", "other"  # words of `label_map` that are no class
@@ -139,7 +140,7 @@ def read_description(path: Path) -> Description:
         ConfigError: it cannot be read, is not YAML, or a key is unknown, missing or wrong.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"cannot read {path}: {reason}; give a YAML file that describes the data set") from error
@@ -154,18 +155,6 @@ def read_description(path: Path) -> Description:
         return Description.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{path}: {_explain(error)}") from error
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
-                mark = node.value[position][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", mark)
-        return super().construct_mapping(node, deep=deep)
 
 
 # What pydantic calls a thing, and what people who write YAML do.
