@@ -174,7 +174,7 @@ def test_an_interrupted_run_leaves_nothing_half_written(model, photos):
     (photos / "many").mkdir()
     for number in range(400):
         os.link(photos / "a" / "x.png", photos / "many" / f"{number:03}.png")
-    command = [sys.executable, "-c", "from rapidseg.cli.app import main; main()", "predict", "many", "-m", str(model)]
+    command = [sys.executable, "-m", "rapidseg", "predict", "many", "-m", str(model)]
     process = subprocess.Popen(command, cwd=photos, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     maps = photos / "predictions" / "class_maps"
     while process.poll() is None and not (maps.exists() and len(list(maps.iterdir())) > 5):

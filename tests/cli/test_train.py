@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
-from rapidseg.cli import train as command
 from tests.block_scenes import write_block_scenes
 
 
@@ -18,6 +20,7 @@ def scenes(tmp_path):
     return write_block_scenes(tmp_path / "scenes")
 
 
+REST = ["log.jsonl", "recipe.yaml", "tensorboard"]  # what every run leaves besides its weights and state
 TINY = ("train", "fast-scnn_tiny", "data.root=scenes", "--device", "cpu")
 
 
@@ -41,20 +44,34 @@ def test_json_is_all_that_standard_output_holds(rapidseg):
     assert (document["iterations"], document["best_weights"]) == (8, "run/best.safetensors")
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(rapidseg, monkeypatch):
-    def interrupt(self, iteration):
-        if iteration == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(command._Display, "step", interrupt)
-        status, output, error = rapidseg(*TINY, "--output", "run")
-    assert (status, output) == (130, "")
-    assert error.splitlines()[-1] == (
-        "stopped and saved after iteration 3; go on with: rapidseg train --output run --resume"
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent as a POSIX signal")
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+    words = [*TINY, "iterations=100000", "evaluate_every=100000", "log_every=1", "--output", "run"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rapidseg", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    assert rapidseg("train", "--output", "run", "--resume", "--device", "cpu")[0] == 0
-    assert rapidseg("train", "data.workers=1", "--output", "run", "--resume", "--device", "cpu")[0] == 0
+    log = tmp_path / "run" / "log.jsonl"
+    while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= 3):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, error = process.communicate(timeout=120)
+    assert (process.returncode, output) == (130, "")
+    message = "stopped and saved after iteration [0-9]+; go on with: rapidseg train --output run --resume"
+    assert re.fullmatch(message, error.splitlines()[-1])
+    folder = tmp_path / "run"
+    assert sorted(path.name for path in folder.iterdir()) == ["last.ckpt", "last.safetensors", *REST]
+
+
+def test_a_run_is_resumed_by_its_folder_alone(rapidseg):
+    assert rapidseg(*TINY, "--output", "run")[0] == 0
+    for words in ((), ("data.workers=1",)):
+        status, output, _ = rapidseg("train", *words, "--output", "run", "--resume", "--device", "cpu")
+        assert status == 0
+        assert "wrote run/best.safetensors and run/last.safetensors" in output
 
 
 def test_a_dry_run_writes_nothing(rapidseg, tmp_path):

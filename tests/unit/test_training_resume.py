@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 
 import pytest
@@ -25,20 +24,25 @@ def scenes(tmp_path_factory):
     return write_block_scenes(tmp_path_factory.mktemp("scenes"))
 
 
+def receive(number):
+    """Runs what handles a signal. tests/cli sends real ones, to a process of its own."""
+    signal.getsignal(number)(number, None)
+
+
 class Interrupter(Silent):
-    """Sends this process a signal after an iteration, or in the middle of an evaluation."""
+    """Lets a signal come after an iteration, or in the middle of an evaluation."""
 
     def __init__(self, iteration=None, scored=None, number=signal.SIGTERM):
         self.iteration, self.scored, self.number = iteration, scored, number
 
     def step(self, iteration):
         if iteration == self.iteration:
-            os.kill(os.getpid(), self.number)
+            receive(self.number)
 
     def evaluating(self, done, images):
         if done == self.scored:
             self.scored = None
-            os.kill(os.getpid(), self.number)
+            receive(self.number)
 
 
 class Killer(Silent):
@@ -128,11 +132,11 @@ def test_a_finished_run_has_nothing_left_to_do(scenes, tmp_path):
 def test_the_second_signal_is_not_waited_for():
     with StopSignals() as signals:
         signals.check()
-        os.kill(os.getpid(), signal.SIGINT)
+        receive(signal.SIGINT)
         with pytest.raises(StopRequested):
             signals.check()
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            receive(signal.SIGINT)
 
 
 def test_the_log_drops_what_will_come_again_and_what_was_cut_short(tmp_path):

@@ -97,8 +97,8 @@ class Augmentation(BaseModel):
         paste: probability of pasting objects of the `paste_classes` from another sample over this one (Ghiasi et al.,
             Simple Copy-Paste, arXiv 2012.07177, here with whole semantic regions).
         paste_classes: names of the classes that are pasted.
-        label_stride: the label is returned at every n-th row and column; the loss then costs less, which matters on
-            CPUs. 1 keeps all of it.
+        label_stride: the label is returned at every n-th row and column, beginning at a random one; the loss then
+            costs less, which matters on CPUs. 1 keeps all of it. Must divide the crop's sides.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -119,6 +119,8 @@ class Augmentation(BaseModel):
         low, high = self.scale_range
         if not 0 < low <= high:
             raise ValueError(f"scale_range must be two positive numbers, the smaller first, not {self.scale_range}")
+        if any(side % self.label_stride for side in self.crop_size):
+            raise ValueError(f"label_stride {self.label_stride} must divide both sides of crop_size {self.crop_size}")
         if self.paste > 0 and not self.paste_classes:
             raise ValueError("paste is above 0, so paste_classes must name at least one class")
         return self
@@ -182,7 +184,8 @@ class TrainingSamples:
             image = self._augmentation.photometric(image, rng)
         image, label = self._pad(image, label)
         step = self._augmentation.label_stride
-        return np.ascontiguousarray(image), np.ascontiguousarray(label[step // 2 :: step, step // 2 :: step]), name
+        top, left = rng.integers(step, size=2)  # a fixed place would teach the network to answer beside the pixel
+        return np.ascontiguousarray(image), np.ascontiguousarray(label[top::step, left::step]), name
 
     def _index(self, k: int) -> int:
         epoch, place = divmod(k, len(self._dataset))
