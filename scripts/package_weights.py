@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rapidseg.exporting import export_onnx
 from rapidseg.models import load_model
-from rapidseg.runtime.model_file import BUILT_IN_MODELS
+from rapidseg.runtime.model_file import ASSETS
 
 LICENCE = (
     "Weights trained on CamVid, whose terms (CC BY-NC 4.0) allow personal and research use; "
@@ -23,7 +23,7 @@ SOURCE = "trained with the recipe fast-scnn_camvid of RapidSeg"
 def main() -> None:
     model = load_model(Path(sys.argv[1]))
     spec = model.spec.model_copy(update={"licence": LICENCE, "source": SOURCE})
-    report = export_onnx(model, spec, BUILT_IN_MODELS["fast-scnn-camvid"])
+    report = export_onnx(model, spec, ASSETS / "fast-scnn-camvid.onnx")
     print(f"wrote {report.path}, {report.size_bytes / 1e6:.1f} MB; scores: {report.spec.scores}")
 
 
