@@ -73,7 +73,7 @@ class Telemetry(Callback):
 
     Attributes:
         watch: paused by what is not training.
-        seconds: that the run has taken, all its sessions together.
+        seconds: that the run has taken, all its processes together.
     """
 
     def __init__(self, recipe: Recipe, loader: SampleLoader, reporter: Reporter) -> None:
@@ -81,7 +81,7 @@ class Telemetry(Callback):
         self._loader = loader
         self._reporter = reporter
         self._earlier_s = 0.0
-        self._first: int | None = None  # iterations done before this session; None before it begins
+        self._first: int | None = None  # iterations done before this process; None before it begins
         self._losses: dict[str, Tensor] = {}
         self._passes = 0
         self._mark = (0.0, 0.0, 0)  # seconds of training, seconds waited, iterations done at the last line of the log
@@ -92,7 +92,7 @@ class Telemetry(Callback):
         return self._earlier_s + self.watch.total_s()
 
     def images_per_s(self, iterations_done: int) -> float:
-        """Returns the mean of this session; 0 if it had nothing to do."""
+        """Returns the mean of this process; 0 if it had nothing to do."""
         done = 0 if self._first is None else iterations_done - self._first
         return done * self._recipe.batch_size / max(self.watch.running_s(), 1e-9)
 

@@ -41,8 +41,8 @@ class TrainingSummary:
     Attributes:
         output: its folder.
         iterations: done.
-        seconds: taken, all sessions together.
-        images_per_s: mean of this session, without evaluation and saving; 0 if nothing was left to do.
+        seconds: taken, all processes together.
+        images_per_s: mean of this process, without evaluation and saving; 0 if nothing was left to do.
         best, last: `iteration`, `mean_iou`, `mean_accuracy` and `pixel_accuracy` of the best and of the last
             evaluation; None if nothing was scored.
         best_weights, last_weights: their files.
