@@ -21,10 +21,17 @@ def tiny(*overrides):
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_is_valid_but_for_the_folder_of_the_data(name):
+def test_every_recipe_is_valid_but_for_the_folders_of_the_data(name):
     with pytest.raises(ConfigError, match=r"the key 'data.root' is missing; add it to the file, or write data.root="):
         load_recipe(find_recipe(name))
-    load_recipe(find_recipe(name), ["data.root=."])
+    extra = ["data.extra.0.root=."] if name == "fast-scnn_camvid" else []
+    load_recipe(find_recipe(name), ["data.root=.", *extra])
+
+
+def test_the_camvid_recipe_says_where_drawn_scenes_are_missing_and_does_without():
+    with pytest.raises(ConfigError, match=r"the key 'data.extra.0.root' is missing; .*data.extra.0.root="):
+        load_recipe(find_recipe("fast-scnn_camvid"), ["data.root=."])
+    assert load_recipe(find_recipe("fast-scnn_camvid"), ["data.root=.", "data.extra=[]"]).data.extra == ()
 
 
 def test_the_cityscapes_recipe_is_openmmlabs():
