@@ -1,14 +1,17 @@
 """Makes the built-in model of trained weights: `python scripts/package_weights.py runs/camvid/best.safetensors`.
 
 Adds licence and source to the specification, exports with all its checks, and writes
-src/rapidseg/assets/fast-scnn-camvid.onnx.
+src/rapidseg/assets/fast-scnn-camvid.onnx. With `--working-size` and the JSON that `rapidseg eval --output` wrote at
+that size, the specification states that size and those scores in place of training's.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import json
 from pathlib import Path
 
+from rapidseg.core.spec import Score
 from rapidseg.exporting import export_onnx
 from rapidseg.models import load_model
 from rapidseg.runtime.model_file import ASSETS
@@ -21,10 +24,35 @@ SOURCE = "trained with the recipe fast-scnn_camvid of RapidSeg"
 
 
 def main() -> None:
-    model = load_model(Path(sys.argv[1]))
-    spec = model.spec.model_copy(update={"licence": LICENCE, "source": SOURCE})
-    report = export_onnx(model, spec, ASSETS / "fast-scnn-camvid.onnx")
-    print(f"wrote {report.path}, {report.size_bytes / 1e6:.1f} MB; scores: {report.spec.scores}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--working-size", type=int)
+    parser.add_argument("--scores", type=Path, help="JSON of rapidseg eval at that size")
+    arguments = parser.parse_args()
+    if (arguments.working_size is None) != (arguments.scores is None):
+        parser.error("give --working-size and --scores together")
+    model = load_model(arguments.weights)
+    update: dict[str, object] = {"licence": LICENCE, "source": SOURCE}
+    if arguments.scores is not None:
+        update |= {"working_short_side": arguments.working_size, "scores": (read_score(arguments),)}
+    report = export_onnx(model, model.spec.model_copy(update=update), ASSETS / "fast-scnn-camvid.onnx")
+    print(f"wrote {report.path}, {report.size_bytes / 1e6:.1f} MB; {report.spec.scores}")
+
+
+def read_score(arguments: argparse.Namespace) -> Score:
+    evaluation = json.loads(arguments.scores.read_text(encoding="utf-8"))
+    if evaluation["working_size"] != arguments.working_size:
+        raise SystemExit(
+            f"{arguments.scores} was measured at {evaluation['working_size']}, not {arguments.working_size}"
+        )
+    return Score(
+        dataset=evaluation["dataset"],
+        split=evaluation["split"],
+        mean_iou=evaluation["mean_iou"],
+        mean_accuracy=evaluation["mean_accuracy"],
+        pixel_accuracy=evaluation["pixel_accuracy"],
+        protocol=f"whole image, single scale, short side resized to {arguments.working_size} pixels",
+    )
 
 
 if __name__ == "__main__":
