@@ -16,8 +16,8 @@ from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import ModelSpec
 from rapidseg.exporting.graph import build_graph
 from rapidseg.exporting.verification import CHECK_SIZES, MAX_RELATIVE_ERROR, MIN_AGREEMENT, Check, verify
+from rapidseg.imaging import MINIMUM_SIDE
 from rapidseg.models import SegmentationModel
-from rapidseg.models.base import MIN_SIDE
 from rapidseg.models.weights import weights_checksum
 
 
@@ -83,9 +83,9 @@ def export_onnx(
         )
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file")
-    if not check_sizes or min(min(size_hw) for size_hw in check_sizes) < MIN_SIDE:
+    if not check_sizes or min(min(size_hw) for size_hw in check_sizes) < MINIMUM_SIDE:
         raise InputError(
-            f"check_sizes is {check_sizes}; give at least one size, with sides of {MIN_SIDE} pixels or more"
+            f"check_sizes is {check_sizes}; give at least one size, with sides of {MINIMUM_SIDE} pixels or more"
         )
     spec = spec.model_copy(update={"checksum": weights_checksum(model.state_dict())})
     reference = copy.deepcopy(model).cpu().float().eval()

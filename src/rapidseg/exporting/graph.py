@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rapidseg.core.errors import ExportError, InputError
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
+from rapidseg.imaging import MINIMUM_SIDE
 from rapidseg.models import SegmentationModel
-from rapidseg.models.base import MIN_SIDE
 
 # Opset 18 is the lowest that the exporter writes and has every operator that is needed; ONNX Runtime and OpenVINO
 # have known it since early 2023. IR version 8 is the one that came with it.
@@ -84,8 +84,8 @@ def _trace(model: SegmentationModel) -> onnx.ModelProto:
     """Traces the network alone, from `normalized` to `logits`."""
     batch, height, width = (
         torch.export.Dim("batch", min=1, max=MAX_BATCH),
-        torch.export.Dim("height", min=MIN_SIDE, max=MAX_SIDE),
-        torch.export.Dim("width", min=MIN_SIDE, max=MAX_SIDE),
+        torch.export.Dim("height", min=MINIMUM_SIDE, max=MAX_SIDE),
+        torch.export.Dim("width", min=MINIMUM_SIDE, max=MAX_SIDE),
     )
     # No side of the example may be 1 or equal to another, or the exporter takes it for a constant or for the same.
     example = torch.zeros(2, 3, 97, 161)

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.spec import ModelSpec
+from rapidseg.imaging import MINIMUM_SIDE
 from rapidseg.models.layers import upsample
-
-MIN_SIDE = 32  # pixels; below it the deepest feature map would be empty
 
 
 class SegmentationModel(nn.Module, ABC):
@@ -53,7 +52,7 @@ class SegmentationModel(nn.Module, ABC):
         shape = tuple(images.shape)
         if len(shape) != 4 or shape[1] != 3:
             raise InputError(f"images must have shape (N, 3, H, W), not {shape}")
-        if shape[2] < MIN_SIDE or shape[3] < MIN_SIDE:
+        if shape[2] < MINIMUM_SIDE or shape[3] < MINIMUM_SIDE:
             raise InputError(
-                f"images must be at least {MIN_SIDE}x{MIN_SIDE} pixels, not {shape[2]}x{shape[3]}; enlarge"
+                f"images must be at least {MINIMUM_SIDE}x{MINIMUM_SIDE} pixels, not {shape[2]}x{shape[3]}; enlarge"
             )

@@ -183,7 +183,7 @@ def _bottlenecks(in_channels: int, widths: tuple[int, int, int], act: Activation
 
 
 def _initialise(model: nn.Module) -> None:
-    """Normal weights scaled for ReLU (He et al., arXiv 1502.01852), small ones for the classifiers."""
+    """Normal weights scaled for ReLU (He et al., arXiv 1502.01852), no bias."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             # A depthwise convolution has one input channel a filter: fan-out would count all of them.
