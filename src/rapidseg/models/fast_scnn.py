@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import ModelSpec
 from rapidseg.models.base import SegmentationModel
+from rapidseg.models.initialisation import Classifier, initialise
 from rapidseg.models.layers import (
     Activation,
     ConvNormAct,
@@ -127,7 +128,7 @@ class FastScnn(SegmentationModel):
             SeparableConv(deep, deep, depthwise_act=depthwise_act),
             SeparableConv(deep, deep, depthwise_act=depthwise_act),
             nn.Dropout(options.dropout),
-            nn.Conv2d(deep, num_classes, 1),
+            Classifier(deep, num_classes),
         )
         aux_channels = {"stem": stem, "deep": deep}
         self.aux_features = options.aux_heads
@@ -135,7 +136,7 @@ class FastScnn(SegmentationModel):
             FcnHead(aux_channels[name], channels(32), num_classes, dropout=options.dropout)
             for name in options.aux_heads
         )
-        _initialise(self)
+        initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
         return self._forward(images)[0]
@@ -181,14 +182,3 @@ def _bottlenecks(in_channels: int, widths: tuple[int, int, int], act: Activation
             in_channels = out_channels
     return nn.Sequential(*layers)
 
-
-def _initialise(model: nn.Module) -> None:
-    """Normal weights scaled for ReLU (He et al., arXiv 1502.01852), no bias."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            # A depthwise convolution has one input channel a filter: fan-out would count all of them.
-            nn.init.kaiming_normal_(
-                module.weight, mode="fan_out" if module.groups == 1 else "fan_in", nonlinearity="relu"
-            )
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)

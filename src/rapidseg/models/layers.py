@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rapidseg.models.initialisation import Classifier
+
 Activation = Literal["relu", "relu6", "none"]
 
 
@@ -153,7 +155,7 @@ class FcnHead(nn.Module):
         super().__init__()
         self.conv = ConvNormAct(in_channels, channels, 3)
         self.dropout = nn.Dropout2d(dropout)
-        self.classifier = nn.Conv2d(channels, num_classes, 1)
+        self.classifier = Classifier(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.dropout(self.conv(x)))
