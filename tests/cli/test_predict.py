@@ -19,7 +19,7 @@ from rapidseg.imaging import read_image, read_mask
 from rapidseg.runtime import model_file
 from tests.tiny_onnx import tiny_spec, write_tiny_onnx
 
-STAGES = ["decode", "prepare", "compile", "network", "class_map", "draw", "write"]
+STAGES = ["decode", "compile", "prepare", "network", "class_map", "draw", "write"]
 
 
 @pytest.fixture

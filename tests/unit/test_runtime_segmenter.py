@@ -45,7 +45,7 @@ def test_result(segmenter: Segmenter, image: np.ndarray) -> None:
     assert result.image is image
     assert result.labels == segmenter.spec.labels
     assert result.working_size_hw == (90, 130)
-    assert list(result.timings_ms) == ["prepare", "compile", "network", "class_map"]
+    assert list(result.timings_ms) == ["compile", "prepare", "network", "class_map"]
     assert all(value >= 0 for value in result.timings_ms.values())
     shares = result.class_shares()
     assert list(shares) == list(segmenter.spec.labels.names)

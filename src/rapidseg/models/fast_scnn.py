@@ -181,4 +181,3 @@ def _bottlenecks(in_channels: int, widths: tuple[int, int, int], act: Activation
             layers.append(InvertedResidual(in_channels, out_channels, stride=stride if i == 0 else 1, act=act))
             in_channels = out_channels
     return nn.Sequential(*layers)
-

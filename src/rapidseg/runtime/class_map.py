@@ -9,19 +9,15 @@ highest corner reaches the largest of all lowest corners can win.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numba
 import numpy as np
 
 from rapidseg.core.errors import InputError
-from rapidseg.runtime.cache import cache_folder
-from rapidseg.runtime.machine import cpu_count
+from rapidseg.runtime.compiling import compile_loop, share_rows
 
-_LEAST_PIXELS_PER_THREAD = 1 << 18  # starting a thread on less costs more than it saves
+_LEAST_PIXELS_PER_PART = 1 << 18  # starting a thread on less costs more than it saves
 
 
 def class_map_from_logits(logits: np.ndarray, size_hw: tuple[int, int], *, align_corners: bool) -> np.ndarray:
@@ -53,18 +49,11 @@ def class_map_from_logits(logits: np.ndarray, size_hw: tuple[int, int], *, align
     class_map = np.empty(size_hw, np.uint8)
     fill = compiled_fill()
 
-    def fill_rows(first: int, last: int) -> None:
-        fill(logits, row_starts, row_weights, column_starts, column_weights, first, last, class_map)
-
-    parts = min(cpu_count(), class_map.size // _LEAST_PIXELS_PER_THREAD, height)
-    if parts < 2:
-        fill_rows(0, height)
-        return class_map
-    bounds = [height * part // parts for part in range(parts + 1)]
-    others = [_threads().submit(fill_rows, bounds[part], bounds[part + 1]) for part in range(1, parts)]
-    fill_rows(bounds[0], bounds[1])
-    for other in others:
-        other.result()
+    share_rows(
+        functools.partial(fill, logits, row_starts, row_weights, column_starts, column_weights, class_map),
+        height,
+        most_parts=class_map.size // _LEAST_PIXELS_PER_PART,
+    )
     return class_map
 
 
@@ -93,9 +82,9 @@ def _fill(
     row_weights: np.ndarray,
     column_starts: np.ndarray,
     column_weights: np.ndarray,
+    class_map: np.ndarray,
     first_row: int,
     last_row: int,
-    class_map: np.ndarray,
 ) -> None:
     """Fills the output rows of the cell rows `first_row` to `last_row`. Compiled by Numba; see the module's text."""
     num_classes, height, width = logits.shape
@@ -158,31 +147,15 @@ def _fill(
 
 @functools.cache
 def compiled_fill() -> Callable[..., None]:
-    """Returns `_fill` as machine code, compiled once for every size and kept on disk for the next process."""
+    """Returns `_fill` as machine code."""
     signature = numba.void(
         numba.float32[:, :, ::1],
         numba.int64[::1],
         numba.float32[::1],
         numba.int64[::1],
         numba.float32[::1],
-        numba.int64,
-        numba.int64,
         numba.uint8[:, ::1],
+        numba.int64,
+        numba.int64,
     )
-    folder = None if os.environ.get("NUMBA_CACHE_DIR") else cache_folder("numba")
-    config: Any = numba.config
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(folder) if folder else before
-    compiled: Callable[..., None]
-    try:
-        compiled = numba.njit(signature, nogil=True, cache=True)(_fill)
-    except (RuntimeError, OSError):  # no place to keep it
-        compiled = numba.njit(signature, nogil=True)(_fill)
-    finally:
-        config.CACHE_DIR = before
-    return compiled
-
-
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=cpu_count(), thread_name_prefix="rapidseg-class-map")
+    return compile_loop(_fill, signature)

@@ -21,7 +21,7 @@ class Result:
         labels: names and colours of the classes.
         image: the image itself, (H, W, 3) uint8 RGB, not copied.
         working_size_hw: height and width at which the network saw the image.
-        timings_ms: milliseconds of each stage: `prepare`, `compile` (0 but for the first image of a size), `network`,
+        timings_ms: milliseconds of each stage: `compile` (0 but for the first image of a size), `prepare`, `network`,
             `class_map`; from a stream also `decode`.
         source: in a stream, the file's path or the number of the frame, counted from 0.
     """

@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from rapidseg.core.errors import EngineError, nearest_hint
+from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine
 
 ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("float32", "bf16")
 
 
-def create_engine(path: Path, *, engine: str = "auto", precision: str = "auto", device: str = "auto") -> Engine:
+def create_engine(
+    path: Path, spec: ModelSpec, *, engine: str = "auto", precision: str = "auto", device: str = "auto"
+) -> Engine:
     """Starts an engine on a model file.
 
     Args:
         path: a model file of this project.
+        spec: what the file says about itself.
         engine: one of `ENGINES`; "auto" is OpenVINO.
         precision: one of `PRECISIONS`; "auto" is float32, which computes what the model in PyTorch computes.
         device: "cpu", or another that the engine knows; "auto" is the CPU.
@@ -34,7 +38,7 @@ def create_engine(path: Path, *, engine: str = "auto", precision: str = "auto", 
         return OnnxRuntimeEngine(path, precision=precision, device=device)
     from rapidseg.runtime.engines.openvino import OpenVinoEngine
 
-    return OpenVinoEngine(path, precision=precision, device=device)
+    return OpenVinoEngine(path, spec, precision=precision, device=device)
 
 
 def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from rapidseg.core.errors import ModelFileError
 
 INPUT, OUTPUT = "image", "logits"  # the names of a model file's input and output
+NORMALIZED = "normalized"  # and of the tensor that the network itself sees
 MAX_COMPILED = 8  # input shapes that stay compiled in memory; each holds a copy of the weights and its activations
 
 Compiled = TypeVar("Compiled")
@@ -28,9 +29,17 @@ class Engine(Protocol):
         """Specialises the file to images of shape (N, H, W, 3), unless that is done already."""
         ...
 
+    def prepare(self, images: np.ndarray) -> Any:
+        """Returns images, (N, H, W, 3) uint8 RGB, in the form that `infer` takes."""
+        ...
+
+    def infer(self, prepared: Any) -> np.ndarray:
+        """Returns the logits, (N, K, h, w) float32, of what `prepare` returned, which is used up by it."""
+        ...
+
     def run(self, images: np.ndarray) -> np.ndarray:
         """Returns the logits, (N, K, h, w) float32, of images, (N, H, W, 3) uint8 RGB; compiles where needed."""
-        ...
+        return self.infer(self.prepare(images))
 
 
 class CompiledByShape(Generic[Compiled]):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rapidseg.core.errors import EngineError, ModelFileError
-from rapidseg.runtime.engines.base import INPUT, OUTPUT, CompiledByShape, check_names
+from rapidseg.runtime.engines.base import INPUT, OUTPUT, CompiledByShape, Engine, check_names
 from rapidseg.runtime.machine import cpu_count
 
 try:
@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
 _DEVICES = {"cpu": "CPUExecutionProvider"}
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(Engine):
     """Runs a model file with ONNX Runtime, with a session for each input shape."""
 
     name = "onnxruntime"
@@ -44,10 +44,12 @@ class OnnxRuntimeEngine:
         with self._turn:
             self._sessions[shape]
 
-    def run(self, images: np.ndarray) -> np.ndarray:
+    def prepare(self, images: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(images)
+
+    def infer(self, prepared: np.ndarray) -> np.ndarray:
         with self._turn:
-            session = self._sessions[images.shape]
-            logits: np.ndarray = session.run([OUTPUT], {INPUT: np.ascontiguousarray(images)})[0]
+            logits: np.ndarray = self._sessions[prepared.shape].run([OUTPUT], {INPUT: prepared})[0]
         return logits
 
     def _specialise(self, shape: tuple[int, ...]) -> onnxruntime.InferenceSession:
