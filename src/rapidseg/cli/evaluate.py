@@ -169,6 +169,14 @@ def _print_scores(document: dict[str, Any], evaluation: Evaluation, size: str | 
     table.add_section()
     table.add_row("mean (mIoU, mean accuracy)", _figure(scores.mean_iou), _figure(scores.mean_accuracy), style="bold")
     table.add_row("pixel accuracy", "", _figure(scores.pixel_accuracy), style="bold")
+    if (categories := evaluation.category_scores) is not None:
+        table.add_section()
+        for name, iou, accuracy in zip(
+            evaluation.labels.category_names, categories.iou, categories.accuracy, strict=True
+        ):
+            table.add_row(escape(f"category {name}"), _figure(iou), _figure(accuracy))
+        means = _figure(categories.mean_iou), _figure(categories.mean_accuracy)
+        table.add_row("mean of the categories", *means, style="bold")
     console.print(table)
 
 

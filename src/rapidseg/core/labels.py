@@ -7,6 +7,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rapidseg.core.cityscapes import CITYSCAPES_CLASSES
+
 Colour = tuple[
     Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
 ]
@@ -16,7 +18,8 @@ class LabelSet(BaseModel):
     """The classes of a data set or a model.
 
     Class `i` is called `names[i]` and drawn in `palette[i]` (RGB). Pixels labelled `ignore_index` are
-    neither learned nor scored.
+    neither learned nor scored. Class `i` belongs to the coarser class `categories[i]`, which is scored, too; there are
+    none where `categories` is empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,11 +27,14 @@ class LabelSet(BaseModel):
     names: tuple[str, ...] = Field(min_length=2, max_length=255)
     palette: tuple[Colour, ...]
     ignore_index: int = Field(default=255, ge=0, le=255)
+    categories: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> LabelSet:
         if len(self.palette) != len(self.names):
             raise ValueError(f"{len(self.names)} class names but {len(self.palette)} colours; give one colour a class")
+        if self.categories and len(self.categories) != len(self.names):
+            raise ValueError(f"{len(self.names)} class names but {len(self.categories)} categories; give one a class")
         if len(set(self.names)) != len(self.names):
             twice = sorted({name for name in self.names if self.names.count(name) > 1})
             raise ValueError(f"class names must differ; {', '.join(twice)} stand twice")
@@ -42,6 +48,11 @@ class LabelSet(BaseModel):
     @property
     def num_classes(self) -> int:
         return len(self.names)
+
+    @property
+    def category_names(self) -> tuple[str, ...]:
+        """The categories, each once, in the order of their first classes."""
+        return tuple(dict.fromkeys(self.categories))
 
     def palette_array(self) -> np.ndarray:
         """Returns the colours as a (256, 3) uint8 RGB table; ids that are no class are black."""
@@ -82,29 +93,10 @@ def _label_set(entries: list[tuple[str, Colour]], ignore_index: int) -> LabelSet
 
 
 # The 19 classes of the Cityscapes benchmark in the order of their train ids (Cordts et al., CVPR 2016).
-CITYSCAPES = _label_set(
-    [
-        ("road", (128, 64, 128)),
-        ("sidewalk", (244, 35, 232)),
-        ("building", (70, 70, 70)),
-        ("wall", (102, 102, 156)),
-        ("fence", (190, 153, 153)),
-        ("pole", (153, 153, 153)),
-        ("traffic light", (250, 170, 30)),
-        ("traffic sign", (220, 220, 0)),
-        ("vegetation", (107, 142, 35)),
-        ("terrain", (152, 251, 152)),
-        ("sky", (70, 130, 180)),
-        ("person", (220, 20, 60)),
-        ("rider", (255, 0, 0)),
-        ("car", (0, 0, 142)),
-        ("truck", (0, 0, 70)),
-        ("bus", (0, 60, 100)),
-        ("train", (0, 80, 100)),
-        ("motorcycle", (0, 0, 230)),
-        ("bicycle", (119, 11, 32)),
-    ],
-    ignore_index=255,
+CITYSCAPES = LabelSet(
+    names=tuple(label.name for label in CITYSCAPES_CLASSES),
+    palette=tuple(label.colour for label in CITYSCAPES_CLASSES),
+    categories=tuple(label.category for label in CITYSCAPES_CLASSES),
 )
 
 # The 11 classes to which CamVid is commonly reduced (Badrinarayanan et al., SegNet, 2015), in their order and colours.

@@ -11,7 +11,7 @@ import numpy as np
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import LabelSet
 from rapidseg.evaluation.mapping import ClassMapper
-from rapidseg.metrics import ConfusionMatrix, Scores
+from rapidseg.metrics import ConfusionMatrix, Scores, merge_counts
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 """Takes an image, (H, W, 3) uint8 RGB, and returns its class map, (H, W) uint8."""
@@ -76,10 +76,20 @@ class Evaluation:
     scores: Scores
     images: tuple[ImageScore, ...]
 
+    @property
+    def category_scores(self) -> Scores | None:
+        """Scores of the categories that the classes belong to (`labels.category_names`); None if there are none."""
+        if not self.labels.categories:
+            return None
+        return Scores.from_counts(merge_counts(self.matrix.counts, self.labels.categories))
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON, with None where a figure is not defined."""
+        categories = {} if (scores := self.category_scores) is None else scores.to_dict(self.labels.category_names)
         return {
             **self.scores.to_dict(self.labels.names),
+            "mean_category_iou": categories.get("mean_iou"),
+            "categories": categories.get("classes", []),
             "confusion_matrix": self.matrix.counts.tolist(),
             "images": [
                 {

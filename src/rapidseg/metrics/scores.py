@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,21 @@ class Scores:
                 for name, iou, accuracy in zip(class_names, self.iou, self.accuracy, strict=True)
             ],
         }
+
+
+def merge_counts(counts: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """Merges classes to the groups that they belong to, so that a class taken for another of its group is right.
+
+    Args:
+        counts: (K, K) integer matrix of pixels: rows are labels, columns predictions.
+        groups: the group of each class.
+
+    Returns:
+        (G, G) integers: pixels of each pair of groups, in the order in which `groups` first names them.
+    """
+    members = np.array([[group == name for group in groups] for name in dict.fromkeys(groups)], counts.dtype)
+    merged: np.ndarray = members @ counts @ members.T
+    return merged
 
 
 def _fractions(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
