@@ -91,9 +91,13 @@ def test_what_to_save(rapidseg, model, photos):
     assert sorted(path.name for path in Path("maps").iterdir()) == ["class_maps", "predictions.json"]
     rapidseg("predict", "a", "-m", model, "--save", "overlay", "-o", "pictures")
     assert sorted(path.name for path in Path("pictures").iterdir()) == ["overlays", "predictions.json"]
+    rapidseg("predict", "a", "-m", model, "--save", "confidence", "-o", "sure")
+    with Image.open(next(Path("sure/confidences").iterdir())) as grey:
+        assert grey.mode == "L"
+        assert np.asarray(grey).min() >= 255 // 11
     status, _, error = rapidseg("predict", "a", "-m", model, "--save", "overlays")
     assert status == 2
-    assert "'overlays' cannot be saved; allowed are class-map, overlay; did you mean 'overlay'?" in error
+    assert "'overlays' cannot be saved; allowed are class-map, overlay, confidence; did you mean 'overlay'?" in error
 
 
 @pytest.mark.parametrize(("size", "working_size_hw"), [("96", [96, 128]), ("64x100", [64, 100])])

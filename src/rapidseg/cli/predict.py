@@ -35,7 +35,10 @@ def predict(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("predictions"),
     save: Annotated[
         list[str] | None,
-        typer.Option(help="What to write: class-map or overlay; may be given twice.", show_default="both"),
+        typer.Option(
+            help="What to write: class-map, overlay or confidence (grey, white is sure); may be given several times.",
+            show_default="class-map and overlay",
+        ),
     ] = None,
     size: SizeOption = None,
     engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
@@ -51,12 +54,12 @@ def predict(
     from rapidseg.imaging import find_images
     from rapidseg.runtime import load
     from rapidseg.runtime.model_file import SAMPLE_IMAGE
-    from rapidseg.runtime.saving import KINDS, OutputFolder, make_record, write_record
+    from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder, make_record, write_record
     from rapidseg.runtime.streaming import ordered_map
 
     working_size = parse_working_size(size)
     images = find_images(paths or [SAMPLE_IMAGE])
-    folder = OutputFolder(output, images, save or list(KINDS))
+    folder = OutputFolder(output, images, save or DEFAULT_KINDS)
     if not paths:
         errors.print("no image given: segmenting the built-in sample", highlight=False)
     segmenter = load(model, engine=engine, precision=precision, device=device)
@@ -70,7 +73,9 @@ def predict(
         errors.print(f"[bold red]left out:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         display.advance(task)
 
-    results = segmenter.stream(images, working_size=working_size, on_error=leave_out)
+    results = segmenter.stream(
+        images, working_size=working_size, confidence="confidence" in folder.kinds, on_error=leave_out
+    )
     complete = False
     try:
         with display, closing(results), closing(ordered_map(folder.save, results, threads=2)) as saved:

@@ -37,18 +37,13 @@ def class_map_from_logits(logits: np.ndarray, size_hw: tuple[int, int], *, align
     Raises:
         InputError: the logits have another shape, or no pixels.
     """
-    if logits.ndim != 3 or not 1 <= logits.shape[0] <= 256 or min(*logits.shape, *size_hw) < 1:
-        raise InputError(
-            f"logits of shape {logits.shape} cannot become a class map of {size_hw}; "
-            "they must be (K, h, w) with 1 to 256 classes, and no side may be 0"
-        )
+    check_logits(logits, size_hw)
     logits = np.ascontiguousarray(logits, dtype=np.float32)
     _, height, width = logits.shape
-    row_starts, row_weights = _cells(height, size_hw[0], align_corners)
-    column_starts, column_weights = _cells(width, size_hw[1], align_corners)
+    row_starts, row_weights = output_cells(height, size_hw[0], align_corners)
+    column_starts, column_weights = output_cells(width, size_hw[1], align_corners)
     class_map = np.empty(size_hw, np.uint8)
     fill = compiled_fill()
-
     share_rows(
         functools.partial(fill, logits, row_starts, row_weights, column_starts, column_weights, class_map),
         height,
@@ -57,8 +52,17 @@ def class_map_from_logits(logits: np.ndarray, size_hw: tuple[int, int], *, align
     return class_map
 
 
+def check_logits(logits: np.ndarray, size_hw: tuple[int, int]) -> None:
+    """Raises `InputError` unless the logits are (K, h, w) with 1 to 256 classes and no side is 0."""
+    if logits.ndim != 3 or not 1 <= logits.shape[0] <= 256 or min(*logits.shape, *size_hw) < 1:
+        raise InputError(
+            f"logits of shape {logits.shape} cannot become a class map of {size_hw}; "
+            "they must be (K, h, w) with 1 to 256 classes, and no side may be 0"
+        )
+
+
 @functools.lru_cache(maxsize=64)
-def _cells(length: int, new_length: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray]:
+def output_cells(length: int, new_length: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray]:
     """Says, along one axis, which output pixels lie in which cell of logits.
 
     Returns:

@@ -24,6 +24,7 @@ class Result:
         timings_ms: milliseconds of each stage: `compile` (0 but for the first image of a size), `prepare`, `network`,
             `class_map`; from a stream also `decode`.
         source: in a stream, the file's path or the number of the frame, counted from 0.
+        confidence: (H, W) uint8, the softmax of each pixel's class in steps of 1/255, where it was asked for.
     """
 
     class_map: np.ndarray
@@ -32,6 +33,7 @@ class Result:
     working_size_hw: tuple[int, int]
     timings_ms: Mapping[str, float]
     source: Path | int | None = None
+    confidence: np.ndarray | None = None
 
     def overlay(self, image: np.ndarray | None = None, alpha: float = 0.5) -> np.ndarray:
         """Returns the image with the colours of its classes blended in, (H, W, 3) uint8 RGB.

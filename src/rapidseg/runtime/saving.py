@@ -16,14 +16,17 @@ from rapidseg.imaging import add_legend, write_class_map, write_image
 from rapidseg.runtime.result import Result
 from rapidseg.runtime.segmenter import Segmenter
 
-KINDS = {"class-map": ("class_maps", ".png"), "overlay": ("overlays", ".jpg")}  # folder and suffix of each
+# Folder and suffix of each.
+KINDS = {"class-map": ("class_maps", ".png"), "overlay": ("overlays", ".jpg"), "confidence": ("confidences", ".png")}
+DEFAULT_KINDS = ("class-map", "overlay")
 RECORD_NAME = "predictions.json"
 
 
 class OutputFolder:
     """Gives every image its own output files in one folder.
 
-    A class map goes to `class_maps/NAME.png`, an overlay to `overlays/NAME.jpg`. NAME is the image's own without its
+    A class map goes to `class_maps/NAME.png`, an overlay to `overlays/NAME.jpg`, a confidence, a grey image, to
+    `confidences/NAME.png`. NAME is the image's own without its
     suffix; where two images would share one, the later gets `_2`, `_3` and so on.
     """
 
@@ -77,6 +80,8 @@ class OutputFolder:
             write_class_map(paths["class-map"], result.class_map, result.labels.palette_array())
         if drawn is not None:
             write_image(paths["overlay"], drawn)
+        if "confidence" in paths and result.confidence is not None:
+            write_image(paths["confidence"], result.confidence)
         end = time.perf_counter()
         timings_ms = {**result.timings_ms, "draw": 1e3 * (middle - start), "write": 1e3 * (end - middle)}
         return {

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +16,14 @@ from rapidseg.core.errors import InputError, ModelFileError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.imaging import resize_image, working_size_hw
 from rapidseg.runtime.class_map import class_map_from_logits, compiled_fill
+from rapidseg.runtime.confidence import confidence_from_logits
 from rapidseg.runtime.engines import Engine, create_engine
 from rapidseg.runtime.model_file import find_model, read_spec
 from rapidseg.runtime.result import Result
 from rapidseg.runtime.streaming import Frame, open_frames
+
+if TYPE_CHECKING:
+    from rapidseg.runtime.engines.torch import TorchModel
 
 
 def load(
@@ -54,15 +58,28 @@ class Segmenter:
     Attributes:
         engine: what runs the network; its `name`, `precision` and `device` say what was chosen.
         spec: what the model file says about itself, such as its classes, `spec.labels`.
-        path: the model file.
+        path: the model file; None for a model in memory.
     """
 
-    def __init__(self, engine: Engine, spec: ModelSpec, path: Path) -> None:
+    def __init__(self, engine: Engine, spec: ModelSpec, path: Path | None = None) -> None:
         self.engine = engine
         self.spec = spec
         self.path = path
 
-    def __call__(self, image: np.ndarray, *, working_size: int | tuple[int, int] | None = None) -> Result:
+    @classmethod
+    def from_model(cls, model: TorchModel) -> Segmenter:
+        """Returns a segmenter that runs a PyTorch model as it is, on its own device.
+
+        Args:
+            model: a `rapidseg.models.SegmentationModel` in float32, in any mode, which it keeps.
+        """
+        from rapidseg.runtime.engines.torch import TorchEngine
+
+        return cls(TorchEngine(model), model.spec)
+
+    def __call__(
+        self, image: np.ndarray, *, working_size: int | tuple[int, int] | None = None, confidence: bool = False
+    ) -> Result:
         """Segments one image.
 
         Args:
@@ -70,6 +87,7 @@ class Segmenter:
             working_size: at which size the network sees the image: pixels of the shorter side, the shape being kept,
                 or (height, width). None: the size that the model was made for, or else the image's own. Images with
                 a side below 32 pixels are enlarged. The class map always has the image's own size.
+            confidence: also give `result.confidence`, the softmax of each pixel's class.
 
         Raises:
             InputError: the image is not (H, W, 3) uint8, or `working_size` has a side below 32.
@@ -83,14 +101,12 @@ class Segmenter:
         compiled = time.perf_counter()
         prepared = self.engine.prepare(resize_image(image, size_hw)[None])
         ready = time.perf_counter()
-        logits = self.engine.infer(prepared)[0]
+        logits = self._checked(self.engine.infer(prepared)[0])
         computed = time.perf_counter()
-        if logits.shape[0] != self.spec.labels.num_classes:
-            raise ModelFileError(
-                f"{self.path}: gives {logits.shape[0]} classes, but its specification names "
-                f"{self.spec.labels.num_classes}; export the model again"
-            )
         class_map = class_map_from_logits(logits, image.shape[:2], align_corners=self.spec.align_corners)
+        certainty = None
+        if confidence:
+            certainty = confidence_from_logits(logits, image.shape[:2], align_corners=self.spec.align_corners)
         end = time.perf_counter()
         timings_ms = {
             "compile": 1e3 * (compiled - start),
@@ -98,7 +114,15 @@ class Segmenter:
             "network": 1e3 * (computed - ready),
             "class_map": 1e3 * (end - computed),
         }
-        return Result(class_map, self.spec.labels, image, size_hw, timings_ms)
+        return Result(class_map, self.spec.labels, image, size_hw, timings_ms, confidence=certainty)
+
+    def logits(self, image: np.ndarray) -> np.ndarray:
+        """Returns the logits, (K, h, w) float32, of an image that the network sees as it is.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, each side 32 pixels or more.
+        """
+        return self._checked(self.engine.run(image[None])[0])
 
     def class_map(self, image: np.ndarray) -> np.ndarray:
         """Returns only the class map, (H, W) uint8, of an image; what evaluation takes as a predictor."""
@@ -109,6 +133,7 @@ class Segmenter:
         source: str | os.PathLike[str] | Iterable[Any],
         *,
         working_size: int | tuple[int, int] | None = None,
+        confidence: bool = False,
         on_error: Callable[[Path | int, InputError], None] | None = None,
     ) -> Generator[Result, None, None]:
         """Segments images one after the other while the next ones are being read in other threads.
@@ -119,7 +144,7 @@ class Segmenter:
         Args:
             source: a video file, an image file, a folder or a glob of images; or an iterable of images in memory
                 (as for a call) and of paths of image files.
-            working_size: as for a call.
+            working_size, confidence: as for a call.
             on_error: called with path or number and the error of an image that cannot be read or has a wrong shape,
                 which is then left out. None: the error is raised.
 
@@ -128,12 +153,21 @@ class Segmenter:
             ImageError: an image cannot be read.
         """
         working_size_hw((32, 32), working_size)  # a wrong size is wrong for all images: raise it here
-        return self._stream(open_frames(source), working_size, on_error)
+        return self._stream(open_frames(source), working_size, confidence, on_error)
+
+    def _checked(self, logits: np.ndarray) -> np.ndarray:
+        if logits.shape[0] != self.spec.labels.num_classes:
+            raise ModelFileError(
+                f"{self.path or self.spec.architecture}: gives {logits.shape[0]} classes, but its specification names "
+                f"{self.spec.labels.num_classes}; export the model again"
+            )
+        return logits
 
     def _stream(
         self,
         frames: Generator[Frame, None, None],
         working_size: int | tuple[int, int] | None,
+        confidence: bool,
         on_error: Callable[[Path | int, InputError], None] | None,
     ) -> Generator[Result, None, None]:
         with contextlib.closing(frames):
@@ -141,7 +175,7 @@ class Segmenter:
                 try:
                     if isinstance(frame.image, InputError):
                         raise frame.image
-                    result = self(frame.image, working_size=working_size)
+                    result = self(frame.image, working_size=working_size, confidence=confidence)
                 except InputError as error:
                     if on_error is None:
                         raise

@@ -1,0 +1,128 @@
+"""How sure the network is of each pixel's class: the softmax of the winner, without building it for every class.
+
+As in `class_map`, four neighbouring logits form a cell in which every class lies between its lowest and its highest
+corner. A class whose highest corner stays far below the largest lowest corner adds nothing that 8 bits can show.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numba
+import numpy as np
+
+from rapidseg.runtime.class_map import check_logits, output_cells
+from rapidseg.runtime.compiling import compile_loop, share_rows
+
+# A class this far below adds at most exp(-12) = 6e-6 to a sum of at least 1; 255 of them 1.6e-3, less than half of
+# one of 255 steps.
+_NEGLIGIBLE = np.float32(12)
+_LEAST_PIXELS_PER_PART = 1 << 16
+
+
+def confidence_from_logits(logits: np.ndarray, size_hw: tuple[int, int], *, align_corners: bool) -> np.ndarray:
+    """Returns the largest softmax value of bilinearly resized logits at each pixel, as steps of 1/255.
+
+    The same as `round(255 * softmax(interpolate(logits, size_hw)).max())` in PyTorch, or one step beside it where
+    rounding is close.
+
+    Args:
+        logits: (K, h, w) float32, K from 1 to 256.
+        size_hw: height and width of the result.
+        align_corners: whether the centres of the corner pixels coincide, or the corners of the images.
+
+    Returns:
+        (H, W) uint8, from 255 / K to 255.
+
+    Raises:
+        InputError: the logits have another shape, or no pixels.
+    """
+    check_logits(logits, size_hw)
+    logits = np.ascontiguousarray(logits, dtype=np.float32)
+    row_starts, row_weights = output_cells(logits.shape[1], size_hw[0], align_corners)
+    column_starts, column_weights = output_cells(logits.shape[2], size_hw[1], align_corners)
+    confidence = np.empty(size_hw, np.uint8)
+    fill = compiled_fill()
+    share_rows(
+        functools.partial(fill, logits, row_starts, row_weights, column_starts, column_weights, confidence),
+        logits.shape[1],
+        most_parts=confidence.size // _LEAST_PIXELS_PER_PART,
+    )
+    return confidence
+
+
+def _fill(
+    logits: np.ndarray,
+    row_starts: np.ndarray,
+    row_weights: np.ndarray,
+    column_starts: np.ndarray,
+    column_weights: np.ndarray,
+    confidence: np.ndarray,
+    first_row: int,
+    last_row: int,
+) -> None:
+    """Fills the output rows of the cell rows `first_row` to `last_row`."""
+    num_classes, height, width = logits.shape
+    candidates = np.empty(num_classes, np.int32)
+    highest = np.empty(num_classes, np.float32)
+    best = np.empty(confidence.shape[1], np.float32)
+    total = np.empty(confidence.shape[1], np.float32)
+    for y in range(first_row, last_row):
+        top, bottom = row_starts[y], row_starts[y + 1]
+        below = min(y + 1, height - 1)
+        for x in range(width):
+            left, right = column_starts[x], column_starts[x + 1]
+            if left == right or top == bottom:
+                continue
+            beside = min(x + 1, width - 1)
+            floor = np.float32(-np.inf)
+            for k in range(num_classes):
+                a, b, c, d = logits[k, y, x], logits[k, below, x], logits[k, y, beside], logits[k, below, beside]
+                floor = max(floor, min(min(a, b), min(c, d)))
+                highest[k] = max(max(a, b), max(c, d))
+            count = 0
+            for k in range(num_classes):
+                if highest[k] >= floor - _NEGLIGIBLE:
+                    candidates[count] = k
+                    count += 1
+            for row in range(top, bottom):
+                down = row_weights[row]
+                best[left:right] = -np.inf
+                total[left:right] = 0
+                for i in range(count):
+                    k = candidates[i]
+                    start = logits[k, y, x] + (logits[k, below, x] - logits[k, y, x]) * down
+                    end = logits[k, y, beside] + (logits[k, below, beside] - logits[k, y, beside]) * down
+                    for column in range(left, right):
+                        best[column] = max(best[column], start + (end - start) * column_weights[column])
+                for i in range(count):
+                    k = candidates[i]
+                    start = logits[k, y, x] + (logits[k, below, x] - logits[k, y, x]) * down
+                    end = logits[k, y, beside] + (logits[k, below, beside] - logits[k, y, beside]) * down
+                    for column in range(left, right):
+                        value = start + (end - start) * column_weights[column]
+                        # exp(v) as exp(v / 32) to the 32nd power: for v from -16 to 0 the Taylor series of degree 5 is
+                        # then right to 1e-4 of its value, and the loop works on many columns at once.
+                        v = max(value - best[column], np.float32(-16)) * np.float32(1 / 32)
+                        series = np.float32(1 / 24) + v * np.float32(1 / 120)
+                        series = np.float32(1 / 2) + v * (np.float32(1 / 6) + v * series)
+                        power = np.float32(1) + v * (np.float32(1) + v * series)
+                        power *= power
+                        power *= power
+                        power *= power
+                        power *= power
+                        power *= power
+                        total[column] += power
+                for column in range(left, right):
+                    confidence[row, column] = np.uint8(np.float32(255) / total[column] + np.float32(0.5))
+
+
+@functools.cache
+def compiled_fill() -> Callable[..., None]:
+    """Returns `_fill` as machine code."""
+    indices, numbers = numba.int64[::1], numba.float32[::1]
+    signature = numba.void(
+        numba.float32[:, :, ::1], indices, numbers, indices, numbers, numba.uint8[:, ::1], numba.int64, numba.int64
+    )
+    return compile_loop(_fill, signature)
