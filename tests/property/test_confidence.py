@@ -35,5 +35,5 @@ def test_equals_the_plain_way(
         torch.from_numpy(logits)[None], size_hw, mode="bilinear", align_corners=align_corners
     )[0]
     expected = 255 * full.softmax(0).amax(0).numpy()
-    # Half a step of rounding; the exponential's 1e-4 and the classes left out move a value by less than another 0.45.
+    # Half a step of rounding; the series for the exponential and its floor move a value by less than another 0.45.
     assert np.abs(confidence - expected).max() < 0.95

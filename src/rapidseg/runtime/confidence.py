@@ -1,8 +1,4 @@
-"""How sure the network is of each pixel's class: the softmax of the winner, without building it for every class.
-
-As in `class_map`, four neighbouring logits form a cell in which every class lies between its lowest and its highest
-corner. A class whose highest corner stays far below the largest lowest corner adds nothing that 8 bits can show.
-"""
+"""How sure the network is of each pixel's class: the softmax of the winner, row by row, without full-size logits."""
 
 from __future__ import annotations
 
@@ -15,9 +11,8 @@ import numpy as np
 from rapidseg.runtime.class_map import check_logits, output_cells
 from rapidseg.runtime.compiling import compile_loop, share_rows
 
-# A class this far below adds at most exp(-12) = 6e-6 to a sum of at least 1; 255 of them 1.6e-3, less than half of
-# one of 255 steps.
-_NEGLIGIBLE = np.float32(12)
+# exp(-16) is 1e-7: 255 classes that far below the winner and further add less than a tenth of one of 255 steps.
+_LOWEST = np.float32(-16)
 _LEAST_PIXELS_PER_PART = 1 << 16
 
 
@@ -62,60 +57,54 @@ def _fill(
     first_row: int,
     last_row: int,
 ) -> None:
-    """Fills the output rows of the cell rows `first_row` to `last_row`."""
+    """Fills the output rows of the cell rows `first_row` to `last_row`.
+
+    Rows of logits are widened to all columns first, once each, so that the inner loops run along whole rows.
+    """
     num_classes, height, width = logits.shape
-    candidates = np.empty(num_classes, np.int32)
-    highest = np.empty(num_classes, np.float32)
-    best = np.empty(confidence.shape[1], np.float32)
-    total = np.empty(confidence.shape[1], np.float32)
-    for y in range(first_row, last_row):
-        top, bottom = row_starts[y], row_starts[y + 1]
+    columns = confidence.shape[1]
+    upper = np.empty((num_classes, columns), np.float32)
+    lower = np.empty((num_classes, columns), np.float32)
+    values = np.empty((num_classes, columns), np.float32)
+    best = np.empty(columns, np.float32)
+    total = np.empty(columns, np.float32)
+    for y in range(first_row - 1, last_row):
+        upper, lower = lower, upper
         below = min(y + 1, height - 1)
-        for x in range(width):
-            left, right = column_starts[x], column_starts[x + 1]
-            if left == right or top == bottom:
-                continue
-            beside = min(x + 1, width - 1)
-            floor = np.float32(-np.inf)
+        for k in range(num_classes):
+            for x in range(width):
+                start = logits[k, below, x]
+                slope = logits[k, below, min(x + 1, width - 1)] - start
+                for column in range(column_starts[x], column_starts[x + 1]):
+                    lower[k, column] = start + slope * column_weights[column]
+        if y < first_row:
+            continue
+        for row in range(row_starts[y], row_starts[y + 1]):
+            down = row_weights[row]
+            best[:] = -np.inf
             for k in range(num_classes):
-                a, b, c, d = logits[k, y, x], logits[k, below, x], logits[k, y, beside], logits[k, below, beside]
-                floor = max(floor, min(min(a, b), min(c, d)))
-                highest[k] = max(max(a, b), max(c, d))
-            count = 0
+                for column in range(columns):
+                    value = upper[k, column] + (lower[k, column] - upper[k, column]) * down
+                    values[k, column] = value
+                    best[column] = value if value > best[column] else best[column]
+            total[:] = 0
             for k in range(num_classes):
-                if highest[k] >= floor - _NEGLIGIBLE:
-                    candidates[count] = k
-                    count += 1
-            for row in range(top, bottom):
-                down = row_weights[row]
-                best[left:right] = -np.inf
-                total[left:right] = 0
-                for i in range(count):
-                    k = candidates[i]
-                    start = logits[k, y, x] + (logits[k, below, x] - logits[k, y, x]) * down
-                    end = logits[k, y, beside] + (logits[k, below, beside] - logits[k, y, beside]) * down
-                    for column in range(left, right):
-                        best[column] = max(best[column], start + (end - start) * column_weights[column])
-                for i in range(count):
-                    k = candidates[i]
-                    start = logits[k, y, x] + (logits[k, below, x] - logits[k, y, x]) * down
-                    end = logits[k, y, beside] + (logits[k, below, beside] - logits[k, y, beside]) * down
-                    for column in range(left, right):
-                        value = start + (end - start) * column_weights[column]
-                        # exp(v) as exp(v / 32) to the 32nd power: for v from -16 to 0 the Taylor series of degree 5 is
-                        # then right to 1e-4 of its value, and the loop works on many columns at once.
-                        v = max(value - best[column], np.float32(-16)) * np.float32(1 / 32)
-                        series = np.float32(1 / 24) + v * np.float32(1 / 120)
-                        series = np.float32(1 / 2) + v * (np.float32(1 / 6) + v * series)
-                        power = np.float32(1) + v * (np.float32(1) + v * series)
-                        power *= power
-                        power *= power
-                        power *= power
-                        power *= power
-                        power *= power
-                        total[column] += power
-                for column in range(left, right):
-                    confidence[row, column] = np.uint8(np.float32(255) / total[column] + np.float32(0.5))
+                for column in range(columns):
+                    # exp(v) as exp(v / 32) to the 32nd power: for v from -16 to 0 the Taylor series of degree 5 is then
+                    # right to 1e-3 of its value, and the loop works on many columns at once.
+                    v = values[k, column] - best[column]
+                    v = (v if v > _LOWEST else _LOWEST) * np.float32(1 / 32)
+                    series = np.float32(1 / 24) + v * np.float32(1 / 120)
+                    series = np.float32(1 / 2) + v * (np.float32(1 / 6) + v * series)
+                    power = np.float32(1) + v * (np.float32(1) + v * series)
+                    power *= power
+                    power *= power
+                    power *= power
+                    power *= power
+                    power *= power
+                    total[column] += power
+            for column in range(columns):
+                confidence[row, column] = np.uint8(np.float32(255) / total[column] + np.float32(0.5))
 
 
 @functools.cache
