@@ -15,7 +15,7 @@ from rapidseg.exporting.verification import image_like_noise
 from rapidseg.imaging import read_image
 from rapidseg.importing import load_checkpoint
 from rapidseg.models import create_model
-from rapidseg.models.predictor import TorchPredictor
+from rapidseg.runtime import Segmenter
 
 # Of the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell that is
 # one pixel off gives 1e-2.
@@ -112,7 +112,7 @@ def test_real_weights_give_the_same_class_map_of_a_photo(cityscapes_weights, cam
     path = tmp_path / "cityscapes.onnx"
     export_onnx(model, model.spec, path, check_sizes=[(97, 161)])
     photo = read_image(sorted((camvid_root / "val").glob("*.png"))[0])
-    expected = TorchPredictor(model)(photo)
+    expected = Segmenter.from_model(model).class_map(photo)
     assert len(np.unique(expected)) > 5
     for engine in ("openvino", "onnxruntime"):
         assert (rapidseg.load(path, engine=engine)(photo).class_map == expected).mean() >= 0.999

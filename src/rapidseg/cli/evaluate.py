@@ -124,6 +124,7 @@ def _open_model_file(
     model: str | None, working_size: int | tuple[int, int] | None, engine: str, precision: str
 ) -> _Subject:
     from rapidseg import load
+    from rapidseg.runtime.model_file import BUILT_IN_MODELS
 
     segmenter = load(model, engine=engine, precision=precision)
 
@@ -131,7 +132,7 @@ def _open_model_file(
         return segmenter(image, working_size=working_size).class_map
 
     running = segmenter.engine
-    return _Subject(model or segmenter.path.stem, predict, segmenter.spec.labels, running.name, running.precision)
+    return _Subject(model or BUILT_IN_MODELS[0], predict, segmenter.spec.labels, running.name, running.precision)
 
 
 def _open_checkpoint(model: str, working_size: int | tuple[int, int] | None, engine: str, precision: str) -> _Subject:
@@ -143,10 +144,15 @@ def _open_checkpoint(model: str, working_size: int | tuple[int, int] | None, eng
             "or write an .onnx file first with `rapidseg export`"
         )
     from rapidseg.importing import load_checkpoint
-    from rapidseg.models.predictor import TorchPredictor
+    from rapidseg.runtime import Segmenter
 
-    network = load_checkpoint(model)
-    return _Subject(model, TorchPredictor(network, working_size=working_size), network.spec.labels, "torch", "float32")
+    segmenter = Segmenter.from_model(load_checkpoint(model))
+
+    def predict(image: np.ndarray) -> np.ndarray:
+        return segmenter(image, working_size=working_size).class_map
+
+    running = segmenter.engine
+    return _Subject(model, predict, segmenter.spec.labels, running.name, running.precision)
 
 
 def _print_scores(document: dict[str, Any], evaluation: Evaluation, size: str | None) -> None:

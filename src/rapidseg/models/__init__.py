@@ -2,14 +2,12 @@
 
 from rapidseg.models.base import SegmentationModel
 from rapidseg.models.complexity import count_macs, count_parameters
-from rapidseg.models.predictor import TorchPredictor
 from rapidseg.models.registry import ARCHITECTURES, create_model, get_architecture, model_from_spec
 from rapidseg.models.weights import load_model, load_state, save_model
 
 __all__ = [
     "ARCHITECTURES",
     "SegmentationModel",
-    "TorchPredictor",
     "count_macs",
     "count_parameters",
     "create_model",

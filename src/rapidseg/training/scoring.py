@@ -12,7 +12,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rapidseg.core.spec import Score
 from rapidseg.data import Dataset
 from rapidseg.evaluation import Evaluation, evaluate
-from rapidseg.models import SegmentationModel, TorchPredictor, save_model
+from rapidseg.models import SegmentationModel, save_model
+from rapidseg.runtime import Segmenter
 from rapidseg.training.averaging import MovingAverage
 from rapidseg.training.module import TrainingModule
 from rapidseg.training.progress import Reporter, Telemetry, log
@@ -120,11 +121,11 @@ class Scoring(Callback):
             self._reporter.metrics(iteration, metrics)
 
     def _evaluate(self) -> Evaluation:
-        predictor = TorchPredictor(self._weights.model())
+        segmenter = Segmenter.from_model(self._weights.model())
 
         def predict(image: np.ndarray) -> np.ndarray:
             self._signals.check()
-            return predictor(image)
+            return segmenter.class_map(image)
 
         return evaluate(predict, self._dataset, progress=self._reporter.evaluating)
 
