@@ -1,16 +1,17 @@
-"""`rapidseg models`: what there is to train and to run, and how large it is."""
+"""`rapidseg models`: what there is to train and to run, with its figures; and the whole of one of them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from rapidseg.cli.console import console, print_json
 from rapidseg.cli.options import JsonOption, parse_size
 
-app = typer.Typer(name="models", help="List the architectures, and show one with its size.", no_args_is_help=True)
+app = typer.Typer(
+    name="models", help="List architectures, recipes and models with their figures, and show one of them."
+)
 
 
 def register(parent: typer.Typer) -> None:
@@ -18,36 +19,105 @@ def register(parent: typer.Typer) -> None:
     parent.add_typer(app)
 
 
-@app.command("list")
-def list_architectures(json: JsonOption = False) -> None:
-    """Lists the architectures and their variants."""
-    from rapidseg.models import ARCHITECTURES
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context, json: JsonOption = False) -> None:
+    """Lists every architecture, recipe and model with its figures."""
+    if context.invoked_subcommand is None:
+        list_all(json)
 
+
+@app.command("list")
+def list_all(json: JsonOption = False) -> None:
+    """Lists every architecture, recipe and model with its figures, as `rapidseg models` alone does."""
+    from rapidseg import zoo
+    from rapidseg.cli import model_tables
+    from rapidseg.recipes import recipe_names, summarize_recipe
+
+    built_in = [(model, _spec(name)) for name, model in zoo.built_in_models().items()]
+    recipes = [summarize_recipe(name) for name in recipe_names()]
+    published = list(zoo.published_models().values())
     if json:
-        print_json([{"name": a.name, "paper": a.paper, "variants": list(a.variants)} for a in ARCHITECTURES.values()])
+        print_json(
+            {
+                "architectures": [entry.model_dump(mode="json") for entry in zoo.architectures().values()],
+                "built_in": [model_tables.built_in_document(model, spec) for model, spec in built_in],
+                "published": [model_tables.published_document(model) for model in published],
+                "recipes": [vars(recipe) for recipe in recipes],
+            }
+        )
         return
-    table = Table("architecture", "variants", "paper")
-    for architecture in ARCHITECTURES.values():
-        table.add_row(architecture.name, ", ".join(architecture.variants), architecture.paper)
-    console.print(table)
+    for table in (
+        model_tables.architecture_table(zoo.architectures().values()),
+        model_tables.published_table(published, wide=console.width >= model_tables.WIDE),
+        model_tables.measured_table(published, built_in),
+        model_tables.recipe_table(recipes),
+    ):
+        console.print(table)
+        console.print()
+    console.print("The whole of one: rapidseg models show NAME", highlight=False)
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Architecture, such as fast-scnn.")],
-    num_classes: Annotated[int, typer.Option(min=2, max=255, help="Number of classes.")] = 19,
-    size: Annotated[str, typer.Option(help="Input size as HEIGHTxWIDTH.")] = "1024x2048",
+    name: Annotated[str, typer.Argument(help="Architecture, recipe, or published or built-in model.")],
+    num_classes: Annotated[int, typer.Option(min=2, max=255, help="Number of classes of an architecture.")] = 19,
+    size: Annotated[str, typer.Option(help="Input size of an architecture, as HEIGHTxWIDTH.")] = "1024x2048",
     json: JsonOption = False,
 ) -> None:
-    """Shows an architecture: parameters and multiply-accumulates of each variant, and where variants differ."""
+    """Shows all about one: figures, sources and how to get a model; options and size of an architecture."""
+    from rapidseg import zoo
+    from rapidseg.cli import model_tables
+    from rapidseg.core.errors import ConfigError, nearest_hint
+    from rapidseg.recipes import find_recipe, recipe_names, summarize_recipe
+
+    if name in zoo.architectures():
+        _show_architecture(name, num_classes, parse_size(size), json)
+    elif name in zoo.published_models():
+        model = zoo.find(name)
+        if json:
+            print_json(model_tables.published_document(model))
+        else:
+            model_tables.print_published(model)
+    elif name in zoo.built_in_models():
+        entry, spec = zoo.built_in_models()[name], _spec(name)
+        if json:
+            print_json({**model_tables.built_in_document(entry, spec), "spec": spec.model_dump(mode="json")})
+        else:
+            model_tables.print_built_in(entry, spec)
+    elif name in recipe_names():
+        text = find_recipe(name).read_text(encoding="utf-8")
+        trains = [model.name for model in zoo.published_models().values() if model.recipe == name]
+        if json:
+            print_json({**vars(summarize_recipe(name)), "published": trains, "text": text})
+        else:
+            model_tables.print_recipe(name, text, trains)
+    else:
+        known = (*zoo.architectures(), *zoo.built_in_models(), *zoo.published_models(), *recipe_names())
+        raise ConfigError(
+            f"no architecture, model or recipe {name!r}{nearest_hint(name, known)}; `rapidseg models` lists them"
+        )
+
+
+def _spec(name: str) -> Any:
+    from rapidseg.runtime.model_file import find_model, read_spec
+
+    return read_spec(find_model(name))
+
+
+def _show_architecture(name: str, num_classes: int, size_hw: tuple[int, int], json: bool) -> None:
+    """Parameters and multiply-accumulates of each variant, and where variants differ. Needs PyTorch."""
+    import torch
+
+    from rapidseg import zoo
+    from rapidseg.cli import model_tables
     from rapidseg.models import count_macs, count_parameters, create_model, get_architecture
 
-    architecture = get_architecture(name)
-    size_hw = parse_size(size)
+    architecture, entry = get_architecture(name), zoo.architectures()[name]
     default = next(iter(architecture.variants.values())).model_dump(mode="json")
     variants: dict[str, dict[str, Any]] = {}
     for variant, options in architecture.variants.items():
-        model = create_model(name, num_classes, variant=variant)
+        with torch.device("meta"):  # shapes are all that counting needs
+            model = create_model(name, num_classes, variant=variant)
         variants[variant] = {
             "parameters": count_parameters(model),
             "parameters_with_aux_heads": count_parameters(model, aux_heads=True),
@@ -59,31 +129,12 @@ def show(
     if json:
         print_json(
             {
-                "name": name,
-                "paper": architecture.paper,
+                **entry.model_dump(mode="json"),
                 "num_classes": num_classes,
                 "size_hw": list(size_hw),
                 "options": default,
                 "variants": variants,
             }
         )
-        return
-    console.print(f"[bold]{name}[/]: {architecture.paper}")
-    console.print(
-        f"{num_classes} classes, multiply-accumulates for one {size_hw[0]}x{size_hw[1]} image", highlight=False
-    )
-    table = Table("variant")
-    for heading in ("parameters", "with auxiliary heads", "multiply-accumulates"):
-        table.add_column(heading, justify="right")
-    for variant, figures in variants.items():
-        table.add_row(
-            variant,
-            f"{figures['parameters']:,}",
-            f"{figures['parameters_with_aux_heads']:,}",
-            f"{figures['multiply_accumulates'] / 1e9:.2f} G",
-        )
-    console.print(table)
-    for variant, figures in variants.items():
-        if figures["differs_in"]:
-            differs = ", ".join(f"{key}={value}" for key, value in figures["differs_in"].items())
-            console.print(f"{variant} differs in {differs}", markup=False, highlight=False)
+    else:
+        model_tables.print_architecture(entry, num_classes, size_hw, variants)

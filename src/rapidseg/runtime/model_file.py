@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rapidseg.core.errors import ModelFileError, nearest_hint
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
+from rapidseg.zoo import published_models
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BUILT_IN_MODELS = ("fast-scnn-camvid",)  # the first is what `load()` takes
@@ -42,6 +43,12 @@ def find_model(model: str | os.PathLike[str] | None) -> Path:
         raise ModelFileError(f"{name}: is a folder; give the .onnx file in it")
     if path.exists():
         return path
+    if name in published_models():
+        fetch, export, _ = published_models()[name].commands()
+        raise ModelFileError(
+            f"{name}: a published model, whose weights are not in the package; make a model file of it and give that:\n"
+            f"  {fetch}\n  {export}"
+        )
     raise ModelFileError(
         f"{name}: no such model file, and no built-in model of that name ({', '.join(BUILT_IN_MODELS)})"
         f"{nearest_hint(name, BUILT_IN_MODELS)}"

@@ -1,0 +1,79 @@
+"""Reads the data files of the zoo, each once."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from rapidseg.core.errors import ConfigError
+from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.zoo.entries import ArchitectureEntry, BuiltInModel, NamedEntry, PublishedModel
+
+_FOLDER = Path(__file__).parent
+_Entry = TypeVar("_Entry", bound=NamedEntry)
+
+
+@functools.cache
+def published_models() -> Mapping[str, PublishedModel]:
+    """Returns the published models by name."""
+    paths = sorted((_FOLDER / "published").glob("*.yaml"))
+    return MappingProxyType(_by_name([read_entry(path, PublishedModel) for path in paths]))
+
+
+@functools.cache
+def built_in_models() -> Mapping[str, BuiltInModel]:
+    """Returns what is known about the model files in the package, by name."""
+    paths = sorted((_FOLDER / "built_in").glob("*.yaml"))
+    return MappingProxyType(_by_name([read_entry(path, BuiltInModel) for path in paths]))
+
+
+@functools.cache
+def architectures() -> Mapping[str, ArchitectureEntry]:
+    """Returns the architectures by name, in the order of the file."""
+    path = _FOLDER / "architectures.yaml"
+    return MappingProxyType(_by_name([_validate(entry, ArchitectureEntry, path) for entry in _read(path)]))
+
+
+def read_entry(path: Path, kind: type[_Entry]) -> _Entry:
+    """Reads a data file.
+
+    Args:
+        path: a YAML file, called after the `name` in it.
+        kind: what it holds.
+
+    Raises:
+        ConfigError: the file is not YAML, lacks a key, has one that is unknown or wrong, or has another name.
+    """
+    entry = _validate(_read(path), kind, path)
+    if entry.name != path.stem:
+        raise ConfigError(f"{path}: is called {path.stem!r}, but the name in it is {entry.name!r}; make them the same")
+    return entry
+
+
+def _read(path: Path) -> Any:
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _validate(content: Any, kind: type[_Entry], path: Path) -> _Entry:
+    try:
+        # As JSON, so that a list may stand for a tuple, but a text never for a number.
+        return kind.model_validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in problem["loc"]) or "the file"
+        message = problem["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{path}: {key}: {message[0].lower()}{message[1:]}") from error
+
+
+def _by_name(entries: list[_Entry]) -> dict[str, _Entry]:
+    return {entry.name: entry for entry in entries}

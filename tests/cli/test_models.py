@@ -1,0 +1,126 @@
+"""`rapidseg models`: everything is listed with its figures, and shown whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rapidseg import zoo
+from rapidseg.cli.console import console
+from rapidseg.recipes import find_recipe, recipe_names
+
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from rapidseg.cli.app import main; main()"
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_everything_is_listed_and_no_name_is_cut(rapidseg, monkeypatch, columns):
+    monkeypatch.setattr(console, "_width", columns)
+    status, output, _ = rapidseg("models")
+    assert status == 0
+    lines = output.splitlines()
+    assert max(map(len, lines)) <= columns
+    words = output.split()
+    for name in (*zoo.architectures(), *zoo.built_in_models(), *recipe_names()):
+        assert name in words
+    for row in zoo.published_models().values():
+        (line,) = [line for line in lines if line.startswith((f"{row.name} ", f"{row.name}*"))]
+        figures = row.published
+        if figures.mean_iou_percent is None:
+            assert line.split()[-4:] == ["-", "-", "-", "-"]
+        else:
+            shown = (f"{figures.mean_iou_percent:.2f}", f"{figures.mean_iou_ms_flip_percent:.2f}")
+            assert tuple(line.split()[-2:]) == shown
+        assert ("512x1024" in line) == (columns == 120)
+    assert "-: not published" in " ".join(words)
+
+
+def test_list_is_the_same_as_no_subcommand(rapidseg):
+    assert rapidseg("models", "list")[1] == rapidseg("models")[1]
+    assert rapidseg("models", "list", "--json")[1] == rapidseg("models", "--json")[1]
+
+
+def test_the_list_as_json(rapidseg):
+    document = json.loads(rapidseg("models", "--json")[1])
+    assert [recipe["name"] for recipe in document["recipes"]] == list(recipe_names())
+    assert [entry["name"] for entry in document["architectures"]] == list(zoo.architectures())
+    rows = {row["name"]: row for row in document["published"]}
+    assert rows["fast-scnn-cityscapes"]["published"]["frames_per_second"] == 56.45
+    assert rows["fast-scnn-cityscapes"]["weights"][0]["sha256_prefix"] == "0cec9937"
+    (built_in,) = document["built_in"]
+    for key in ("command", "data", "machine"):
+        assert built_in["measured"][0][key]
+
+
+def test_a_published_model_is_shown_whole(rapidseg):
+    row = zoo.find("deeplabv3-r50-jpu-cityscapes-4x2")
+    status, output, _ = rapidseg("models", "show", row.name)
+    assert status == 0
+    assert "mIoU             not published" in output
+    assert "in a later table" in output
+    assert "79.12 %" in output
+    assert "measured with RapidSeg: nothing yet" in output
+    for text in (row.configuration, row.recipe, row.url, row.published.source, *row.commands()):
+        assert text in output
+    document = json.loads(rapidseg("models", "show", row.name, "--json")[1])
+    assert document["published"]["mean_iou_percent"] is None
+    assert document["commands"] == list(row.commands())
+
+
+def test_the_built_in_model_is_shown_with_how_its_figure_was_measured(rapidseg):
+    status, output, _ = rapidseg("models", "show", "fast-scnn-camvid")
+    assert status == 0
+    for text in ("measured with RapidSeg: mIoU 0.", "rapidseg eval --data camvid", "machine", "Bicyclist", "CC BY-NC"):
+        assert text in output
+    document = json.loads(rapidseg("models", "show", "fast-scnn-camvid", "--json")[1])
+    assert document["measured"][0]["value"] == document["spec"]["scores"][0]["mean_iou"]
+
+
+def test_a_recipe_is_shown_as_it_is_written(rapidseg):
+    name = "fast-scnn_cityscapes"
+    status, output, _ = rapidseg("models", "show", name)
+    assert status == 0
+    assert output.startswith(find_recipe(name).read_text())
+    assert "trains what was published as fast-scnn-cityscapes" in output
+    assert f"rapidseg train {name} data.root=DIR --output runs/first" in output
+    document = json.loads(rapidseg("models", "show", name, "--json")[1])
+    assert (document["published"], document["batch_size"]) == (["fast-scnn-cityscapes"], 32)
+
+
+def test_an_architecture_is_shown_with_its_size_and_its_authors_figures(rapidseg):
+    status, output, _ = rapidseg("models", "show", "fast-scnn")
+    assert status == 0
+    for text in ("1,137,795", "6.71 G", "123.5", "https://arxiv.org/abs/1902.04502"):
+        assert text in output
+    document = json.loads(rapidseg("models", "show", "fast-scnn", "--size", "512x1024", "--json")[1])
+    assert document["variants"]["paper"]["parameters"] == 1_137_795
+    assert document["size_hw"] == [512, 1024]
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("fast-scnn_citiscapes", "fast-scnn_cityscapes"), ("psp-r50-d8-cityscapes", "pspnet-r50-d8-cityscapes")],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(rapidseg, word, hint):
+    status, output, error = rapidseg("models", "show", word)
+    assert (status, output) == (2, "")
+    assert f"no architecture, model or recipe '{word}'; did you mean '{hint}'?; `rapidseg models` lists them" in error
+
+
+def test_all_but_the_size_of_an_architecture_needs_no_pytorch():
+    def run(*words):
+        command = [sys.executable, "-c", WITHOUT_TORCH, "models", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    listed = run()
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "fast-scnn-cityscapes" in listed.stdout
+    for name in ("fast-scnn-cityscapes", "fast-scnn-camvid", "fast-scnn_tiny"):
+        assert run("show", name).returncode == 0
+    refused = run("show", "fast-scnn")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "this command needs torch, which is not installed; install it with: pip install 'rapidseg[train]'" in (
+        refused.stderr.replace("\n", " ")
+    )
