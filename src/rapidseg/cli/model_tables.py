@@ -191,8 +191,8 @@ def _reported_table(figures: Iterable[Reported]) -> Table:
         table.add_row(
             reported.method,
             reported.data,
-            "-" if mean_iou is None else f"{mean_iou:g} %",
-            "-" if rate is None else f"{rate:g}",
+            "-" if mean_iou is None else f"{mean_iou} %",
+            "-" if rate is None else f"{rate}",
         )
     return table
 
