@@ -140,7 +140,7 @@ def test_hidden_files_are_left_out(tmp_path):
     [
         (
             ("camvd",),
-            r"unknown data set 'camvd'; give camvid, cityscapes, synth-as-camvid, or a YAML file .*did you mean",
+            r"unknown data set 'camvd'; give camvid, cityscapes, cityscapes-coarse, synth-as-camvid, or .*did you mean",
         ),
         (("camvid",), r"camvid needs the folder that holds the data: give it as root"),
         (("nowhere.yaml",), r"cannot read nowhere\.yaml: No such file or directory"),

@@ -1,4 +1,4 @@
-"""`rapidseg data`: check a data set before training does."""
+"""`rapidseg data`, and `data check`: look through a data set before training does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rapidseg.cli import synth
+from rapidseg.cli import prepare, synth
 from rapidseg.cli.console import console, print_json, progress
 from rapidseg.cli.options import JsonOption
 
@@ -23,13 +23,18 @@ def register(app: typer.Typer) -> None:
     """Adds `data` with its commands."""
     data_app = typer.Typer(no_args_is_help=True)
     data_app.command()(check)
+    prepare.register(data_app)
     synth.register(data_app)
-    app.add_typer(data_app, name="data", help="Check a data set, or draw one.")
+    app.add_typer(data_app, name="data", help="Prepare a data set, check it, or draw one.")
 
 
 def check(
     dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="camvid, cityscapes, or a YAML file that describes the data.")
+        str,
+        typer.Argument(
+            metavar="DATASET",
+            help="camvid, cityscapes, cityscapes-coarse, or a YAML file that describes the data.",
+        ),
     ],
     root: Annotated[
         Path | None, typer.Option(help="The data set's folder; a YAML file may state it itself.", show_default=False)

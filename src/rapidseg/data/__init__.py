@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from rapidseg.data.camvid import CamVid
 from rapidseg.data.checking import check_dataset
-from rapidseg.data.cityscapes import Cityscapes
+from rapidseg.data.cityscapes import Cityscapes, CityscapesCoarse
 from rapidseg.data.dataset import Dataset
 from rapidseg.data.described import DescribedFolders
 from rapidseg.data.opening import open_dataset, open_layout
+from rapidseg.data.preparation import prepare_cityscapes
 from rapidseg.data.report import CheckReport
 from rapidseg.data.sample import Sample
 
@@ -22,10 +23,12 @@ __all__ = [
     "CamVid",
     "CheckReport",
     "Cityscapes",
+    "CityscapesCoarse",
     "Dataset",
     "DescribedFolders",
     "Sample",
     "check_dataset",
     "open_dataset",
     "open_layout",
+    "prepare_cityscapes",
 ]

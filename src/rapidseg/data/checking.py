@@ -164,7 +164,8 @@ def _file_findings(split: str, files: SplitFiles, tally: _Tally) -> Iterator[Fin
         yield Finding("no_pairs", "error", split, "there is no image with a mask", "see the layouts in docs/data.md")
     if files.missing:
         found = tuple(FileFinding(missing.path, missing.reason) for missing in files.missing)
-        yield Finding("missing", "error", split, "missing files", "restore them, or take away the image", found)
+        advice = files.advice or "restore them, or take away the image"
+        yield Finding("missing", "error", split, "missing files", advice, found)
     if files.masks_without_image:
         found = tuple(FileFinding(path, "no image has this name") for path in files.masks_without_image)
         advice = "they are not used; if they should be, restore the images or correct the suffixes"

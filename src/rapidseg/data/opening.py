@@ -8,13 +8,13 @@ from pathlib import Path
 from rapidseg.core.errors import DatasetError, InputError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.data.camvid import CamVid
-from rapidseg.data.cityscapes import Cityscapes
+from rapidseg.data.cityscapes import Cityscapes, CityscapesCoarse
 from rapidseg.data.dataset import Dataset
 from rapidseg.data.described import DescribedFolders
 from rapidseg.data.layout import Layout
 from rapidseg.data.pairing import SplitFiles
 
-KINDS: dict[str, type[CamVid] | type[Cityscapes]] = {"camvid": CamVid, "cityscapes": Cityscapes}
+KINDS: dict[str, type[CamVid] | type[Cityscapes]] = {kind.name: kind for kind in (CamVid, Cityscapes, CityscapesCoarse)}
 
 # Descriptions that come with the package, by name.
 DESCRIBED = {path.stem: path for path in (Path(__file__).parent / "descriptions").glob("*.yaml")}
@@ -31,7 +31,8 @@ def open_dataset(
     """Opens one or several splits of a data set. Finds the files, reads none of them.
 
     Args:
-        kind_or_yaml: `camvid`, `cityscapes`, `synth-as-camvid`, or a YAML file that describes a data set.
+        kind_or_yaml: `camvid`, `cityscapes`, `cityscapes-coarse`, `synth-as-camvid`, or a YAML file that describes a
+            data set.
         root: the data set's folder; a YAML file may state it itself.
         split: a split such as `train`, or several joined: `train+val`.
         labels: as many classes with other names, colours or another `ignore_index`.
@@ -94,7 +95,7 @@ def _refuse_gaps(layout: Layout, split: str, files: SplitFiles) -> None:
         shown = ", ".join(f"{missing.path} ({missing.reason})" for missing in files.missing[:_SHOWN])
         raise DatasetError(
             f"{layout.name} {split}: {count} {'file is' if count == 1 else 'files are'} missing: {shown}"
-            f"{', ...' if count > _SHOWN else ''}; restore them, or take away what needs them; "
+            f"{', ...' if count > _SHOWN else ''}; {files.advice or 'restore them, or take away what needs them'}; "
             "`rapidseg data check` lists all"
         )
     if not files.pairs:

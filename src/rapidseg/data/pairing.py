@@ -37,11 +37,13 @@ class SplitFiles:
         pairs: images with their masks, in the order of their names or of the list.
         missing: masks that images lack, and listed files that do not exist.
         masks_without_image: mask files that belong to no image.
+        advice: what to do about missing files, where something better is known than to restore them.
     """
 
     pairs: tuple[Pair, ...]
     missing: tuple[MissingFile, ...] = ()
     masks_without_image: tuple[Path, ...] = ()
+    advice: str | None = None
 
 
 def find_files(

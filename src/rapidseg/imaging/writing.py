@@ -39,7 +39,7 @@ def write_class_map(path: str | os.PathLike[str], class_map: np.ndarray, palette
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes (H, W, 3) uint8 RGB or (H, W) uint8 grey as PNG or JPEG, by the suffix of the name.
+    """Writes (H, W, 3) uint8 RGB or (H, W) uint8 grey as PNG or JPEG, by the suffix of the name; uint16 grey as PNG.
 
     Raises:
         InputError: the suffix is neither `.png`, `.jpg` nor `.jpeg`.

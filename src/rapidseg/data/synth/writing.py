@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ import numpy as np
 
 from rapidseg.core.errors import DatasetError, InputError, RapidSegError
 from rapidseg.core.files import write_bytes, write_text
+from rapidseg.data.processes import run_in_processes
 from rapidseg.data.synth.scene import DEFAULT_SIZE_HW, TRAIN_IDS, check_scene, draw_scene_with_label_ids, scene_name
 
 # Raised whenever scenes of the same seed come to look different, so that one folder never mixes them.
@@ -100,7 +98,7 @@ def write_dataset(
     if progress is not None:
         progress(done, len(wanted))
     draw = partial(_write_scene, folder, seed, size_hw)
-    for _ in _run(draw, missing, workers):
+    for _ in run_in_processes(draw, missing, workers):
         done += 1
         if progress is not None:
             progress(done, len(wanted))
@@ -157,25 +155,3 @@ def _tell(note: Any) -> str:
         return f"seed {note['seed']} at {height}x{width} (drawing version {note['version']})"
     except (KeyError, TypeError, ValueError):
         return repr(note)
-
-
-def _run(draw: Callable[[tuple[str, int]], None], scenes: list[tuple[str, int]], workers: int) -> Iterator[None]:
-    """Draws scenes, and yields whenever one is done."""
-    if workers == 1 or len(scenes) < 2:
-        for scene in scenes:
-            draw(scene)
-            yield
-        return
-    # Started afresh, because a forked copy of a process with threads can hang.
-    with ProcessPoolExecutor(min(workers, len(scenes)), get_context("spawn"), _start_worker) as pool:
-        try:
-            for finished in as_completed([pool.submit(draw, scene) for scene in scenes]):
-                yield finished.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it will stop it
-    cv2.setNumThreads(1)

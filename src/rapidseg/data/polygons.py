@@ -1,0 +1,138 @@
+"""The polygon files of Cityscapes, and the masks that are drawn from them.
+
+An annotation is drawn from its first object to its last, so that later objects cover earlier ones: what looks like a
+hole is another object on top (Cordts et al., arXiv 1604.01685, section 2.2). Each pixel gets the number of its object,
+once; every kind of mask is then a table from objects to values. `tests/parity/test_cityscapesscripts.py` holds all of
+them to the masks of the official scripts, pixel for pixel.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+from pydantic import BaseModel, Field, ValidationError
+
+from rapidseg.core.cityscapes import CITYSCAPES_LABELS, IGNORED, CityscapesLabel
+from rapidseg.core.errors import DatasetError, nearest_hint
+
+# What the official files are called, and what their pixels are.
+MASK_KINDS: dict[str, type[np.uint8] | type[np.uint16]] = {
+    "labelIds": np.uint8,
+    "labelTrainIds": np.uint8,
+    "instanceIds": np.uint16,
+    "instanceTrainIds": np.uint16,
+}
+
+_LABELS = {label.name: label for label in CITYSCAPES_LABELS}
+_BACKGROUND = (0, IGNORED, 0, IGNORED)  # `unlabeled`, in the order of MASK_KINDS
+_GROUP = "group"  # after a label: several things that nobody could tell apart
+
+Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Side = Annotated[int, Field(ge=1, le=32768)]
+
+
+class PolygonObject(BaseModel):
+    """A polygon with its label.
+
+    Attributes:
+        label: a name of `CITYSCAPES_LABELS`, or one with `group` after it.
+        polygon: corners in pixels, x before y, from the upper left corner of the image; outside of it is allowed.
+        deleted: true objects are not drawn.
+    """
+
+    label: str
+    polygon: list[Annotated[list[Coordinate], Field(min_length=2)]]
+    deleted: Any = 0
+
+
+class Annotation(BaseModel):
+    """The polygons of an image, from the farthest to the nearest."""
+
+    width: Side = Field(alias="imgWidth")
+    height: Side = Field(alias="imgHeight")
+    objects: list[PolygonObject]
+
+
+def read_annotation(path: Path) -> Annotation:
+    """Reads a `*_polygons.json` file.
+
+    Raises:
+        DatasetError: it cannot be read, or does not hold an annotation.
+    """
+    try:
+        return Annotation.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise DatasetError(f"{path}: {f'at {place}: ' if place else ''}{problem['msg']}; restore the file") from error
+
+
+def draw_masks(annotation: Annotation, where: Path) -> dict[str, np.ndarray]:
+    """Draws every kind of mask.
+
+    Args:
+        annotation: what to draw.
+        where: its file, for messages.
+
+    Returns:
+        (H, W) for each of `MASK_KINDS`, in its type: `labelIds` holds the ids of `CITYSCAPES_LABELS`, `labelTrainIds`
+        their train ids. In `instanceIds` things that are told apart have 1000 times their id plus their number among
+        the things of that label, in `instanceTrainIds` 1000 times their train id plus that number; everything else
+        has the value of `labelIds` or `labelTrainIds`.
+
+    Raises:
+        DatasetError: a label is unknown, or a polygon has fewer than two corners. The official scripts stop there, too.
+    """
+    canvas = Image.new("I", (annotation.width, annotation.height), 0)
+    drawing = ImageDraw.Draw(canvas)
+    values = [_BACKGROUND]
+    for polygon, of_object in _drawn(annotation, where):
+        drawing.polygon(polygon, fill=len(values))
+        values.append(of_object)
+    objects = np.asarray(canvas)
+    tables = np.minimum(np.array(values).T, 65535)  # as 16 bits hold it: no image has 32,000 things of a label
+    return {kind: table.astype(dtype)[objects] for (kind, dtype), table in zip(MASK_KINDS.items(), tables, strict=True)}
+
+
+def _drawn(
+    annotation: Annotation, where: Path
+) -> Iterator[tuple[list[tuple[float, float]], tuple[int, int, int, int]]]:
+    """Gives the corners of each object that is drawn, and its values in the order of `MASK_KINDS`."""
+    counts: Counter[str] = Counter()
+    for index, item in enumerate(annotation.objects):
+        if item.deleted:
+            continue
+        label, is_group = _find_label(item.label, index, where)
+        if label.id < 0:
+            continue
+        if len(item.polygon) < 2:
+            raise DatasetError(
+                f"{where}: object {index} ({item.label}) has too few corners ({len(item.polygon)}); a polygon "
+                "needs two or more, so correct it or mark it as deleted"
+            )
+        instance, instance_train = label.id, label.train_id
+        if label.has_instances and not is_group:
+            instance = 1000 * label.id + counts[label.name]
+            instance_train = 1000 * label.train_id + counts[label.name] if label.is_scored else IGNORED
+            counts[label.name] += 1
+        corners = [(point[0], point[1]) for point in item.polygon]
+        yield corners, (label.id, label.train_id, instance, instance_train)
+
+
+def _find_label(name: str, index: int, where: Path) -> tuple[CityscapesLabel, bool]:
+    """Returns a label, and whether `name` stands for a group of such things."""
+    if name in _LABELS:
+        return _LABELS[name], False
+    if (single := name.removesuffix(_GROUP)) in _LABELS:
+        return _LABELS[single], True
+    known = tuple(_LABELS)
+    raise DatasetError(
+        f"{where}: object {index} has the label {name!r}, which Cityscapes does not have{nearest_hint(name, known)}"
+    )

@@ -1,0 +1,75 @@
+"""`SubmissionWriter`: predictions as the benchmark of Cityscapes takes them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from rapidseg.core.cityscapes import CITYSCAPES_CLASSES
+from rapidseg.core.errors import InputError
+from rapidseg.core.labels import CITYSCAPES, LabelSet
+from rapidseg.evaluation.evaluate import LabelledImage
+from rapidseg.imaging import write_image
+
+SUFFIX = "_pred_labelIds.png"
+
+_LABEL_IDS = np.array([label.id for label in CITYSCAPES_CLASSES], np.uint8)  # of each class
+
+
+class SubmissionWriter:
+    """An observer of `evaluate` that writes each class map as a PNG of label ids, for the benchmark's server.
+
+    The files are called `CITY_SEQUENCE_FRAME_pred_labelIds.png`: `getPrediction` in `evalPixelLevelSemanticLabeling.py`
+    of cityscapesScripts finds the prediction of an image by the part before `_pred`.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], labels: LabelSet) -> None:
+        """Makes the folder.
+
+        Args:
+            folder: where to write; earlier predictions of this class are replaced.
+            labels: the data set's classes.
+
+        Raises:
+            InputError: the classes are not those of Cityscapes, or the folder holds other PNGs.
+        """
+        if labels.names != CITYSCAPES.names:
+            raise InputError(
+                "a submission holds label ids of Cityscapes, so it can be written for its 19 classes only; this data "
+                f"set has {labels.num_classes} classes ({', '.join(labels.names)})"
+            )
+        self.folder = Path(folder)
+        self.num_written = 0
+        foreign = next((path for path in self.folder.rglob("*.png") if not path.name.endswith(SUFFIX)), None)
+        if foreign is not None:
+            raise InputError(
+                f"{self.folder} holds other PNGs, such as {foreign.name}, which the official evaluation would take for "
+                "predictions; give an empty folder for the submission"
+            )
+
+    def __call__(self, sample: LabelledImage, class_map: np.ndarray) -> None:
+        """Writes one class map.
+
+        Args:
+            sample: the image that was predicted; its name is that of its file, such as `ulm/ulm_000000_000019`.
+            class_map: (H, W) integers, train ids from 0 to 18.
+
+        Raises:
+            InputError: the image is not named as those of Cityscapes, or the class map holds another value.
+            RapidSegError: the file cannot be written.
+        """
+        core = sample.name.rpartition("/")[2]
+        if not re.fullmatch(r"[^_]+_[^_]+_[^_]+", core):
+            raise InputError(
+                f"{sample.name}: a submission needs images that are named CITY_SEQUENCE_FRAME, "
+                "such as ulm_000000_000019, by which the benchmark finds their predictions"
+            )
+        if class_map.size and int(class_map.max()) >= len(_LABEL_IDS):
+            raise InputError(
+                f"{sample.name}: the prediction holds class {class_map.max()}; 0 to {len(_LABEL_IDS) - 1} are allowed"
+            )
+        write_image(self.folder / f"{core}{SUFFIX}", _LABEL_IDS[class_map])
+        self.num_written += 1

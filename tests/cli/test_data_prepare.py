@@ -1,0 +1,66 @@
+"""`rapidseg data prepare`: what it draws and prints, and its exit status."""
+
+from __future__ import annotations
+
+import json
+
+from tests.data_folders import cut, write_image
+from tests.polygon_files import SIZE_HW, street, write_polygons
+
+
+def write_two(root):
+    paths = []
+    for seed, folder in enumerate(("gtFine", "gtCoarse")):
+        paths.append(write_polygons(root, street(seed), folder=folder))
+    write_image(root / "leftImg8bit/train/ulm/ulm_000000_000019_leftImg8bit.png", SIZE_HW)
+    return paths
+
+
+def test_draws_checks_and_goes_on(rapidseg, tmp_path):
+    write_two(tmp_path / "cs")
+    status, output, error = rapidseg("data", "prepare", "cityscapes", "cs")
+    assert (status, error) == (0, "")
+    assert output == (
+        "cs: 2 polygon files; 8 masks drawn now, 0 were there\n"
+        "look through them with: rapidseg data check cityscapes --root cs\n"
+    )
+    assert rapidseg("data", "check", "cityscapes", "--root", "cs")[0] == 0
+    assert rapidseg("data", "check", "cityscapes-coarse", "--root", "cs")[0] == 0
+    assert "0 masks drawn now, 8 were there" in rapidseg("data", "prepare", "cityscapes", "cs")[1]
+    words = ["--labels", "labelIds, instanceIds", "--overwrite", "--workers", "2"]
+    assert "4 masks drawn now, 0 were there" in rapidseg("data", "prepare", "cityscapes", "cs", *words)[1]
+
+
+def test_a_broken_file_is_named_and_the_status_is_1(rapidseg, tmp_path):
+    _, coarse = write_two(tmp_path / "cs")
+    cut(coarse)
+    status, output, error = rapidseg("data", "prepare", "cityscapes", "cs")
+    assert status == 1
+    assert "cs: 2 polygon files, 1 left out; 4 masks drawn now" in output
+    name = "gtCoarse/train/ulm/ulm_000000_000019_gtCoarse_polygons.json"
+    assert error.startswith(f"left out: {name}: Invalid JSON: EOF while parsing")
+    status, output, error = rapidseg("data", "prepare", "cityscapes", "cs", "--json")
+    assert (status, error) == (1, "")
+    document = json.loads(output)
+    assert document.pop("seconds") >= 0
+    (broken,) = document.pop("broken")
+    assert broken["path"] == f"cs/{name}"
+    assert document == {"root": "cs", "polygon_files": 2, "drawn": 0, "kept": 4}
+
+
+def test_mistakes_are_one_message_and_exit_status_2(rapidseg, tmp_path):
+    write_two(tmp_path / "cs")
+    for words, message in (
+        (
+            ["cityscapes", "nowhere"],
+            "no Cityscapes data set at nowhere: looked for gtFine or gtCoarse, but that folder",
+        ),
+        (["cityscapes", "."], "did you mean root=cs?"),
+        (["camvid", "cs"], "masks can be drawn for cityscapes only, not for 'camvid'"),
+        (["cityscapes", "cs", "--labels", "trainIds"], "no masks are called 'trainIds'; give labelIds, labelTrainIds"),
+        (["cityscapes", "cs", "--workers", "0"], "--workers"),
+    ):
+        status, output, error = rapidseg("data", "prepare", *words)
+        assert (status, output) == (2, "")
+        assert message in error
+        assert "Traceback" not in error
