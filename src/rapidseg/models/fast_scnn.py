@@ -17,14 +17,16 @@ from torch import Tensor, nn
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import ModelSpec
 from rapidseg.models.base import SegmentationModel
+from rapidseg.models.heads import FcnHead
 from rapidseg.models.initialisation import Classifier, initialise
 from rapidseg.models.layers import (
     Activation,
     ConvNormAct,
-    FcnHead,
     InvertedResidual,
+    Norm,
     PyramidPooling,
     SeparableConv,
+    scaled,
     upsample,
 )
 
@@ -106,7 +108,7 @@ class FastScnn(SegmentationModel):
         num_classes = labels.num_classes
 
         def channels(count: int) -> int:
-            return max(8, round(count * options.width / 8) * 8)
+            return scaled(count, options.width)
 
         stem, deep = channels(64), channels(128)
         depthwise_act: Activation = "relu" if options.depthwise_activation else "none"
@@ -133,7 +135,7 @@ class FastScnn(SegmentationModel):
         aux_channels = {"stem": stem, "deep": deep}
         self.aux_features = options.aux_heads
         self.aux_heads = nn.ModuleList(
-            FcnHead(aux_channels[name], channels(32), num_classes, dropout=options.dropout)
+            FcnHead([aux_channels[name]], channels(32), num_classes, dropout=options.dropout)
             for name in options.aux_heads
         )
         initialise(self)
@@ -145,7 +147,7 @@ class FastScnn(SegmentationModel):
         logits, features = self._forward(images)
         outputs = {"logits": logits}
         for i, (name, head) in enumerate(zip(self.aux_features, self.aux_heads, strict=True)):
-            outputs[f"aux_{i}_logits"] = head(features[name])
+            outputs[f"aux_{i}_logits"] = head([features[name]])
         return outputs
 
     def _forward(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -164,7 +166,8 @@ class FeatureFusion(nn.Module):
         self.depthwise = ConvNormAct(
             deep_channels, deep_channels, 3, dilation=options.fusion_dilation, groups=deep_channels
         )
-        bias, norm = options.fusion_bias, options.fusion_norm
+        bias = options.fusion_bias
+        norm: Norm = "batch" if options.fusion_norm else "none"
         self.deep = ConvNormAct(deep_channels, out_channels, 1, bias=bias, norm=norm, act="none")
         self.stem = ConvNormAct(stem_channels, out_channels, 1, bias=bias, norm=norm, act="none")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,9 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rapidseg.models.initialisation import Classifier
-
 Activation = Literal["relu", "relu6", "none"]
+Norm = Literal["batch", "group", "none"]
+
+GROUPS = 32  # of group normalisation (Wu and He, arXiv 1803.08494, section 4.1)
+
+
+def scaled(channels: int, width: float) -> int:
+    """Returns `width` times the channels, as a multiple of 8; for small test networks."""
+    return max(8, round(channels * width / 8) * 8)
 
 
 def activation(name: Activation) -> nn.Module:
@@ -21,8 +28,16 @@ def activation(name: Activation) -> nn.Module:
     return nn.ReLU6(inplace=True) if name == "relu6" else nn.ReLU(inplace=True)
 
 
+def normalisation(name: Norm, channels: int) -> nn.Module:
+    """Returns the normalisation layer of that name."""
+    if name == "none":
+        return nn.Identity()
+    # Fewer groups only where a small test network has too few channels for them.
+    return nn.GroupNorm(math.gcd(GROUPS, channels), channels) if name == "group" else nn.BatchNorm2d(channels)
+
+
 class ConvNormAct(nn.Module):
-    """Convolution, batch normalisation and activation, in the order in which nearly every network has them.
+    """Convolution, normalisation and activation, in the order in which nearly every network has them.
 
     Both `bias` (of the convolution) and `norm` are options, since published networks differ in them.
     """
@@ -38,14 +53,14 @@ class ConvNormAct(nn.Module):
         dilation: int = 1,
         groups: int = 1,
         bias: bool = False,
-        norm: bool = True,
+        norm: Norm = "batch",
         act: Activation = "relu",
     ) -> None:
         super().__init__()
         if padding is None:  # keeps the size at stride 1
             padding = dilation * (kernel_size // 2)
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=bias)
-        self.norm = nn.BatchNorm2d(out_channels) if norm else nn.Identity()
+        self.norm = normalisation(norm, out_channels)
         self.act = activation(act)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,11 +71,27 @@ class SeparableConv(nn.Module):
     """Depthwise 3x3 convolution followed by a pointwise one (DSConv in the Fast-SCNN paper)."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, stride: int = 1, depthwise_act: Activation = "none"
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        norm: Norm = "batch",
+        depthwise_act: Activation = "none",
     ) -> None:
         super().__init__()
-        self.depthwise = ConvNormAct(in_channels, in_channels, 3, stride=stride, groups=in_channels, act=depthwise_act)
-        self.pointwise = ConvNormAct(in_channels, out_channels, 1)
+        self.depthwise = ConvNormAct(
+            in_channels,
+            in_channels,
+            3,
+            stride=stride,
+            dilation=dilation,
+            groups=in_channels,
+            norm=norm,
+            act=depthwise_act,
+        )
+        self.pointwise = ConvNormAct(in_channels, out_channels, 1, norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pointwise(self.depthwise(x))
@@ -146,16 +177,3 @@ class PyramidPooling(nn.Module):
             features.append(upsample(stage(part), (height, width), align_corners=self.align_corners))
             first += bins
         return self.out(torch.cat([*features, x] if self.pooled_first else [x, *features], dim=1))
-
-
-class FcnHead(nn.Module):
-    """A 3x3 convolution and a classifier: the auxiliary head of the FCN family. Returns (N, K, h, w) logits."""
-
-    def __init__(self, in_channels: int, channels: int, num_classes: int, *, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.conv = ConvNormAct(in_channels, channels, 3)
-        self.dropout = nn.Dropout2d(dropout)
-        self.classifier = Classifier(channels, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.conv(x)))

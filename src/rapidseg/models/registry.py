@@ -11,13 +11,16 @@ from pydantic import BaseModel, ValidationError
 from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import ModelSpec
-from rapidseg.models import fast_scnn
+from rapidseg.models import deeplabv3, encnet, fast_scnn, fastfcn, pspnet
 from rapidseg.models.base import SegmentationModel
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A family of networks: how to build one, its options, and the combinations of options that have a name."""
+    """A family of networks: how to build one, its options, and the combinations of options that have a name.
+
+    The first variant is what is built if none is named.
+    """
 
     name: str
     paper: str
@@ -33,6 +36,34 @@ ARCHITECTURES = {
         options=fast_scnn.FastScnnOptions,
         variants=dict(fast_scnn.VARIANTS),
         build=fast_scnn.FastScnn,
+    ),
+    "fastfcn": Architecture(
+        name="fastfcn",
+        paper="FastFCN: Rethinking Dilated Convolution in the Backbone for Semantic Segmentation, arXiv 1903.11816",
+        options=fastfcn.FastFcnOptions,
+        variants=dict(fastfcn.VARIANTS),
+        build=fastfcn.FastFcn,
+    ),
+    "deeplabv3": Architecture(
+        name="deeplabv3",
+        paper="Rethinking Atrous Convolution for Semantic Image Segmentation, arXiv 1706.05587",
+        options=deeplabv3.DeepLabV3Options,
+        variants=dict(deeplabv3.VARIANTS),
+        build=deeplabv3.DeepLabV3,
+    ),
+    "pspnet": Architecture(
+        name="pspnet",
+        paper="Pyramid Scene Parsing Network, arXiv 1612.01105",
+        options=pspnet.PspNetOptions,
+        variants=dict(pspnet.VARIANTS),
+        build=pspnet.PspNet,
+    ),
+    "encnet": Architecture(
+        name="encnet",
+        paper="Context Encoding for Semantic Segmentation, arXiv 1803.08904",
+        options=encnet.EncNetOptions,
+        variants=dict(encnet.VARIANTS),
+        build=encnet.EncNet,
     ),
 }
 
@@ -54,7 +85,7 @@ def create_model(
     num_classes: int | None = None,
     *,
     labels: LabelSet | None = None,
-    variant: str = "paper",
+    variant: str | None = None,
     **options: Any,
 ) -> SegmentationModel:
     """Builds a model with fresh random weights.
@@ -63,7 +94,7 @@ def create_model(
         name: of the architecture, such as `fast-scnn`.
         num_classes: number of classes; needed only where `labels` is not given.
         labels: the classes; without it they are called `class_0` and so on.
-        variant: a named combination of options, such as `paper` or `openmmlab`.
+        variant: a named combination of options, such as `paper` or `openmmlab`; without it the architecture's first.
         **options: single options that differ from the variant's.
 
     Raises:
@@ -76,6 +107,8 @@ def create_model(
         labels = LabelSet.generic(num_classes)
     elif num_classes is not None and num_classes != labels.num_classes:
         raise ConfigError(f"num_classes is {num_classes}, but labels names {labels.num_classes} classes; give one")
+    if variant is None:
+        variant = next(iter(architecture.variants))
     if variant not in architecture.variants:
         hint = nearest_hint(variant, tuple(architecture.variants))
         known = ", ".join(architecture.variants)
@@ -101,6 +134,8 @@ def _merge_options(architecture: Architecture, variant: str, options: dict[str, 
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
+        if not key:  # options that do not go together
+            raise ConfigError(f"options of {architecture.name}: {problem['msg']}") from error
         raise ConfigError(
             f"option {key!r} of {architecture.name}: {problem['msg']}, not {problem['input']!r}"
         ) from error

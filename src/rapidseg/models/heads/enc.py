@@ -1,0 +1,111 @@
+"""The head of EncNet: channels weighed by what the whole map holds.
+
+Zhang, Dana, Shi, Zhang, Wang, Tyagi, Agrawal: Context Encoding for Semantic Segmentation, CVPR 2018,
+arXiv 1803.08904 (section 3). The encoding layer is that of Deep TEN (Zhang, Xue, Dana, CVPR 2017, arXiv 1612.02844).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rapidseg.models.heads.base import Head
+from rapidseg.models.layers import ConvNormAct
+
+NUM_CODES = 32  # arXiv 1803.08904, section 4
+
+
+class Encoding(nn.Module):
+    """Describes a map by its residuals to learned codewords, each pixel counted with the codewords near it.
+
+    With the codewords c_k, their scales s_k and the pixels x_i (arXiv 1803.08904, equation 1):
+    e_k = sum over i of softmax over k (s_k |x_i - c_k|^2) (x_i - c_k). The scales are learned with their sign, as in
+    all published code, and begin between -1 and 0.
+    """
+
+    def __init__(self, channels: int, num_codes: int = NUM_CODES) -> None:
+        super().__init__()
+        limit = (num_codes * channels) ** -0.5
+        self.codewords = nn.Parameter(torch.empty(num_codes, channels).uniform_(-limit, limit))
+        self.scale = nn.Parameter(torch.empty(num_codes).uniform_(-1, 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns (N, codes, C) float32 residuals of an (N, C, H, W) map.
+
+        The squares and sums run over all channels and pixels, so they are computed in float32 under autocast too; and
+        they are multiplied out, since the (N, H W, codes, C) residuals of a large image would fill gigabytes.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            codes, scale = self.codewords.float(), self.scale.float()
+            pixels = x.float().flatten(2)
+            # |x - c|^2 = |x|^2 - 2 c x + |c|^2, each (N, codes, H W) or broadcast to it
+            distances = pixels.square().sum(1, keepdim=True) - 2 * (codes @ pixels)
+            distances = distances + codes.square().sum(1, keepdim=True)
+            weights = F.softmax(scale[:, None] * distances, dim=1)
+            return weights @ pixels.transpose(1, 2) - weights.sum(2, keepdim=True) * codes
+
+
+class EncHead(Head):
+    """Reduces the channels, weighs them by the encoding of the map, and classifies.
+
+    The branch for the semantic encoding loss (SE loss) says from the encoding alone which classes are in the image;
+    only training uses it.
+
+    Args:
+        in_channels: channels of each feature, finest first; the last one is encoded.
+        channels: between the first convolution and the classifier.
+        num_classes: number of classes K.
+        kernel_size: of the first convolution.
+        lateral: join the two features before the last one, which must be as large as it.
+        se_branch: have the branch for the SE loss.
+        dropout: before the classifier.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int,
+        num_classes: int,
+        *,
+        kernel_size: Literal[1, 3] = 3,
+        lateral: bool = False,
+        se_branch: bool = True,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(channels, num_classes, dropout=dropout)
+        self.reduce = ConvNormAct(in_channels[-1], channels, kernel_size)
+        self.laterals = nn.ModuleList()
+        self.fusion: nn.Module | None = None
+        if lateral:
+            self.laterals.extend(ConvNormAct(count, channels, 1) for count in in_channels[-3:-1])
+            self.fusion = ConvNormAct(channels * 3, channels, 3)
+        self.encoded = ConvNormAct(channels, channels, 1)
+        self.encoding = Encoding(channels)
+        self.encoding_norm = nn.BatchNorm1d(NUM_CODES)
+        self.gate = nn.Linear(channels, channels)
+        self.se_branch = nn.Linear(channels, num_classes) if se_branch else None
+
+    def mix(self, features: Sequence[Tensor]) -> Tensor:
+        return self._encode(features)[0]
+
+    def forward_all(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Returns `logits` and, with the SE branch, `se_logits` (N, K): positive where a class is in the image."""
+        x, encoding = self._encode(features)
+        outputs = {"logits": self.classify(x)}
+        if self.se_branch is not None:
+            outputs["se_logits"] = self.se_branch(encoding)
+        return outputs
+
+    def _encode(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Returns the weighed map, (N, C, h, w), and the encoding, (N, C)."""
+        x = self.reduce(features[-1])
+        if self.fusion is not None:
+            laterals = [conv(feature) for conv, feature in zip(self.laterals, features[-3:-1], strict=True)]
+            x = self.fusion(torch.cat([x, *laterals], dim=1))
+        encoding = F.relu(self.encoding_norm(self.encoding(self.encoded(x)))).mean(1)
+        gate = torch.sigmoid(self.gate(encoding))
+        return F.relu(x + x * gate[:, :, None, None]), encoding
