@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,36 @@ def test_progress_is_told_after_each_image():
     told = []
     evaluate(red_channel, Pictures(([[0]], [[0]]), ([[1]], [[1]])), progress=lambda *done: told.append(done))
     assert told == [(1, 2), (2, 2)]
+
+
+def test_observers_see_each_image_with_its_class_map_in_classes_of_the_data():
+    seen = []
+    pictures = Pictures(([[0, 2]], [[1, 1]]), ([[1]], [[0]]))
+    evaluate(red_channel, pictures, class_mapping=(1, 0, 1), observers=[lambda *pair: seen.append(pair)])
+    found = [(sample.name, class_map.tolist()) for sample, class_map in seen]
+    assert found == [("image0", [[1, 1]]), ("image1", [[0]])]
+
+
+def test_images_are_ranked_from_the_worst_and_those_without_labels_left_out():
+    evaluation = evaluate(red_channel, Pictures(([[0]], [[0]]), ([[0]], [[255]]), ([[0]], [[1]]), ([[0, 0]], [[0, 1]])))
+    assert [image.name for image in evaluation.ranked_images()] == ["image2", "image3", "image0"]
+
+
+def test_memory_does_not_grow_with_the_data_set():
+    class Many(Pictures):
+        def __init__(self, count):
+            self.pairs = [(np.zeros((200, 300), np.uint8), np.zeros((200, 300), np.uint8))] * count
+
+    def peak(count):
+        tracemalloc.start()
+        try:
+            evaluate(red_channel, Many(count), observers=[lambda sample, class_map: None])
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(2)
+    assert peak(40) < peak(2) + 200 * 300  # not one class map more, where an image with its label takes four
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,10 @@ class LabelledImage(Protocol):
         ...
 
 
+Observer = Callable[[LabelledImage, np.ndarray], None]
+"""Is shown an image and its class map, (H, W) uint8, which it must not change or keep."""
+
+
 class LabelledImages(Protocol):
     """A data set: labelled images that are read one after the other, and what their ids mean."""
 
@@ -76,6 +80,10 @@ class Evaluation:
     scores: Scores
     images: tuple[ImageScore, ...]
 
+    def ranked_images(self) -> list[ImageScore]:
+        """Returns the images from the lowest mean IoU to the highest, without those that have no labelled pixel."""
+        return sorted((image for image in self.images if not np.isnan(image.mean_iou)), key=lambda one: one.mean_iou)
+
     @property
     def category_scores(self) -> Scores | None:
         """Scores of the categories that the classes belong to (`labels.category_names`); None if there are none."""
@@ -108,6 +116,7 @@ def evaluate(
     *,
     class_mapping: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Evaluation:
     """Predicts every image of a data set and scores the class maps at the size of the labels.
 
@@ -119,6 +128,7 @@ def evaluate(
         class_mapping: for each class of the model, the class of the data set that it counts as; None if the classes
             are the same.
         progress: called after each image with the number of images done and of all.
+        observers: each is called with every image and its class map, in classes of the data set, once it is scored.
 
     Raises:
         InputError: the data set is empty, or a class map or label cannot be scored; the image is named.
@@ -133,12 +143,16 @@ def evaluate(
         matrix = ConfusionMatrix(labels.num_classes, labels.ignore_index)
         class_map = predict(sample.image)
         try:
-            matrix.update(class_map if mapper is None else mapper(class_map), sample.label)
+            if mapper is not None:
+                class_map = mapper(class_map)
+            matrix.update(class_map, sample.label)
         except InputError as error:
             raise InputError(f"{sample.name}: {error}") from error
         total += matrix
         scores = matrix.scores()
         images.append(ImageScore(sample.name, scores.mean_iou, scores.pixel_accuracy))
+        for observe in observers:
+            observe(sample, class_map)
         if progress is not None:
             progress(done, len(dataset))
     return Evaluation(labels, total, total.scores(), tuple(images))

@@ -1,0 +1,260 @@
+"""How an image is shown to a network, and how what it says becomes one class map.
+
+Every protocol runs over any engine: bytes of an image go in, logits come out. Figures of one protocol do not compare
+with those of another, so each can say what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.spec import ModelSpec
+from rapidseg.evaluation.resampling import Resampling, softmax
+from rapidseg.imaging import MINIMUM_SIDE, resize_image, working_size_hw
+from rapidseg.runtime import Segmenter
+from rapidseg.runtime.class_map import class_map_from_logits
+from rapidseg.runtime.segmenter import check_image
+
+if TYPE_CHECKING:
+    from rapidseg.runtime.engines.torch import TorchModel
+
+SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)  # of the published multi-scale figures
+SUBSAMPLING = (1, 2, 4)  # full, half and quarter resolution: the subsampled input of Fast-SCNN, arXiv 1902.04502
+
+
+class EvaluationProtocol(Protocol):
+    """Turns images into class maps in a stated way."""
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Returns the class map, (H, W) uint8, of an image, (H, W, 3) uint8 RGB, at the image's own size."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns its name, its settings, and a `description` in words, for JSON."""
+        ...
+
+
+@dataclass(frozen=True)
+class InputSize:
+    """At which size a protocol works on an image.
+
+    Attributes:
+        working_size: pixels of the shorter side, or (height, width); None: what the model was made for, or else the
+            image's own size.
+        subsample: by how much that size is divided: 1, 2 or 4.
+
+    Raises:
+        InputError: `subsample` is another number.
+    """
+
+    working_size: int | tuple[int, int] | None = None
+    subsample: int = 1
+
+    def __post_init__(self) -> None:
+        if self.subsample not in SUBSAMPLING:
+            raise InputError(f"subsample is {self.subsample}; allowed are {', '.join(map(str, SUBSAMPLING))}")
+
+    def size_hw(self, image: np.ndarray, spec: ModelSpec) -> tuple[int, int]:
+        """Returns the height and width for an image, (H, W, 3) uint8 RGB, each 32 pixels or more.
+
+        Raises:
+            InputError: the image is not (H, W, 3) uint8, or a side of the working size is below 32 pixels.
+        """
+        check_image(image)
+        size_hw = working_size_hw((image.shape[0], image.shape[1]), self._working_size(spec), spec.stride)
+        return size_hw if self.subsample == 1 else _scaled_hw(size_hw, 1 / self.subsample)
+
+    def to_dict(self, spec: ModelSpec, description: str) -> dict[str, Any]:
+        """Returns the settings for JSON, with a protocol's `description` to which they are added."""
+        working_size = self._working_size(spec)
+        if isinstance(working_size, int):
+            description += f", short side resized to {working_size} pixels"
+        elif working_size is not None:
+            description += f", resized to {_times(working_size)}"
+        if self.subsample > 1:
+            description += f", input subsampled by {self.subsample}"
+        return {"subsample": self.subsample, "description": description}
+
+    def _working_size(self, spec: ModelSpec) -> int | tuple[int, int] | None:
+        return spec.working_short_side if self.working_size is None else self.working_size
+
+
+@dataclass(frozen=True)
+class WholeImage:
+    """The whole image goes through the network once."""
+
+    segmenter: Segmenter
+    input_size: InputSize = InputSize()
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        size_hw = self.input_size.size_hw(image, self.segmenter.spec)
+        return self.segmenter(image, working_size=size_hw).class_map
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "whole", **self.input_size.to_dict(self.segmenter.spec, "whole image, single scale")}
+
+
+@dataclass(frozen=True)
+class SlidingWindow:
+    """Windows that overlap go through the network one by one, and their logits are averaged.
+
+    As OpenMMLab's `slide_inference` does it: windows start every `stride_hw` pixels, the last of a row or column is
+    moved back so that it lies inside, and each window's logits are brought to the window's own size before they are
+    added. A window larger than the image is cut to it.
+
+    Attributes:
+        crop_hw: height and width of a window, 32 pixels or more.
+        stride_hw: from one window to the next, down and to the right; not more than the window, or pixels between
+            two windows would be seen by none.
+
+    Raises:
+        InputError: a size is not allowed.
+    """
+
+    segmenter: Segmenter
+    crop_hw: tuple[int, int]
+    stride_hw: tuple[int, int]
+    input_size: InputSize = InputSize()
+
+    def __post_init__(self) -> None:
+        if min(self.crop_hw) < MINIMUM_SIDE:
+            raise InputError(f"the crop is {_times(self.crop_hw)}; each side must be {MINIMUM_SIDE} pixels or more")
+        if not all(1 <= step <= side for step, side in zip(self.stride_hw, self.crop_hw, strict=True)):
+            raise InputError(
+                f"the stride is {_times(self.stride_hw)} but the crop {_times(self.crop_hw)}; a stride must be between "
+                "1 and the crop's own side, or pixels between two windows would be left out"
+            )
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        spec = self.segmenter.spec
+        size_hw = self.input_size.size_hw(image, spec)
+        seen = resize_image(image, size_hw)
+        total = np.zeros((spec.labels.num_classes, *size_hw), np.float32)
+        windows = np.zeros(size_hw, np.float32)
+        for rows in _cover(size_hw[0], self.crop_hw[0], self.stride_hw[0]):
+            for columns in _cover(size_hw[1], self.crop_hw[1], self.stride_hw[1]):
+                self._add(total[:, rows, columns], seen[rows, columns])
+                windows[rows, columns] += 1
+        total /= windows
+        return class_map_from_logits(total, image.shape[:2], align_corners=spec.align_corners)
+
+    def to_dict(self) -> dict[str, Any]:
+        description = f"sliding window, crop {_times(self.crop_hw)}, stride {_times(self.stride_hw)}, single scale"
+        sizes = {"crop_hw": list(self.crop_hw), "stride_hw": list(self.stride_hw)}
+        return {"name": "sliding", **sizes, **self.input_size.to_dict(self.segmenter.spec, description)}
+
+    def _add(self, total: np.ndarray, window: np.ndarray) -> None:
+        logits = self.segmenter.logits(window)
+        align_corners = self.segmenter.spec.align_corners
+        resampling = Resampling(logits.shape[1:], window.shape[:2], align_corners=align_corners)
+        for tile, values in resampling.tiles(logits):
+            total[tile] += values
+
+
+@dataclass(frozen=True)
+class MultiScale:
+    """The image goes through the network at several sizes, and mirrored; the probabilities are averaged.
+
+    As OpenMMLab's test-time augmentation does it: the image's bytes are resized, the logits of each view are brought
+    to the view's size and from there to the image's, and the softmax of all views is averaged with equal weights.
+
+    Attributes:
+        scales: of the size that the network would see otherwise.
+        flip: whether each size is also seen mirrored from left to right.
+
+    Raises:
+        InputError: there is no scale, or one is not above 0.
+    """
+
+    segmenter: Segmenter
+    scales: tuple[float, ...] = SCALES
+    flip: bool = True
+    input_size: InputSize = InputSize()
+
+    def __post_init__(self) -> None:
+        if not self.scales or not all(0 < scale < np.inf for scale in self.scales):
+            raise InputError(f"scales are {self.scales}; give one or more numbers above 0, such as 0.5, 1.0, 1.5")
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        class_map: np.ndarray = self.probabilities(image).argmax(axis=0).astype(np.uint8)
+        return class_map
+
+    def to_dict(self) -> dict[str, Any]:
+        description = "multi-scale " + ", ".join(f"{scale:g}" for scale in self.scales)
+        description += " with flip" if self.flip else " without flip"
+        settings = {"scales": list(self.scales), "flip": self.flip}
+        return {"name": "multi-scale", **settings, **self.input_size.to_dict(self.segmenter.spec, description)}
+
+    def probabilities(self, image: np.ndarray) -> np.ndarray:
+        """Returns the mean probabilities, (K, H, W) float32, of an image, (H, W, 3) uint8 RGB.
+
+        It is the only array of that size; views are added to it one at a time.
+        """
+        size_hw = self.input_size.size_hw(image, self.segmenter.spec)
+        total = np.zeros((self.segmenter.spec.labels.num_classes, *image.shape[:2]), np.float32)
+        for scale in self.scales:
+            view = resize_image(image, _rescaled_hw(size_hw, scale))
+            self._add(total, self.segmenter.logits(view), view)
+            if self.flip:
+                self._add(total, self.segmenter.logits(view[:, ::-1])[:, :, ::-1], view)
+        total /= len(self.scales) * (2 if self.flip else 1)
+        return total
+
+    def _add(self, total: np.ndarray, logits: np.ndarray, view: np.ndarray) -> None:
+        align_corners = self.segmenter.spec.align_corners
+        resampling = Resampling(logits.shape[1:], view.shape[:2], total.shape[1:], align_corners=align_corners)
+        for tile, values in resampling.tiles(logits):
+            total[tile] += softmax(values)
+
+
+def predict_multi_scale(
+    model: Segmenter | TorchModel, image_rgb: np.ndarray, scales: Sequence[float] = SCALES, flip: bool = True
+) -> np.ndarray:
+    """Returns class probabilities of an image, averaged over several sizes and their mirror images.
+
+    Args:
+        model: a `Segmenter`, or a `rapidseg.models.SegmentationModel` in any mode, which it keeps.
+        image_rgb: (H, W, 3) uint8 RGB.
+        scales: of the model's working size, if its specification has one, or else of the image's own size.
+        flip: whether each size is also seen mirrored from left to right.
+
+    Returns:
+        (K, H, W) float32; they add up to 1 over the classes.
+
+    Raises:
+        InputError: the image is not (H, W, 3) uint8, or a scale is not above 0.
+    """
+    segmenter = model if isinstance(model, Segmenter) else Segmenter.from_model(model)
+    return MultiScale(segmenter, tuple(scales), flip).probabilities(image_rgb)
+
+
+def _cover(length: int, crop: int, stride: int) -> list[slice]:
+    """Returns the windows along one axis, from the first pixel to the last."""
+    starts = range(0, max(length - crop, 0) + stride, stride)
+    ends = [min(start + crop, length) for start in starts]
+    return [slice(max(end - crop, 0), end) for end in ends]
+
+
+def _scaled_hw(size_hw: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Returns each side times the scale, rounded as OpenMMLab does, and 32 pixels or more."""
+    height, width = (max(MINIMUM_SIDE, int(side * scale + 0.5)) for side in size_hw)
+    return height, width
+
+
+def _rescaled_hw(size_hw: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Returns the size of a view as OpenMMLab's `Resize` does.
+
+    It rounds each side, and then fits the image's shape into that size, so a side may come out a pixel shorter.
+    """
+    box_hw = _scaled_hw(size_hw, scale)
+    long, short = max(size_hw), min(size_hw)
+    return _scaled_hw(size_hw, min(max(box_hw) / long, min(box_hw) / short))
+
+
+def _times(size_hw: tuple[int, int]) -> str:
+    return f"{size_hw[0]}x{size_hw[1]}"
