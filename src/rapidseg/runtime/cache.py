@@ -14,7 +14,7 @@ def cache_folder(name: str) -> Path | None:
     The cache folder is `RAPIDSEG_CACHE` from the environment, else `rapidseg` in the user's own cache folder.
     """
     try:
-        folder = _root() / name
+        folder = cache_root() / name
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
@@ -22,7 +22,12 @@ def cache_folder(name: str) -> Path | None:
         return None
 
 
-def _root() -> Path:
+def cache_root() -> Path:
+    """Returns the cache folder, which need not exist.
+
+    Raises:
+        RuntimeError: the user has no home folder.
+    """
     chosen = os.environ.get("RAPIDSEG_CACHE")
     if chosen:
         return Path(chosen).expanduser().absolute()

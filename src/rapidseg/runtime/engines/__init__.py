@@ -30,15 +30,24 @@ def create_engine(
     """
     _check("engine", engine, ENGINES)
     _check("precision", precision, PRECISIONS)
+    reasons = [
+        "OpenVINO, the fastest on CPUs" if engine == "auto" else f"{engine}, as asked",
+        "float32, which computes what was trained" if precision == "auto" else f"{precision}, as asked",
+        "on the CPU" if device == "auto" else f"on {device}, as asked",
+    ]
     precision = "float32" if precision == "auto" else precision
     device = "cpu" if device == "auto" else device.lower()
+    started: Engine
     if engine == "onnxruntime":
         from rapidseg.runtime.engines.onnxruntime import OnnxRuntimeEngine
 
-        return OnnxRuntimeEngine(path, precision=precision, device=device)
-    from rapidseg.runtime.engines.openvino import OpenVinoEngine
+        started = OnnxRuntimeEngine(path, precision=precision, device=device)
+    else:
+        from rapidseg.runtime.engines.openvino import OpenVinoEngine
 
-    return OpenVinoEngine(path, spec, precision=precision, device=device)
+        started = OpenVinoEngine(path, spec, precision=precision, device=device)
+    started.choice = "; ".join(reasons)
+    return started
 
 
 def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:

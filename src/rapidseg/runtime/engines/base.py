@@ -19,11 +19,17 @@ Compiled = TypeVar("Compiled")
 
 
 class Engine(Protocol):
-    """Runs a model file. Safe to use from several threads, which take turns."""
+    """Runs a model file. Safe to use from several threads, which take turns.
+
+    Attributes:
+        name, precision, device: what runs, computes in and runs on.
+        choice: one sentence that says what was taken, and why.
+    """
 
     name: str
     precision: str
     device: str
+    choice: str = "taken as it was given"
 
     def compile(self, shape: tuple[int, ...]) -> None:
         """Specialises the file to images of shape (N, H, W, 3), unless that is done already."""
