@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -32,6 +32,36 @@ class Score(BaseModel):
     protocol: str = "whole image, single scale"
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Quantization(BaseModel):
+    """How an INT8 file was made, and what that cost.
+
+    Attributes:
+        dataset: whose images it was calibrated on, and whose labels it was scored with.
+        calibration_split, calibration_images: which of them, and how many.
+        validation_split: on which mean IoU was measured.
+        working_size: at which size the network saw the images: pixels of the shorter side, (height, width), or None
+            for the images' own.
+        mean_iou_float32, mean_iou: before and after, with what is not INT8 in float32; from 0 to 1.
+        agreement: share of the pixels of validation images that keep the class that the float32 file gives.
+        kept: layers that stayed in floating point because they cost accuracy.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    calibration_split: str
+    calibration_images: int = Field(ge=1)
+    validation_split: str
+    working_size: int | tuple[int, int] | None = None
+    mean_iou_float32: Share
+    mean_iou: Share
+    agreement: Share
+    kept: tuple[str, ...] = ()
+
+
 class ModelSpec(BaseModel):
     """What a model file says about itself. Nothing else is needed to use the file.
 
@@ -48,6 +78,9 @@ class ModelSpec(BaseModel):
         scores: figures measured with these weights.
         licence, source: under what terms the weights may be used, and where they come from.
         checksum: SHA-256 of the weights (tensor names, shapes and values), independent of the file format.
+        precisions: for other number types that the file was tried in when it was exported, such as `bf16`, the share
+            of pixels that keep the class that float32 gives. In an INT8 file both are of what is not INT8.
+        quantization: how an INT8 file was made; None in others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +99,8 @@ class ModelSpec(BaseModel):
     licence: str | None = None
     source: str | None = None
     checksum: str | None = None
+    precisions: dict[str, Share] = Field(default_factory=dict)
+    quantization: Quantization | None = None
 
     @field_validator("std")
     @classmethod

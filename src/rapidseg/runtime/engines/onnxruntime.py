@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rapidseg.core.errors import EngineError, ModelFileError
+from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import INPUT, OUTPUT, CompiledByShape, Engine, check_names
 from rapidseg.runtime.machine import cpu_count
 
@@ -26,12 +27,23 @@ class OnnxRuntimeEngine(Engine):
 
     name = "onnxruntime"
 
-    def __init__(self, path: Path, *, precision: str, device: str) -> None:
+    def __init__(self, path: Path, spec: ModelSpec, *, precision: str, device: str) -> None:
+        """Opens a file.
+
+        Args:
+            path, spec: the file, and what it says about itself.
+            precision: of what is not INT8: float32.
+            device: one of `_DEVICES`.
+
+        Raises:
+            EngineError: the precision or device is not there.
+            ModelFileError: the file cannot be read.
+        """
         if precision != "float32":
             raise EngineError(f"ONNX Runtime computes in float32 on the CPU, not in {precision}; use engine openvino")
         if device not in _DEVICES:
             raise EngineError(f"the ONNX Runtime engine has no device {device!r}; there are: {', '.join(_DEVICES)}")
-        self.precision = precision
+        self.precision = "int8" if spec.quantization else precision
         self.device = device
         self._path = path
         session = self._open(onnxruntime.SessionOptions())

@@ -48,15 +48,27 @@ class OpenVinoEngine(Engine):
     name = "openvino"
 
     def __init__(self, path: Path, spec: ModelSpec, *, precision: str, device: str) -> None:
-        self.precision = precision
+        """Reads a file.
+
+        Args:
+            path, spec: the file, and what it says about itself.
+            precision: of what is not INT8: float32 or bf16.
+            device: in small letters, as OpenVINO calls it.
+
+        Raises:
+            EngineError: the device is not there, or does not compute in bf16.
+            ModelFileError: the file cannot be read.
+        """
+        self.precision = "int8" if spec.quantization else precision
         self.device = device
         self._path = path
         self._spec = spec
+        self._hint = _HINTS[precision]
         self._core = openvino.Core()
         devices = [name.lower() for name in self._core.available_devices]
         if device not in devices:
             raise EngineError(f"OpenVINO finds no device {device!r} here; there are: {', '.join(devices)}")
-        if precision == "bf16" and "BF16" not in self._core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES"):
+        if precision == "bf16" and not computes_in_bf16(device):
             raise EngineError(f"this {device.upper()} does not compute in bf16; use float32")
         self._model = self._read()
         ports = self._model.inputs, self._model.outputs
@@ -113,7 +125,7 @@ class OpenVinoEngine(Engine):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": cpu_count(),
             # Said even for float32, because OpenVINO takes bf16 by itself on CPUs that have it.
-            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+            "INFERENCE_PRECISION_HINT": self._hint,
         }
         if self._cache:
             settings["CACHE_DIR"] = str(self._cache)
@@ -136,6 +148,14 @@ class OpenVinoEngine(Engine):
             files = sorted(self._cache.glob("*.blob"), key=lambda file: file.stat().st_mtime)
             for file in files[:-_MAX_CACHED_FILES]:
                 file.unlink()
+
+
+def computes_in_bf16(device: str) -> bool:
+    """Says whether a device computes in bf16 by itself, rather than in float32 with rounding; no if it is not there."""
+    try:
+        return "BF16" in openvino.Core().get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
+    except RuntimeError:
+        return False
 
 
 def _without_normalization(model: openvino.Model, type_: openvino.Type, path: Path) -> openvino.Model:

@@ -1,0 +1,104 @@
+"""Which precision a file runs in, and what the engine says about it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+import rapidseg
+from rapidseg.core.errors import EngineError
+from rapidseg.core.spec import ModelSpec, Quantization
+from rapidseg.runtime.engines import choose_precision
+from rapidseg.runtime.engines.openvino import computes_in_bf16
+from tests.tiny_onnx import tiny_spec, write_tiny_onnx
+
+QUANTIZATION = Quantization(
+    dataset="camvid",
+    calibration_split="train",
+    calibration_images=100,
+    validation_split="val",
+    mean_iou_float32=0.62,
+    mean_iou=0.617,
+    agreement=0.994,
+    kept=("classifier",),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked", "has_bf16", "taken", "reason"),
+    [
+        (
+            {"precisions": {"bf16": 0.9991}},
+            "auto",
+            True,
+            "bf16",
+            "bf16, since in bf16 99.91 % of pixels keep their class, 99.5 % must",
+        ),
+        ({"precisions": {"bf16": 0.995}}, "auto", True, "bf16", "bf16, since in bf16 99.50 % of pixels"),
+        (
+            {"precisions": {"bf16": 0.9949}},
+            "auto",
+            True,
+            "float32",
+            "float32, since in bf16 only 99.49 % of pixels keep their class, 99.5 % must",
+        ),
+        ({"precisions": {"bf16": 1.0}}, "auto", False, "float32", "float32, since engine and device compute in no"),
+        ({}, "auto", True, "float32", "float32, since the file does not say how many pixels keep their class in bf16"),
+        ({"precisions": {"bf16": 1.0}}, "float32", True, "float32", "float32, as asked"),
+        ({"precisions": {"bf16": 0.5}}, "bf16", True, "bf16", "bf16, as asked"),
+        (
+            {"precisions": {"bf16": 0.998}, "quantization": QUANTIZATION},
+            "auto",
+            True,
+            "bf16",
+            "int8, which the file is in, and bf16 for the rest, since in bf16 99.80 % of pixels keep",
+        ),
+        ({"quantization": QUANTIZATION}, "int8", True, "float32", "int8, which the file is in, and float32 for the"),
+    ],
+)
+def test_the_fastest_precision_that_keeps_the_class_map_is_taken(changes, asked, has_bf16, taken, reason):
+    floats, said = choose_precision(tiny_spec(**changes), asked, has_bf16=has_bf16)
+    assert floats == taken
+    assert said.startswith(reason)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_file_of_before_the_measurement_runs_in_float32(engine, tmp_path):
+    spec = json.loads(tiny_spec().to_json())
+    del spec["precisions"], spec["quantization"]
+    old = ModelSpec.from_json(json.dumps(spec), where="old")
+    segmenter = rapidseg.load(write_tiny_onnx(tmp_path / "old.onnx", old), engine=engine)
+    assert segmenter.engine.precision == "float32"
+    assert "float32, since " in segmenter.engine.choice
+
+
+def test_a_measured_file_runs_in_bf16_where_the_cpu_has_it(tmp_path):
+    path = write_tiny_onnx(tmp_path / "model.onnx", tiny_spec(precisions={"bf16": 0.999}))
+    engine = rapidseg.load(path).engine
+    assert engine.precision == ("bf16" if computes_in_bf16("cpu") else "float32")
+    assert engine.choice.startswith("OpenVINO, the fastest on CPUs; ")
+    assert rapidseg.load(path, engine="onnxruntime").engine.precision == "float32"
+    assert rapidseg.load(path, precision="float32").engine.precision == "float32"
+    assert not computes_in_bf16("toaster")
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_int8_needs_an_int8_file(engine, tmp_path):
+    path = write_tiny_onnx(tmp_path / "model.onnx")
+    with pytest.raises(EngineError, match=r"model\.onnx is no INT8 file; make one of it with: rapidseg export .* --pr"):
+        rapidseg.load(path, engine=engine, precision="int8")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_an_int8_file_runs_in_no_other_precision(precision, tmp_path):
+    path = write_tiny_onnx(tmp_path / "model-int8.onnx", tiny_spec(quantization=QUANTIZATION))
+    with pytest.raises(EngineError, match=rf"model-int8\.onnx is an INT8 file, so it does not run in {precision}; "):
+        rapidseg.load(path, precision=precision)
+
+
+@pytest.mark.parametrize("changes", [{"precisions": {"bf16": 1.01}}, {"quantization": {"dataset": "camvid"}}])
+def test_figures_that_cannot_be_are_refused(changes):
+    with pytest.raises(ValidationError):
+        tiny_spec(**changes)
