@@ -13,7 +13,7 @@ from rapidseg.models.layers import scaled
 
 
 class PspNetOptions(DilatedOptions):
-    """Everything in which published PSPNets differ, the options of all dilated ResNets. The defaults are OpenMMLab's."""
+    """What published PSPNets differ in, which is what all dilated ResNets do. The defaults are OpenMMLab's."""
 
 
 VARIANTS: dict[str, PspNetOptions] = {
