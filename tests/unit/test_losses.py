@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from rapidseg.core.errors import ConfigError
-from rapidseg.losses import HeadLosses, Ohem, PixelLoss, balanced_class_weights
+from rapidseg.losses import HeadLosses, Ohem, PixelLoss, PresenceLoss, balanced_class_weights
 
 K = 5
 IGNORE = 255
@@ -159,3 +159,28 @@ def test_balanced_weights_follow_their_formula_and_keep_the_mean():
     assert weights[2] / weights[0] == pytest.approx(math.log(1.92) / math.log(1.03))
     assert (weights * counts / counts.sum()).sum() == pytest.approx(1)
     assert np.isfinite(weights).all()
+
+
+def test_presence_is_the_binary_cross_entropy_over_which_classes_occur():
+    _, labels = batch()
+    labels[1] = IGNORE
+    labels[1, 0, 0] = K - 1
+    present = torch.tensor([[float((image == c).any()) for c in range(K)] for image in labels])
+    logits = torch.randn(2, K, dtype=torch.bfloat16, requires_grad=True)
+    expected = F.binary_cross_entropy_with_logits(logits.float(), present)
+    loss = PresenceLoss(ignore_index=IGNORE)
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss(logits, labels)
+    assert (value.dtype, value.item()) == (torch.float32, pytest.approx(expected.item(), rel=1e-6))
+    assert present[1].tolist() == [0.0] * (K - 1) + [1.0]
+
+
+def test_se_logits_have_a_loss_of_their_own():
+    logits, labels = batch()
+    se_logits = torch.randn(2, K)
+    losses = HeadLosses(pixel_loss(), {"logits": 1.0, "se_logits": 0.2})
+    total, parts = losses({"logits": logits, "se_logits": se_logits}, labels, lambda logits, _: logits)
+    assert parts["se_logits"].item() == pytest.approx(
+        0.2 * PresenceLoss(ignore_index=IGNORE)(se_logits, labels).item(), rel=1e-6
+    )
+    assert total.item() == pytest.approx(sum(part.item() for part in parts.values()), rel=1e-6)

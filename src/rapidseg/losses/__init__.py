@@ -4,5 +4,6 @@ from rapidseg.losses.class_weights import balanced_class_weights
 from rapidseg.losses.heads import HeadLosses
 from rapidseg.losses.ohem import Ohem
 from rapidseg.losses.pixel import PixelLoss
+from rapidseg.losses.presence import PresenceLoss
 
-__all__ = ["HeadLosses", "Ohem", "PixelLoss", "balanced_class_weights"]
+__all__ = ["HeadLosses", "Ohem", "PixelLoss", "PresenceLoss", "balanced_class_weights"]

@@ -9,10 +9,15 @@ from torch import Tensor, nn
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.losses.pixel import PixelLoss
+from rapidseg.losses.presence import PresenceLoss
+
+PRESENCE_OUTPUT = "se_logits"  # of the Enc head: (N, K), one for each class of the whole image
 
 
 class HeadLosses(nn.Module):
     """Applies one loss to the logits of every head and adds them up, each with its weight.
+
+    Logits of whole images, `se_logits`, have a loss of their own, `PresenceLoss`.
 
     Args:
         loss: the loss of one head.
@@ -22,6 +27,7 @@ class HeadLosses(nn.Module):
     def __init__(self, loss: PixelLoss, weights: Mapping[str, float]) -> None:
         super().__init__()
         self.loss = loss
+        self.presence_loss = PresenceLoss(ignore_index=loss.ignore_index)
         self.weights = dict(weights)
 
     def check_outputs(self, names: Iterable[str]) -> None:
@@ -50,7 +56,7 @@ class HeadLosses(nn.Module):
         """Computes the total and its parts.
 
         Args:
-            outputs: (N, K, h, w) logits of each head.
+            outputs: (N, K, h, w) logits of each head, (N, K) of whole images.
             labels: (N, H, W), integer class ids or the ignored value.
             upsample: brings logits to the labels' size, as the network itself does.
 
@@ -60,6 +66,9 @@ class HeadLosses(nn.Module):
         size_hw = (labels.shape[1], labels.shape[2])
         parts = {}
         for name, weight in self.weights.items():
+            if name == PRESENCE_OUTPUT:
+                parts[name] = weight * self.presence_loss(outputs[name], labels)
+                continue
             # Interpolation and softmax run along rows of one class: planes in memory are several times faster on a
             # CPU than the channels-last layout that convolutions like. Autocast would interpolate in half precision.
             with torch.autocast(labels.device.type, enabled=False):
