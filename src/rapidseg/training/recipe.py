@@ -82,7 +82,7 @@ class ModelSection(Section):
 
     Attributes:
         name: its architecture.
-        variant: a named combination of its options.
+        variant: a named combination of its options; null takes the architecture's first.
         options: single options that differ from the variant's.
         norm_momentum: share of a new batch in the running statistics of batch normalisation; null leaves
             PyTorch's 0.1.
@@ -91,7 +91,7 @@ class ModelSection(Section):
     """
 
     name: str
-    variant: str = "paper"
+    variant: str | None = None
     options: dict[str, Any] = {}
     norm_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
     working_short_side: Annotated[int, Field(ge=32)] | None = None
