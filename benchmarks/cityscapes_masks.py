@@ -1,0 +1,96 @@
+"""Masks of Cityscapes from polygon files, by the official scripts and by ours: `python benchmarks/cityscapes_masks.py`.
+
+Draws the same files of 1024x2048 pixels with 50 to 100 objects, of 8 to 120 corners each. Official scripts and ours
+draw `labelTrainIds` and `instanceTrainIds`, all that the official scripts draw of a folder. The settings take turns,
+and the best of the rounds counts, since shared machines are not equally fast all the time. Prints milliseconds of
+processor time a file, all processes together and their start left out, and polygon files a second, start and waiting
+included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from rapidseg.core.cityscapes import CITYSCAPES_LABELS
+
+HEIGHT, WIDTH = 1024, 2048
+SCRIPTS = ("createTrainIdLabelImgs", "createTrainIdInstanceImgs")
+KINDS = "labelTrainIds,instanceTrainIds"
+
+
+def objects(rng: np.random.Generator) -> list[dict]:
+    """From the largest and farthest to the smallest and nearest."""
+    count = int(rng.integers(50, 101))
+    names = [label.name for label in CITYSCAPES_LABELS]
+    drawn = []
+    for size in 600 * np.linspace(1, 0, count) ** 2 + 8:
+        angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(8, 121)))
+        radii = size * rng.uniform(0.6, 1, len(angles))
+        x = rng.uniform(0, WIDTH) + 1.5 * radii * np.cos(angles)
+        y = rng.uniform(0, HEIGHT) + radii * np.sin(angles)
+        corners = np.stack([x, y], axis=1).astype(int).tolist()
+        drawn.append({"label": str(rng.choice(names)), "polygon": corners})
+    return drawn
+
+
+def write(root: Path, num_files: int) -> None:
+    folder = root / "gtFine" / "train" / "ulm"
+    folder.mkdir(parents=True)
+    for index in range(num_files):
+        annotation = {"imgHeight": HEIGHT, "imgWidth": WIDTH, "objects": objects(np.random.default_rng(index))}
+        (folder / f"ulm_{index:06}_000019_gtFine_polygons.json").write_text(json.dumps(annotation))
+
+
+def seconds(commands: list[list[str]], root: Path) -> tuple[float, float]:
+    """Returns the processor time of the commands and the time that passed."""
+    start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    for command in commands:
+        environment = {**os.environ, "CITYSCAPES_DATASET": str(root)}
+        subprocess.run(command, env=environment, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime, time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    processes = os.cpu_count() or 1
+    ours = [sys.executable, "-m", "rapidseg", "data", "prepare", "cityscapes", "--overwrite", "--workers"]
+    settings = {
+        "official scripts": [[sys.executable, "-m", f"cityscapesscripts.preparation.{script}"] for script in SCRIPTS],
+        "rapidseg, one process": [[*ours, "1", "--labels", KINDS]],
+        f"rapidseg, {processes} processes": [[*ours, str(processes), "--labels", KINDS]],
+        f"rapidseg, {processes} processes, all four kinds": [[*ours, str(processes)]],
+    }
+    few, many = 2, 2 + arguments.files  # the difference is without the start; two files, so that processes start
+    best: dict[str, list[float]] = {setting: [float("inf")] * 2 for setting in settings}
+    with tempfile.TemporaryDirectory() as name:
+        roots = {count: Path(name, str(count)) for count in (few, many)}
+        for count, root in roots.items():
+            write(root, count)
+        for _ in range(arguments.rounds):
+            for setting, commands in settings.items():
+                used, passed = {}, 0.0
+                for count, root in roots.items():
+                    words = [[*command, str(root)] if "rapidseg" in command else command for command in commands]
+                    used[count], passed = seconds(words, root)
+                figures = (used[many] - used[few]) / arguments.files, passed / many
+                best[setting] = [min(pair) for pair in zip(best[setting], figures, strict=True)]
+    for setting, (processor_s, passed_s) in best.items():
+        print(f"{setting:40} {1000 * processor_s:6.1f} ms/file   {1 / passed_s:6.1f} files/s")
+
+
+if __name__ == "__main__":
+    main()
