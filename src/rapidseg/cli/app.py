@@ -66,11 +66,12 @@ def main() -> None:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(2)
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get(error.name or "")
+        package = (error.name or "").partition(".")[0]
+        extra = EXTRAS.get(package)
         if extra is None:
             raise
         errors.print(
-            f"[bold red]error:[/] this command needs {error.name}, which is not installed; "
+            f"[bold red]error:[/] this command needs {package}, which is not installed; "
             f"install it with: pip install 'rapidseg\\[{extra}]'",
             soft_wrap=True,
             highlight=False,
