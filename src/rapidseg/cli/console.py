@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 console = Console()  # results, on standard output
@@ -39,6 +50,32 @@ def progress() -> Progress:
         transient=True,
         disable=not errors.is_terminal,
     )
+
+
+@contextmanager
+def download_progress() -> Iterator[Callable[[int, int | None], None]]:
+    """Gives a function that shows bytes done and bytes in all, or None, on standard error: bar, MB, MB/s and ETA.
+
+    Nothing is drawn before the first call, or where standard error is not a terminal.
+    """
+    display = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    )
+    task = display.add_task("downloading", total=None, visible=False)
+
+    def report(done: int, total: int | None) -> None:
+        display.update(task, completed=done, total=total, visible=True)
+
+    with display:
+        yield report
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:

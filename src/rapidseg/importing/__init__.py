@@ -1,5 +1,8 @@
 """Weights that others published, as models of this project."""
 
+from rapidseg.importing.backbone import load_backbone
 from rapidseg.importing.checkpoint import load_checkpoint
+from rapidseg.importing.class_names import find_labels
+from rapidseg.importing.download import fetch, is_url
 
-__all__ = ["load_checkpoint"]
+__all__ = ["fetch", "find_labels", "is_url", "load_backbone", "load_checkpoint"]

@@ -3,132 +3,134 @@
 from __future__ import annotations
 
 import os
-import pickle
-import zipfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from rapidseg.core.errors import ConfigError, ModelFileError
-from rapidseg.core.labels import CITYSCAPES, LabelSet
+from rapidseg.core.labels import LabelSet
+from rapidseg.importing.backbone import backbone_kind
+from rapidseg.importing.class_names import LabelsLike, labels_for
+from rapidseg.importing.download import Note, Progress, locate, log
 from rapidseg.importing.layouts import LAYOUTS, Layout
+from rapidseg.importing.reading import read_content
+from rapidseg.importing.weights import check_values, choose_weights, find_weights
 from rapidseg.models import SegmentationModel, create_model, load_model, load_state
+from rapidseg.models.weights import list_misfits
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # keys under which training scripts keep the tensors
-_PREFIXES = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before names
+_NEAR = 0.5  # share of names that a layout must know for the rest of its names to be worth listing
 
 
-def load_checkpoint(path: str | os.PathLike[str], *, labels: LabelSet | None = None) -> SegmentationModel:
+def load_checkpoint(
+    place: str | os.PathLike[str],
+    *,
+    labels: LabelsLike | None = None,
+    sha256: str | None = None,
+    ema: bool | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
+) -> SegmentationModel:
     """Reads a checkpoint of RapidSeg or of a published implementation; the source is told by its tensor names.
 
-    Only tensors are read: no code in the file is run.
+    Only tensors are read: no code in the file is run. docs/importing.md says what is understood.
 
     Args:
-        path: a `.safetensors` file of RapidSeg, or a PyTorch checkpoint of OpenMMLab, Tramac/Fast-SCNN-pytorch or
-            leftthomas/FastSCNN, plain or wrapped in a dictionary with `state_dict`.
-        labels: the classes, for PyTorch checkpoints. Without them a model of 19 classes has those of Cityscapes, for
-            which such checkpoints are published, and another number is called `class_0` and so on.
+        place: a file, or an `http(s)` address, whose file is downloaded once and kept.
+        labels: the classes of a published checkpoint: a label set, the name of a known one such as `cityscapes`, a YAML
+            file that describes a data set, or names. Without them, the classes are those that the file names; else 19
+            are those of Cityscapes, and another number is called `class_0` and so on.
+        sha256: what the file's SHA-256 begins with, 8 to 64 hex digits; `fetch` says what is checked without it.
+        ema: of two copies of the weights, whether the moving average is taken. None: if there is one.
+        progress: is called with the bytes that were downloaded and the bytes in all, or None.
+        note: is told, a sentence at a time, what was decided; without it the log is (`rapidseg.importing`, INFO).
 
     Returns:
-        The model in evaluation mode on the CPU, with every tensor from the file.
+        The model in evaluation mode on the CPU in float32, with every tensor from the file.
 
     Raises:
         ModelFileError: the file is missing, cut short or of an unknown layout, needs code to be read, or its tensors do
             not fit.
-        ConfigError: `labels` has another number of classes than the file, or is given for a RapidSeg file.
+        ConfigError: `labels` or `ema` does not fit the file.
+        InputError: `labels` or the address is no such thing.
+        RapidSegError: the file cannot be downloaded, or is not the one expected.
     """
-    path = Path(path)
-    if path.suffix == ".safetensors":
-        if labels is not None:
-            raise ConfigError(f"{path}: carries its own labels; leave labels out")
+    note = note or log.info
+    path = locate(os.fspath(place), sha256=sha256, progress=progress, note=note)
+    content, own = read_content(path)
+    if own:
+        if labels is not None or ema is not None:
+            extra = "labels" if labels is not None else "ema"
+            raise ConfigError(f"{path}: carries its own labels and one set of weights; leave {extra} out")
         return load_model(path)
-    state = _read_state(path)
-    layout = _find_layout(state, path)
-    renamed: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        renamed[layout.rename(name) or name] = tensor
-    num_classes = renamed[layout.classifier].shape[0] if layout.classifier in renamed else 0
-    model = create_model(
-        layout.architecture,
-        labels=_labels_for(num_classes, labels, path),
-        variant=layout.variant,
-        **layout.options(set(state)),
+    found = find_weights(content, _is_known, path=path)
+    if not found:
+        raise ModelFileError(f"{path}: holds no dictionary of tensors; give a checkpoint with a state_dict")
+    known = [weights for weights in found if find_layout(weights.state) is not None]
+    if not known:
+        raise ModelFileError(f"{path}: {_explain_unknown(max((w.state for w in found), key=len), content)}")
+    state = choose_weights(known, ema, path=path, note=note)
+    layout = find_layout(state)
+    assert layout is not None, "the names that told the layout are in the state"
+    renamed = layout.renamed(state)
+    counts = renamed[layout.classifier].shape[:1] if layout.classifier in renamed else ()
+    chosen = labels_for(counts[0] if counts else 0, labels, content, path=path, note=note)
+    model = _build(layout, state, chosen)
+    load_state(
+        model, _with_counters(renamed, model), where=f"{path} (read as {layout.architecture} of {layout.source})"
     )
-    counters = [name for name in model.state_dict() if name.endswith("num_batches_tracked")]
-    for name in counters:  # older PyTorch did not store them, and prediction does not use them
-        renamed.setdefault(name, torch.zeros((), dtype=torch.long))
-    load_state(model, renamed, where=f"{path} (read as {layout.source})")
+    check_values(state, path)
     model.spec = model.spec.model_copy(update={"source": layout.source})
     return model.eval()
 
 
-def _read_state(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such file; give a checkpoint (.pth, .pt or .safetensors)")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise ModelFileError(
-            f"{path}: cannot be read as tensors alone ({reason}); it is damaged, or it would run code of its own, "
-            "which rapidseg never does. Get it again, or save its state_dict with torch.save where it was made"
-        ) from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError, AttributeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelFileError(
-            f"{path}: not a readable PyTorch checkpoint ({reason}); is it complete? get it again"
-        ) from error
-    state = _find_tensors(content)
-    if not state:
-        raise ModelFileError(f"{path}: holds no dictionary of tensors; give a checkpoint with a state_dict")
-    return _strip_prefixes(state)
+def find_layout(names: Collection[str]) -> Layout | None:
+    """Returns the layout that tensor names, without prefixes, belong to."""
+    return next((layout for layout in LAYOUTS if all(marker in names for marker in layout.markers)), None)
 
 
-def _find_tensors(content: Any) -> dict[str, Tensor]:
-    """Returns the name-to-tensor dictionary in a checkpoint, looking into the usual wrappers."""
-    if not isinstance(content, Mapping):
-        return {}
-    for key in _WRAPPERS:
-        if isinstance(content.get(key), Mapping):
-            return _find_tensors(content[key])
-    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+def _is_known(names: Collection[str]) -> bool:
+    return find_layout(names) is not None or backbone_kind(names) is not None
 
 
-def _strip_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    while True:
-        prefix = next((p for p in _PREFIXES if all(name.startswith(p) for name in state)), None)
-        if prefix is None:
-            return state
-        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+def _build(layout: Layout, state: Mapping[str, Tensor], labels: LabelSet) -> SegmentationModel:
+    return create_model(layout.architecture, labels=labels, variant=layout.variant, **layout.options(state))
 
 
-def _find_layout(state: Mapping[str, Tensor], path: Path) -> Layout:
-    for layout in LAYOUTS:
-        if all(marker in state for marker in layout.markers):
-            return layout
-
-    def known_share(layout: Layout) -> float:
-        return sum(layout.rename(name) is not None for name in state) / len(state)
-
-    nearest = max(LAYOUTS, key=known_share)
-    sources = ", ".join(f"{layout.architecture} of {layout.source}" for layout in LAYOUTS)
-    names = ", ".join(list(state)[:3])
-    raise ModelFileError(
-        f"{path}: unknown tensor names ({names}, ...); known layouts: {sources}. The nearest, {nearest.source}, "
-        f"knows {known_share(nearest):.0%} of the names"
-    )
+def _with_counters(state: Mapping[str, Tensor], model: SegmentationModel) -> dict[str, Tensor]:
+    """Adds the numbers of batches that older PyTorch did not store; prediction does not use them."""
+    counters = (name for name in model.state_dict() if name.endswith("num_batches_tracked"))
+    return {**{name: torch.zeros((), dtype=torch.long) for name in counters}, **state}
 
 
-def _labels_for(num_classes: int, labels: LabelSet | None, path: Path) -> LabelSet:
-    if num_classes < 2:
-        raise ModelFileError(
-            f"{path}: the classifier's weights are missing or have fewer than two classes; get it again"
+def _explain_unknown(state: Mapping[str, Tensor], content: Any) -> str:
+    """Returns why tensors are of no known layout, as precisely as their names allow."""
+    kind = backbone_kind(state)
+    if kind is not None:
+        return (
+            f"is a backbone alone ({kind}), not a segmentation network; start a training run from it with the recipe's "
+            "key model.backbone_weights, or rapidseg.importing.load_backbone"
         )
-    if labels is None:
-        return CITYSCAPES if num_classes == CITYSCAPES.num_classes else LabelSet.generic(num_classes)
-    if labels.num_classes != num_classes:
-        raise ConfigError(f"{path}: has {num_classes} classes, but labels names {labels.num_classes}; give as many")
-    return labels
+    if isinstance(content, Mapping) and {"pytorch-lightning_version", "random_state"} <= set(content):
+        return "is the state of a training run, with which it is resumed; give best.safetensors or last.safetensors"
+    shares = {layout: sum(layout.rename(name) is not None for name in state) / len(state) for layout in LAYOUTS}
+    nearest = max(LAYOUTS, key=lambda layout: (shares[layout], -len(layout.rules)))
+    named = f"{nearest.architecture} of {nearest.source}"
+    if shares[nearest] < _NEAR:
+        return (
+            f"unknown tensor names ({', '.join(list(state)[:3])}, ...); known layouts: {_list_layouts()}. The nearest, "
+            f"{named}, knows {shares[nearest]:.0%} of the names"
+        )
+    renamed = nearest.renamed(state)
+    labels = LabelSet.generic(max(2, *renamed[nearest.classifier].shape[:1]) if nearest.classifier in renamed else 2)
+    model = _build(nearest, state, labels)
+    problems = list_misfits(model.state_dict(), _with_counters(renamed, model))
+    return f"unknown tensor names. The nearest layout, {named}, knows {shares[nearest]:.0%} of them; {problems}"
+
+
+def _list_layouts() -> str:
+    architectures: dict[str, dict[str, None]] = {}
+    for layout in LAYOUTS:
+        architectures.setdefault(layout.source, {})[layout.architecture] = None
+    return "; ".join(f"{', '.join(names)} of {source}" for source, names in architectures.items())

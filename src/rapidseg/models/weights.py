@@ -19,6 +19,8 @@ from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.models.base import SegmentationModel
 from rapidseg.models.registry import model_from_spec
 
+_LISTED = 12  # tensors of a kind that an error names
+
 
 def save_model(model: SegmentationModel, path: str | os.PathLike[str]) -> ModelSpec:
     """Writes a model's weights and specification to a safetensors file, whole or not at all.
@@ -59,29 +61,43 @@ def load_model(path: str | os.PathLike[str]) -> SegmentationModel:
 
 
 def load_state(model: SegmentationModel, state: Mapping[str, Tensor], *, where: str) -> None:
-    """Loads tensors into a model, all of them or none.
+    """Loads tensors into a model, all of them or none; other floating-point types become the model's own.
 
     Raises:
-        ModelFileError: tensors are missing, unexpected or misshapen; a dozen of each are listed.
+        ModelFileError: tensors are missing, unexpected, misshapen or of another kind; a dozen of each are listed.
     """
-    wanted = model.state_dict()
+    problems = list_misfits(model.state_dict(), state)
+    if problems:
+        raise ModelFileError(f"{where}: the tensors do not fit {model.spec.architecture}; {problems}")
+    model.load_state_dict(dict(state))
+
+
+def list_misfits(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """Returns what keeps a state from being taken for the one that is wanted; an empty text if nothing does.
+
+    A dozen tensors at most are named of each kind: missing, unexpected, misshapen, and of another kind of number.
+    """
+    both = [(name, state[name], tensor) for name, tensor in wanted.items() if name in state]
     problems = {
         "missing": [name for name in wanted if name not in state],
         "unexpected": [name for name in state if name not in wanted],
         "misshapen": [
-            f"{name} {tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
-            for name, tensor in wanted.items()
-            if name in state and state[name].shape != tensor.shape
+            f"{name} {tuple(given.shape)} instead of {tuple(tensor.shape)}"
+            for name, given, tensor in both
+            if given.shape != tensor.shape
+        ],
+        "of another type": [  # of half precision is fine; quantised to integers, or complex, is not
+            f"{name} {given.dtype} instead of {tensor.dtype}"
+            for name, given, tensor in both
+            if given.is_floating_point() != tensor.is_floating_point() or given.is_complex()
         ],
     }
-    if any(problems.values()):
-        lines = []
-        for kind, names in problems.items():
-            if names:
-                more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-                lines.append(f"{len(names)} {kind}: {', '.join(names[:12])}{more}")
-        raise ModelFileError(f"{where}: the tensors do not fit {model.spec.architecture}; " + "; ".join(lines))
-    model.load_state_dict(dict(state))
+    lines = []
+    for kind, names in problems.items():
+        if names:
+            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+            lines.append(f"{len(names)} {kind}: {', '.join(names[:_LISTED])}{more}")
+    return "; ".join(lines)
 
 
 def weights_checksum(state: Mapping[str, Tensor]) -> str:

@@ -1,0 +1,129 @@
+"""The classes of a checkpoint: from what the file says about itself, or from what the user says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rapidseg.core.errors import ConfigError, InputError, ModelFileError, nearest_hint
+from rapidseg.core.labels import CAMVID, CITYSCAPES, LabelSet, distinct_colours
+from rapidseg.data.description import read_description
+from rapidseg.data.opening import DESCRIBED
+
+LabelsLike = LabelSet | str | os.PathLike[str] | Sequence[str]
+
+LABEL_SETS = {"cityscapes": CITYSCAPES, "camvid": CAMVID}
+
+_MOST = 255  # classes that fit a class map of bytes
+
+
+def find_labels(labels: LabelsLike) -> LabelSet:
+    """Returns the classes that a user means.
+
+    Args:
+        labels: a label set; the name of a known one, such as `cityscapes`; a YAML file that describes a data set
+            (docs/data.md); names with commas between them; or names.
+
+    Raises:
+        InputError: it is none of these, or the names cannot be classes.
+        ConfigError: the YAML file cannot be read or does not validate.
+    """
+    if isinstance(labels, LabelSet):
+        return labels
+    if not isinstance(labels, (str, os.PathLike)):
+        return _named(list(labels))
+    word = os.fspath(labels)
+    if word in LABEL_SETS:
+        return LABEL_SETS[word]
+    if word in DESCRIBED:
+        return read_description(DESCRIBED[word]).label_set()
+    if Path(word).suffix.lower() in (".yaml", ".yml"):
+        return read_description(Path(word)).label_set()
+    if "," in word:
+        return _named([name.strip() for name in word.split(",")])
+    known = (*LABEL_SETS, *DESCRIBED)
+    raise InputError(
+        f"unknown labels {word!r}; give {', '.join(known)}, a YAML file that describes the data (docs/data.md), or the "
+        f"names of the classes with commas between them{nearest_hint(word, known)}"
+    )
+
+
+def labels_for(
+    num_classes: int, labels: LabelsLike | None, content: Any, *, path: object, note: Callable[[str], None]
+) -> LabelSet:
+    """Returns the classes of a checkpoint.
+
+    Args:
+        num_classes: that its classifier tells apart.
+        labels: what the user says, which comes first.
+        content: what the file holds; OpenMMLab's say the names and colours of the classes.
+        path: of the file, for messages.
+        note: is told where the names come from if that is not certain.
+
+    Raises:
+        ModelFileError: the number of classes is not possible.
+        ConfigError: `labels` has another number of classes.
+    """
+    if not 2 <= num_classes <= _MOST:
+        raise ModelFileError(f"{path}: its classifier has {num_classes} classes; 2 to {_MOST} are possible")
+    if labels is not None:
+        given = find_labels(labels)
+        if given.num_classes != num_classes:
+            raise ConfigError(f"{path}: has {num_classes} classes, but labels names {given.num_classes}; give as many")
+        return given
+    stored = stored_labels(content)
+    if stored is not None and stored.num_classes == num_classes:
+        return stored
+    if stored is not None:
+        note(f"the file names {stored.num_classes} classes but has {num_classes}, so its names are not taken")
+    if num_classes == CITYSCAPES.num_classes:
+        note("the file does not name its classes; 19 are taken to be those of Cityscapes. Say others with labels")
+        return CITYSCAPES
+    note(f"the file does not name its {num_classes} classes; they are called class_0 and so on. Name them with labels")
+    return LabelSet.generic(num_classes)
+
+
+def stored_labels(content: Any) -> LabelSet | None:
+    """Returns the classes that a checkpoint names; None if it names none that are usable.
+
+    mmcv wrote `meta.CLASSES` and `meta.PALETTE` (RGB), mmengine writes `meta.dataset_meta.classes` and `palette`.
+    """
+    meta = content.get("meta") if isinstance(content, Mapping) else None
+    if not isinstance(meta, Mapping):
+        return None
+    nested = meta.get("dataset_meta")
+    for place in (nested if isinstance(nested, Mapping) else {}, meta):
+        for suffix in (str.lower, str.upper):
+            names, palette = place.get(suffix("classes")), place.get(suffix("palette"))
+            if names is not None and _are_texts(names):
+                return _usable(list(names), palette)
+    return None
+
+
+def _usable(names: list[str], palette: Any) -> LabelSet | None:
+    if tuple(names) == CITYSCAPES.names:
+        return CITYSCAPES  # which knows the categories as well
+    for colours in (palette, distinct_colours(len(names))):
+        try:
+            return LabelSet.model_validate({"names": names, "palette": colours})
+        except ValidationError:  # no colours, too few, or not of three bytes
+            continue
+    return None
+
+
+def _are_texts(names: Any) -> bool:
+    return isinstance(names, (list, tuple)) and bool(names) and all(isinstance(name, str) for name in names)
+
+
+def _named(names: list[str]) -> LabelSet:
+    if not _are_texts(names) or not all(names):
+        raise InputError(f"labels must be names, not {names!r}; give one for each class")
+    try:
+        return LabelSet(names=tuple(names), palette=distinct_colours(len(names)))
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"labels {', '.join(names)} cannot be used: {reason}") from error

@@ -1,0 +1,201 @@
+"""The sets of weights in a checkpoint: out of their wrapping, without prefixes, and which of two copies is meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rapidseg.core.errors import ConfigError, ModelFileError
+
+IsKnown = Callable[[Collection[str]], bool]  # whether tensor names are those of a layout
+
+# What DataParallel, torch.compile, Lightning modules and moving averages put before the names of a network's tensors.
+_PREFIXES = ("module", "_orig_mod", "model", "net", "network")
+_AVERAGE = re.compile(r"(?:^|[._])(?:ema|swa)(?:[._]|$)")
+
+# Parts of a checkpoint that have tensors but no weights.
+_STATE_OF_TRAINING = re.compile(r"optim|sched|scaler|rng|random|callback|loops|message_hub|hyper_parameters")
+_DEPTH = 5  # of dictionaries in dictionaries; a hostile file may hold itself
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+_TALLIES = ("total_ops", "total_params")  # what thop, which counts operations, leaves in every layer
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A set of weights in a checkpoint.
+
+    Attributes:
+        where: the keys that lead to it, such as `state_dict`; empty for the file itself.
+        averaged: whether it is a moving average of the weights of training.
+        state: the tensors, by their names without prefixes.
+    """
+
+    where: str
+    averaged: bool
+    state: dict[str, Tensor]
+
+
+def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[Weights]:
+    """Returns every set of tensors in a checkpoint that may be a network's weights.
+
+    Args:
+        content: what the file holds.
+        is_known: says of tensor names whether they are those of a network that is known. What stands before all names
+            is taken off until they are.
+        path: of the file, for messages.
+
+    Raises:
+        ModelFileError: one tensor is there twice, with two values.
+    """
+    found = []
+    for keys, tensors in _walk(content, ()):
+        averaged = _is_averaged(keys, content)
+        copies: dict[bool, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if _is_tally(name, tensor):
+                continue
+            prefix, bare = _split(name)
+            copy = copies.setdefault(averaged or _AVERAGE.search(prefix) is not None, {})
+            if bare in copy and not torch.equal(copy[bare], tensor):
+                raise ModelFileError(
+                    f"{path}: has {bare} twice, with and without a prefix, and with different values; save one "
+                    "network's state_dict alone"
+                )
+            copy[bare] = tensor
+        for averaged, state in copies.items():
+            found += _take_buffered_copy(Weights(".".join(keys), averaged, _strip_common(state, is_known)))
+    return found
+
+
+def choose_weights(
+    found: list[Weights], ema: bool | None, *, path: object, note: Callable[[str], None]
+) -> dict[str, Tensor]:
+    """Returns the tensors of one set of weights.
+
+    Args:
+        found: the sets to choose from, at least one.
+        ema: whether the moving average is wanted; None takes it if there is one, as training scripts that keep one
+            evaluate and publish it.
+        path: of the file, for messages.
+        note: is told about a choice.
+
+    Raises:
+        ConfigError: there is no such set.
+    """
+    averaged = [weights for weights in found if weights.averaged]
+    others = [weights for weights in found if not weights.averaged]
+    chosen = (averaged or others) if ema is None else averaged if ema else others
+    if not chosen:
+        has, option = ("no", "--ema") if ema else ("nothing but the", "--no-ema")
+        raise ConfigError(f"{path}: has {has} moving average of the weights; leave {option} out")
+    taken = chosen[0]
+    rest = others if taken.averaged else averaged
+    if ema is None and averaged and others:
+        note(
+            f"two copies of the weights are there; the moving average ({_place(taken)}) is taken, which is what its "
+            f"source evaluates; ema=False (--no-ema) takes the other ({_place(others[0])})"
+        )
+    if len(chosen) > 1:
+        note(f"{len(chosen)} networks are there ({', '.join(map(_place, chosen))}); the first is taken")
+    state = dict(taken.state)
+    if rest:  # many averages are of parameters alone; what evaluates them keeps the other copy's statistics
+        for name, tensor in rest[0].state.items():
+            if name.endswith(_STATISTICS):
+                state.setdefault(name, tensor)
+    return state
+
+
+def check_values(state: Mapping[str, Tensor], path: object) -> None:
+    """Refuses weights with which nothing could be predicted.
+
+    Raises:
+        ModelFileError: a tensor holds a value that is not a finite number.
+    """
+    broken = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise ModelFileError(
+            f"{path}: {len(broken)} tensors hold values that are no finite numbers, such as {broken[0]}; the training "
+            "that wrote them went wrong, or the file is damaged. Take an earlier checkpoint"
+        )
+
+
+def _walk(content: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
+    """Yields every dictionary with tensors in it, outer ones first."""
+    if not isinstance(content, Mapping) or len(keys) > _DEPTH:
+        return
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    if tensors:
+        yield keys, tensors
+    for key, value in content.items():
+        if isinstance(value, Mapping) and not _STATE_OF_TRAINING.search(str(key)):
+            yield from _walk(value, (*keys, str(key)))
+
+
+def _is_averaged(keys: tuple[str, ...], content: Mapping[str, Any]) -> bool:
+    """Returns whether the dictionary at these keys is a moving average.
+
+    Lightning and mmengine save the average as `state_dict`, so that whoever loads that gets it, and the weights of
+    training elsewhere; mmengine under `ema_state_dict`, of all names (`EMAHook.before_save_checkpoint`).
+    """
+    swapped: str | None = None
+    if "current_model_state" in content:
+        swapped = "current_model_state"
+    elif isinstance(content.get("ema_state_dict"), Mapping) and "steps" in content["ema_state_dict"]:
+        swapped = "ema_state_dict"
+    if swapped is not None and keys and "state_dict" in content:
+        return keys[0] == "state_dict"
+    return any(_AVERAGE.search(key) for key in keys)
+
+
+def _is_tally(name: str, tensor: Tensor) -> bool:
+    """Counters of training are single numbers beside the network, such as `n_averaged`, not in one of its layers."""
+    return (tensor.numel() == 1 and "." not in name.removeprefix("module.")) or name.endswith(_TALLIES)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Returns the prefixes of a tensor name, and the rest."""
+    prefix, rest = "", name
+    while True:
+        first, dot, behind = rest.partition(".")
+        if not dot or not (first in _PREFIXES or _AVERAGE.search(first)):
+            return prefix, rest
+        prefix, rest = f"{prefix}{first}.", behind
+
+
+def _strip_common(state: dict[str, Tensor], is_known: IsKnown) -> dict[str, Tensor]:
+    """Takes off what stands before all names, whatever it is called, if known names appear behind it."""
+    stripped = state
+    while not is_known(stripped):
+        firsts = {name.partition(".")[0] for name in stripped}
+        if len(firsts) != 1 or not all("." in name for name in stripped):
+            return state
+        stripped = {name.partition(".")[2]: tensor for name, tensor in stripped.items()}
+    return stripped
+
+
+def _take_buffered_copy(weights: Weights) -> list[Weights]:
+    """Splits the two copies that mmcv's `EMAHook` keeps in one dictionary.
+
+    Its second copy stands in buffers of the network, such as `ema_backbone_conv1_weight`. Both are swapped for
+    evaluation and before an epoch's weights are saved, so the plain names are the average; and they are what the source
+    loads in any case.
+    """
+    buffers = {"ema_" + name.replace(".", "_"): name for name in weights.state}
+    copy = {buffers[name]: tensor for name, tensor in weights.state.items() if name in buffers}
+    if not copy:
+        return [weights]
+    plain = {name: tensor for name, tensor in weights.state.items() if name not in buffers}
+    return [
+        Weights(weights.where, True, plain),
+        Weights(f"{weights.where}, buffers ema_*".removeprefix(", "), False, copy),
+    ]
+
+
+def _place(weights: Weights) -> str:
+    return weights.where or "the file itself"

@@ -1,0 +1,28 @@
+"""Checkpoints in the tensor names of their sources, of networks with random weights."""
+
+from __future__ import annotations
+
+import re
+
+from rapidseg.importing.layouts import LAYOUTS
+from rapidseg.models import create_model
+
+FAST_SCNN = {layout.variant: layout for layout in LAYOUTS if layout.architecture == "fast-scnn"}
+
+
+def published_state(variant, num_classes=19):
+    """A Fast-SCNN of a source, made by turning its layout's rules round on the names of our model."""
+    layout = FAST_SCNN[variant]
+    heads = {"openmmlab": ("deep", "stem"), "tramac": ("stem",), "leftthomas": ()}[variant]
+    model = create_model(layout.architecture, num_classes, variant=layout.variant, aux_heads=heads)
+    return {_their_name(layout, name): tensor for name, tensor in model.state_dict().items()}
+
+
+def _their_name(layout, ours):
+    for pattern, replacement in layout.rules:
+        names = re.findall(r"\(([a-z_|]+)\)", pattern)
+        for suffix in names[0].split("|") if names else [""]:
+            theirs = re.sub(r"\([a-z_|]+\)", suffix, pattern).replace("\\", "")
+            if re.sub(pattern, replacement, theirs) == ours:
+                return theirs
+    raise AssertionError(f"no rule gives {ours}")

@@ -1,0 +1,206 @@
+"""Downloads from a real server: kept, gone on with after a break, checked, and refused in one message."""
+
+import hashlib
+import os
+import random
+import threading
+
+import pytest
+
+from rapidseg.core.errors import InputError, RapidSegError
+from rapidseg.importing import fetch, is_url, transfer
+from tests.web_server import Site, serve
+
+CONTENT = random.Random(0).randbytes(1_000_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+NAMED = f"/fast_scnn_cityscapes_20210630-{SHA256[:8]}.pth"  # as OpenMMLab names its files
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(transfer, "_WAIT_S", 0.0)
+    return tmp_path / "cache" / "downloads"
+
+
+@pytest.fixture
+def site(cache):
+    with serve(Site({"/weights.pth": CONTENT, NAMED: CONTENT})) as site:
+        yield site
+
+
+def parts(cache):
+    return sorted(path.name for path in cache.iterdir() if not path.name.endswith(".lock"))
+
+
+def test_a_file_is_fetched_once_with_progress(site, cache):
+    seen = []
+    path = fetch(site.url + NAMED, progress=lambda done, total: seen.append((done, total)))
+    assert path.read_bytes() == CONTENT
+    assert path.parent == cache
+    assert path.name.endswith(NAMED.removeprefix("/"))  # the end of the name tells the kind of file
+    assert (seen[0], seen[-1]) == ((0, len(CONTENT)), (len(CONTENT), len(CONTENT)))
+    assert parts(cache) == [path.name]
+    assert fetch(site.url + NAMED) == path
+    assert len(site.asked) == 1
+
+
+def test_a_break_is_gone_on_from(site, cache):
+    site.breaks = [300_000, 200_000]
+    seen = []
+    path = fetch(site.url + "/weights.pth", progress=lambda done, total: seen.append(done))
+    assert path.read_bytes() == CONTENT
+    assert [wanted for _, wanted in site.asked] == [None, "bytes=300000-", "bytes=500000-"]
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("headers", [{"ETag": '"1"'}, {"Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}, {}])
+def test_another_process_goes_on_where_one_gave_up(headers, site, cache, monkeypatch):
+    site.headers, site.breaks = headers, [300_000]
+    monkeypatch.setattr(transfer, "_ATTEMPTS", 1)
+    with pytest.raises(
+        RapidSegError, match=r"the connection broke off after 0\.3 MB .*; the same command goes on from"
+    ):
+        fetch(site.url + "/weights.pth")
+    assert any(name.endswith(".partial") for name in parts(cache))
+    path = fetch(site.url + "/weights.pth")
+    assert path.read_bytes() == CONTENT
+    assert site.asked[-1] == ("/weights.pth", "bytes=300000-")
+    assert parts(cache) == [path.name]
+
+
+@pytest.mark.parametrize("change", ["ETag", "length", "shorter", "no ranges"])
+def test_a_file_that_changed_or_comes_whole_begins_again(change, site, cache, monkeypatch):
+    site.breaks = [300_000]
+    monkeypatch.setattr(transfer, "_ATTEMPTS", 1)
+    if change in ("length", "shorter"):
+        site.headers = {}  # nothing but the length tells
+    with pytest.raises(RapidSegError, match="broke off"):
+        fetch(site.url + "/weights.pth")
+    monkeypatch.setattr(transfer, "_ATTEMPTS", 2)
+    content = {"ETag": CONTENT[::-1], "length": CONTENT + b"more", "shorter": b"x" * 1000, "no ranges": CONTENT}[change]
+    site.files["/weights.pth"] = content
+    site.ranges = change != "no ranges"
+    if change == "ETag":
+        site.headers = {"ETag": '"2"'}
+    notes = []
+    assert fetch(site.url + "/weights.pth", note=notes.append).read_bytes() == content
+    assert len(notes) == 1
+    assert notes[0].endswith("it is fetched from the beginning")
+
+
+def test_a_connection_that_breaks_again_and_again_is_given_up(site, cache):
+    site.breaks = [1000] * 10
+    with pytest.raises(RapidSegError, match="broke off"):
+        fetch(site.url + "/weights.pth")
+    assert len(site.asked) == transfer._ATTEMPTS
+
+
+@pytest.mark.parametrize("sha256", [None, SHA256, SHA256[:8], f"sha256:{SHA256.upper()}"])
+def test_the_hash_is_taken_from_the_name_or_given(sha256, site):
+    assert fetch(site.url + NAMED, sha256=sha256).read_bytes() == CONTENT
+
+
+def test_a_wrong_hash_deletes_the_file_and_says_so(site, cache):
+    site.files[NAMED] = CONTENT[:-1] + b"!"
+    with pytest.raises(RapidSegError, match=rf"which does not begin with {SHA256[:8]}; it was deleted\. If it comes"):
+        fetch(site.url + NAMED)
+    with pytest.raises(RapidSegError, match="does not begin with 00000000; it was deleted"):
+        fetch(site.url + "/weights.pth", sha256="0" * 8)
+    assert parts(cache) == []
+
+
+def test_a_kept_file_that_was_damaged_is_fetched_again(site):
+    path = fetch(site.url + NAMED)
+    path.write_bytes(b"damaged")
+    assert fetch(site.url + NAMED).read_bytes() == CONTENT
+
+
+def test_a_redirect_is_followed_and_the_name_stays_that_of_the_address(site):
+    site.redirects[f"/latest-{SHA256[:8]}.pth"] = site.url + "/weights.pth"
+    path = fetch(f"{site.url}/latest-{SHA256[:8]}.pth")
+    assert path.read_bytes() == CONTENT
+    assert path.name.endswith(f"latest-{SHA256[:8]}.pth")
+    site.redirects["/loop"] = site.url + "/loop"
+    with pytest.raises(RapidSegError, match=r"/loop: cannot be fetched \(Exceeded 30 redirects"):
+        fetch(site.url + "/loop")
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, r"does not exist \(HTTP 404\); check the address, or give the path of a file you have"),
+        (403, r"may not be fetched \(HTTP 403\)"),
+        (418, r"was not sent \(.*\) \(HTTP 418\)"),
+        (503, r"the server has a fault \(HTTP 503\); try again later"),
+    ],
+)
+def test_a_refusal_is_said_in_words(status, message, site, cache):
+    site.statuses["/weights.pth"] = status
+    with pytest.raises(RapidSegError, match=message):
+        fetch(site.url + "/weights.pth")
+    assert parts(cache) == []
+
+
+def test_a_web_page_is_no_file(site, cache):
+    site.headers = {"Content-Type": "text/html; charset=utf-8"}
+    with pytest.raises(RapidSegError, match=r"is a web page \(text/html\) and no file of weights"):
+        fetch(site.url + "/weights.pth")
+    assert parts(cache) == []
+
+
+def test_no_connection_names_the_host(cache):
+    with serve(Site()) as site:
+        url = site.url + "/weights.pth"
+    with pytest.raises(
+        RapidSegError, match=r"no connection to 127\.0\.0\.1 \(it does not take connections\); check the"
+    ):
+        fetch(url)
+    with pytest.raises(RapidSegError, match=r"no connection to host\.invalid \(its name is not known\)"):
+        fetch("http://host.invalid/weights.pth")  # RFC 6761 keeps this name from ever being one
+
+
+@pytest.mark.parametrize("url", ["ftp://host/a.pth", "file:///etc/passwd", "s3://bucket/a.pth", "https:///a.pth"])
+def test_other_addresses_are_refused(url, cache):
+    assert is_url(url)
+    with pytest.raises(InputError, match=r"only http:// and https:// addresses are fetched; download it, and give its"):
+        fetch(url)
+
+
+@pytest.mark.parametrize("path", ["weights.pth", "/a/b.pth", "C:\\weights.pth", "a:b"])
+def test_paths_are_no_addresses(path):
+    assert not is_url(path)
+
+
+def test_a_hash_of_another_form_is_refused(cache):
+    with pytest.raises(InputError, match="a SHA-256 is 64 hex digits, or the first 8 or more of them, not 'abc'"):
+        fetch("http://host.invalid/a.pth", sha256="abc")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's device that is always full")
+def test_a_full_disk_is_said(site, cache):
+    url = site.url + "/weights.pth"
+    partial = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-weights.pth.partial"
+    cache.mkdir(parents=True)
+    partial.symlink_to("/dev/full")
+    with pytest.raises(RapidSegError, match=r"No space left on device; free some space, or set RAPIDSEG_CACHE"):
+        fetch(url)
+
+
+def test_a_cache_that_cannot_be_made_is_said(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "file"))
+    with pytest.raises(RapidSegError, match="no folder for downloads can be written; set RAPIDSEG_CACHE to one"):
+        fetch("http://host.invalid/a.pth")
+
+
+def test_two_that_ask_at_once_download_once(site):
+    paths = []
+    threads = [threading.Thread(target=lambda: paths.append(fetch(site.url + NAMED))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(paths)) == len(site.asked) == 1
+    assert paths[0].read_bytes() == CONTENT

@@ -1,0 +1,91 @@
+"""A real web server in a thread that can send parts of files, break off, redirect and refuse."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Site:
+    """What the server sends, and what it was asked.
+
+    Attributes:
+        files: content by path.
+        headers: sent with every file, such as an ETag.
+        statuses: paths that are refused, and how.
+        redirects: paths that are elsewhere.
+        ranges: whether parts are sent.
+        breaks: after how many bytes of the body each of the next answers breaks off.
+        asked: path and Range header of every request.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=lambda: {"ETag": '"1"'})
+    statuses: dict[str, int] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
+    ranges: bool = True
+    breaks: list[int] = field(default_factory=list)
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    url: str = ""
+
+
+@contextlib.contextmanager
+def serve(site: Site):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            wanted = self.headers.get("Range")
+            site.asked.append((self.path, wanted))
+            if self.path in site.statuses:
+                self.send_error(site.statuses[self.path])
+                return
+            if self.path in site.redirects:
+                self._start(302, {"Location": site.redirects[self.path], "Content-Length": "0"})
+                return
+            content = site.files[self.path]
+            start, end = 0, len(content)
+            same = self.headers.get("If-Range") in (None, *site.headers.values())
+            part = re.fullmatch(r"bytes=(\d+)-", wanted or "") if site.ranges and same else None
+            if part is not None:
+                start = int(part[1])
+                if start >= end:
+                    self._start(416, {"Content-Range": f"bytes */{end}", "Content-Length": "0"})
+                    return
+                self._start(
+                    206,
+                    {
+                        **site.headers,
+                        "Content-Range": f"bytes {start}-{end - 1}/{end}",
+                        "Content-Length": str(end - start),
+                    },
+                )
+            else:
+                self._start(200, {**site.headers, "Content-Length": str(end)})
+            if site.breaks:
+                end = start + site.breaks.pop(0)
+                self.close_connection = True
+            self.wfile.write(content[start:end])
+
+        def _start(self, status, headers):
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *words): ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    site.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
