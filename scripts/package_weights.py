@@ -1,8 +1,9 @@
 """Makes the built-in model of trained weights: `python scripts/package_weights.py runs/camvid/best.safetensors`.
 
 Adds licence and source to the specification, exports with all its checks, and writes
-src/rapidseg/assets/fast-scnn-camvid.onnx. With `--working-size` and the JSON that `rapidseg eval --output` wrote at
-that size, the specification states that size and those scores in place of training's.
+src/rapidseg/assets/fast-scnn-camvid.onnx, and beside it what the self test of `rapidseg doctor` expects of it. With
+`--working-size` and the JSON that `rapidseg eval --output` wrote at that size, the specification states that size and
+those scores in place of training's.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import argparse
 import json
 from pathlib import Path
 
+from rapidseg.core.files import write_text
 from rapidseg.core.spec import Score
+from rapidseg.diagnosis.self_test import EXPECTED, expected_document
 from rapidseg.exporting import export_onnx
 from rapidseg.models import load_model
+from rapidseg.runtime import load
 from rapidseg.runtime.model_file import ASSETS
 
 LICENCE = (
@@ -36,6 +40,8 @@ def main() -> None:
     if arguments.scores is not None:
         update |= {"working_short_side": arguments.working_size, "scores": (read_score(arguments),)}
     report = export_onnx(model, model.spec.model_copy(update=update), ASSETS / "fast-scnn-camvid.onnx")
+    segmenter = load(report.path, precision="float32")
+    write_text(EXPECTED, json.dumps(expected_document(segmenter), indent=2) + "\n")
     print(f"wrote {report.path}, {report.size_bytes / 1e6:.1f} MB; {report.spec.scores}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,32 @@ SizeOption = Annotated[
         "--size",
         help="Size at which the network sees the images: the shorter side, or HEIGHTxWIDTH.",
         show_default="the model's own",
+    ),
+]
+
+# What is compared, and on which labelled images: for the commands that measure speed.
+EnginesOption = Annotated[
+    str | None, typer.Option("--engines", help="Engines, with commas between them.", show_default="all that there are")
+]
+PrecisionsOption = Annotated[
+    str | None, typer.Option("--precisions", help="Precisions, with commas between them.", show_default="all that run")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, or another that the engine finds.")]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", help="Data set to measure mIoU on: camvid, cityscapes, or a YAML file.", show_default=False),
+]
+RootOption = Annotated[
+    Path | None,
+    typer.Option("--root", help="The data set's folder; a YAML file may state it itself.", show_default=False),
+]
+SplitOption = Annotated[str, typer.Option("--split", help="Split to score, such as val or test.")]
+MapOption = Annotated[
+    str | None,
+    typer.Option(
+        "--map",
+        help="How the model's classes count as those of the data: cityscapes-to-camvid.",
+        show_default="by name",
     ),
 ]
 

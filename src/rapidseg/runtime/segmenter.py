@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rapidseg.core.errors import InputError, ModelFileError
+from rapidseg.core.errors import EngineError, InputError, ModelFileError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.imaging import resize_image, working_size_hw
 from rapidseg.runtime.class_map import class_map_from_logits, compiled_fill
@@ -37,19 +37,48 @@ def load(
 
     Args:
         model: a model file (.onnx, written by `rapidseg export`), the name of a built-in model, or None for the
-            built-in Fast-SCNN.
+            built-in Fast-SCNN; or a file that `rapidseg tune` wrote (.yaml), which says for "auto" what to take.
         engine: "openvino" or "onnxruntime"; "auto" is OpenVINO.
         precision: "float32", or "bf16" on CPUs that have it; "auto" is float32.
         device: "cpu", or another that the engine finds; "auto" is the CPU.
 
     Raises:
-        ModelFileError: there is no such model, or its file is broken or lacks its specification.
+        ModelFileError: there is no such model, its file is broken or lacks its specification, or is another than was
+            tuned.
+        ConfigError: a tuned file cannot be read.
         EngineError: the engine is not installed, or the precision or device is not there.
     """
+    if model is not None and Path(model).suffix.lower() in (".yaml", ".yml"):
+        return _load_tuned(Path(model), engine, precision, device)
     path = find_model(model)
     spec = read_spec(path)
     compiled_fill()  # here, so that the first image does not wait for it
     return Segmenter(create_engine(path, spec, engine=engine, precision=precision, device=device), spec, path)
+
+
+def _load_tuned(file: Path, engine: str, precision: str, device: str) -> Segmenter:
+    """Loads the model of a tuned file; "auto" is what the file says."""
+    from rapidseg.runtime.tuned_file import read_tuned
+
+    tuned, path = read_tuned(file)
+    spec = read_spec(path).model_copy(update={"working_short_side": tuned.working_short_side})
+    as_tuned = (engine, precision, device) == ("auto", "auto", "auto")
+    engine = tuned.engine if engine == "auto" else engine
+    precision = tuned.precision if precision == "auto" else precision
+    device = tuned.device if device == "auto" else device
+    compiled_fill()
+    try:
+        started = create_engine(path, spec, engine=engine, precision=precision, device=device)
+    except EngineError as error:
+        if not as_tuned:
+            raise
+        raise EngineError(
+            f"{file}: was tuned for {engine} in {precision} on the {device} of {tuned.machine.cpu}, which is not to be "
+            f"had here: {error}. Run `rapidseg tune` on this machine, or name another engine, precision or device"
+        ) from error
+    if as_tuned:
+        started.choice = f"{engine}, {precision} and {device}, as {file} says, tuned on {tuned.machine.cpu}"
+    return Segmenter(started, spec, path)
 
 
 class Segmenter:

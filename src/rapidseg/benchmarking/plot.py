@@ -1,0 +1,68 @@
+"""A picture of speed against mIoU. Needs Matplotlib (`pip install 'rapidseg[report]'`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rapidseg.benchmarking.report import Measurement
+from rapidseg.core.files import atomic_path
+
+NAME = "speed_accuracy"
+_SUFFIXES = (".png", ".svg")
+_MARKERS = "osD^vPX*"
+
+
+def plot_speed_accuracy(measurements: Sequence[Measurement], folder: Path) -> list[Path]:
+    """Draws images a second, memory to memory, against mIoU, and writes it as PNG and SVG.
+
+    Only configurations whose mIoU is known are drawn. Bars are the 5th and 95th percentile of the speed.
+
+    Returns:
+        The files; none where no mIoU is known, since there is nothing to draw.
+
+    Raises:
+        ModuleNotFoundError: Matplotlib is not installed.
+        RapidSegError: a file cannot be written.
+    """
+    known = [measurement for measurement in measurements if measurement.accuracy is not None]
+    if not known:
+        return []
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure  # without pyplot, which would choose a window system
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    ways = list(dict.fromkeys(_way(measurement) for measurement in known))
+    for place, way in enumerate(ways):
+        points = [measurement for measurement in known if _way(measurement) == way]
+        speeds = [point.frames_per_s for point in points]
+        below = [speed.median - speed.p5 for speed in speeds]
+        above = [speed.p95 - speed.median for speed in speeds]
+        mean_ious = [100 * point.accuracy.mean_iou for point in points if point.accuracy is not None]
+        axes.errorbar(
+            [speed.median for speed in speeds],
+            mean_ious,
+            xerr=[below, above],
+            fmt=_MARKERS[place % len(_MARKERS)],
+            capsize=2,
+            label=" ".join(way),
+        )
+        for point, speed, mean_iou in zip(points, speeds, mean_ious, strict=True):
+            height, width = point.working_size_hw
+            axes.annotate(f"{height}x{width}", (speed.median, mean_iou), (4, 5), textcoords="offset points", fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xlabel("images a second, memory to memory (median, with 5th to 95th percentile)")
+    axes.set_ylabel("mIoU in %")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    paths = [folder / f"{NAME}{suffix}" for suffix in _SUFFIXES]
+    for path in paths:
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=150)
+    return paths
+
+
+def _way(measurement: Measurement) -> tuple[str, str, str]:
+    return measurement.configuration.name, measurement.engine, measurement.precision

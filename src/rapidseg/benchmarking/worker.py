@@ -1,0 +1,85 @@
+"""The process that measures one thing: `python -m rapidseg.benchmarking.worker`, started by `MeasuringProcess`.
+
+It reads commands as lines of JSON from standard input and answers each with a line on standard output, until its input
+ends. Whatever a library prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rapidseg.core.errors import RapidSegError
+
+
+def main() -> None:
+    """Answers commands until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def reply(**content: Any) -> None:
+        replies.write(json.dumps(content) + "\n")
+        replies.flush()
+
+    subject: Any = None
+    for line in sys.stdin:
+        command = json.loads(line)
+        try:
+            if command["do"] == "open":
+                subject = _KINDS[command["kind"]](command["arguments"])
+                reply(done=subject.describe())
+            elif command["do"] == "evaluate":
+                reply(done=subject.evaluate(**command["arguments"], progress=lambda *step: reply(progress=step)))
+            else:
+                reply(done=_ANSWERS[command["do"]](subject, **command["arguments"]))
+        except RapidSegError as error:
+            reply(error={"type": type(error).__name__, "message": str(error)})
+        except ModuleNotFoundError as error:
+            reply(missing=error.name)
+
+
+def _segmenting(arguments: dict[str, Any]) -> Any:
+    from rapidseg.benchmarking.configuration import Configuration
+    from rapidseg.benchmarking.segmenting import Segmenting
+
+    configuration = Configuration.from_arguments(arguments["configuration"])
+    scratch = arguments["scratch"]
+    return Segmenting(configuration, Path(arguments["image"]), None if scratch is None else Path(scratch))
+
+
+def _matrix_product(arguments: dict[str, Any]) -> Any:
+    from rapidseg.benchmarking.matrix_rate import MatrixProduct
+
+    return MatrixProduct(arguments["precision"], arguments["device"])
+
+
+def _eager(arguments: dict[str, Any]) -> Any:
+    from rapidseg.benchmarking.eager import Eager
+
+    return Eager(Path(arguments["checkpoint"]), Path(arguments["image"]), arguments["device"])
+
+
+def _memory(subject: Any) -> dict[str, int | None]:
+    from rapidseg.benchmarking.memory import peak_gpu_memory_bytes, peak_memory_bytes
+
+    return {"peak_bytes": peak_memory_bytes(), "peak_gpu_bytes": peak_gpu_memory_bytes()}
+
+
+_KINDS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "segmenting": _segmenting,
+    "matrix_product": _matrix_product,
+    "eager": _eager,
+}
+_ANSWERS: dict[str, Callable[..., dict[str, Any]]] = {
+    "measure": lambda subject, seconds: subject.measure(seconds),
+    "memory": _memory,
+}
+
+if __name__ == "__main__":
+    main()

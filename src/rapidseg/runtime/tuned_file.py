@@ -1,0 +1,159 @@
+"""What `rapidseg tune` chose, as a file: the model, and how to run it on the machine where it was tuned.
+
+`rapidseg.load("model.tuned.yaml")` takes such a file in a model's place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rapidseg.core.errors import ConfigError, ModelFileError, nearest_hint
+from rapidseg.core.files import write_text
+from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model
+
+_HEAD = "# Written by `rapidseg tune`; use it as rapidseg.load({name!r}), or as --model of `rapidseg predict`.\n"
+
+
+class TunedFigures(BaseModel):
+    """What was measured with the choice, on images of `image_size_hw`, memory to memory.
+
+    Attributes:
+        path_ms, path_ms_p5, path_ms_p95: median and percentiles of milliseconds for an image.
+        frames_per_s: images a second at the median.
+        mean_iou: on `data`; None where no labelled images were given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_size_hw: tuple[int, int]
+    path_ms: float
+    path_ms_p5: float
+    path_ms_p95: float
+    frames_per_s: float
+    mean_iou: float | None = None
+    data: str | None = None
+
+
+class TunedMachine(BaseModel):
+    """Where it was measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpu: str
+    cpus: int
+    system: str
+
+
+class TunedModel(BaseModel):
+    """The content of the file.
+
+    Attributes:
+        rapidseg: version of the package that wrote it.
+        model: path of the model file, relative to this file; or the name of a built-in model.
+        sha256: of the model file's bytes.
+        engine, precision, device: what `load` is to take.
+        working_short_side: pixels of the shorter side at which the network sees images; None: their own size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = Field(default=1, ge=1, le=1)
+    rapidseg: str
+    model: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    engine: str
+    precision: str
+    device: str
+    working_short_side: int | None = Field(ge=32)
+    measured: TunedFigures
+    machine: TunedMachine
+
+
+def write_tuned(path: Path, tuned: TunedModel) -> None:
+    """Writes the file, whole or not at all.
+
+    Raises:
+        RapidSegError: it cannot be written.
+    """
+    content = yaml.safe_dump(tuned.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+    write_text(path, _HEAD.format(name=path.name) + content)
+
+
+def read_tuned(path: str | os.PathLike[str]) -> tuple[TunedModel, Path]:
+    """Reads the file and finds its model.
+
+    Returns:
+        What the file says, and the path of the model file, whose checksum is right.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no tuned file.
+        ModelFileError: its model is not there, or is not the same as when it was tuned.
+    """
+    path = Path(path)
+    tuned = _parse(path)
+    if tuned.model in BUILT_IN_MODELS:
+        model = find_model(tuned.model)
+    else:
+        model = path.parent / tuned.model
+        if not model.is_file():
+            raise ModelFileError(
+                f"{path}: its model {model} is not there; put the two where they were to each other, or run "
+                "`rapidseg tune` again"
+            )
+    found = file_sha256(model)
+    if found != tuned.sha256:
+        raise ModelFileError(
+            f"{path}: {model} is not the model that was tuned (SHA-256 {found[:12]}..., not {tuned.sha256[:12]}...); "
+            "its speed and accuracy are not known: run `rapidseg tune` again, or load the model itself"
+        )
+    return tuned, model
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def relative_model(model: str, model_path: Path, tuned_path: Path) -> str:
+    """Returns how a tuned file names its model: a built-in model's name, or the path from the tuned file's folder."""
+    if model in BUILT_IN_MODELS:
+        return model
+    return Path(os.path.relpath(model_path.resolve(), tuned_path.resolve().parent)).as_posix()
+
+
+def _parse(path: Path) -> TunedModel:
+    try:
+        content = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ConfigError(
+            f"cannot read {path}: {reason}; give a model (.onnx) or what `rapidseg tune` wrote"
+        ) from error
+    if not isinstance(content, Mapping) or "sha256" not in content:
+        raise ConfigError(f"{path}: was not written by `rapidseg tune`; give such a file, or a model (.onnx)")
+    try:
+        return TunedModel.model_validate(dict(content))
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error)}; run `rapidseg tune` again") from error
+
+
+def _explain(error: ValidationError) -> str:
+    problem: Mapping[str, Any] = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{nearest_hint(key, list(TunedModel.model_fields))}"
+    if problem["type"] == "missing":
+        return f"the key {key!r} is missing"
+    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}"
