@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from rapidseg.core.labels import CAMVID, CITYSCAPES, LabelSet
+from rapidseg.metrics import ConfusionMatrix
 from rapidseg.models import create_model, save_model
 from tests.data_folders import write_camvid, write_mask
 from tests.tiny_onnx import tiny_spec, write_tiny_onnx
@@ -115,3 +117,96 @@ def test_a_mask_with_a_value_that_is_no_class_is_named(rapidseg, tmp_path, camvi
     assert status == 2
     assert "001.png" in error
     assert "77" in error
+
+
+def test_protocols_are_named_in_the_title_and_in_the_document(rapidseg, tmp_path, camvid):
+    write_tiny_onnx(tmp_path / "model.onnx")
+    common = ["eval", "model.onnx", "--data", "camvid", "--root", "camvid", "--size", "64x96"]
+    sliding = [*common, "--protocol", "sliding", "--crop", "32x48"]
+    description = "sliding window, crop 32x48, stride 21x32, single scale, resized to 64x96"
+    assert description in rapidseg(*sliding)[1]
+    assert json.loads(rapidseg(*sliding, "--json")[1])["protocol"] == {
+        "name": "sliding",
+        "crop_hw": [32, 48],
+        "stride_hw": [21, 32],
+        "subsample": 1,
+        "description": description,
+    }
+    scaled = [*common, "--protocol", "multi-scale", "--scales", "1,1.25", "--no-flip", "--subsample", "2", "--json"]
+    assert json.loads(rapidseg(*scaled)[1])["protocol"] == {
+        "name": "multi-scale",
+        "scales": [1, 1.25],
+        "flip": False,
+        "subsample": 2,
+        "description": "multi-scale 1, 1.25 without flip, resized to 64x96, input subsampled by 2",
+    }
+    whole = json.loads(rapidseg(*common, "--json")[1])
+    assert whole["protocol"]["description"] == "whole image, single scale, resized to 64x96"
+
+
+def test_a_checkpoint_goes_through_every_protocol(rapidseg, tmp_path, camvid):
+    save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), tmp_path / "best.safetensors")
+    common = ["eval", "best.safetensors", "--data", "camvid", "--root", "camvid", "--size", "48x64", "--json"]
+    for words in (["sliding", "--crop", "32x32", "--stride", "32x32"], ["multi-scale", "--scales", "1"]):
+        status, output, _ = rapidseg(*common, "--protocol", *words)
+        assert (status, json.loads(output)["engine"], json.loads(output)["device"]) == (0, "torch", "cpu")
+
+
+def test_predictions_are_saved_and_the_worst_images_listed(rapidseg, tmp_path, camvid):
+    write_tiny_onnx(tmp_path / "model.onnx")
+    words = ["eval", "model.onnx", "--data", "camvid", "--root", "camvid", "--worst", "2", "--save", "kept"]
+    document = json.loads(rapidseg(*words, "--json")[1])
+    ranked = sorted(document["images"], key=lambda image: image["mean_iou"])
+    assert document["worst"] == ranked[:2]
+    assert document["saved"] == str(tmp_path / "kept")
+    matrix = ConfusionMatrix(CAMVID.num_classes, CAMVID.ignore_index)
+    for name in ("000", "001", "002"):
+        label = np.array(Image.open(camvid / "valannot" / f"{name}.png"))
+        matrix.update(np.array(Image.open(tmp_path / "kept" / f"{name}.png")), label)
+    assert matrix.counts.tolist() == document["confusion_matrix"]
+    saved = Image.open(tmp_path / "kept" / "000.png")
+    assert saved.getpalette()[:6] == [*CAMVID.palette[0], *CAMVID.palette[1]]
+    table = rapidseg(*words)[1]
+    assert "worst images" in table
+    assert [line.split()[1] for line in table.splitlines() if line.startswith("│ 00")] == [
+        image["name"] for image in ranked[:2]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--protocol", "slide"], "--protocol 'slide' is unknown; allowed are whole, sliding, multi-scale; did you"),
+        (["--crop", "64x64"], "--crop belongs to --protocol sliding, but the protocol is whole; leave it out"),
+        (["--protocol", "sliding"], "--protocol sliding needs the size of its windows: --crop HEIGHTxWIDTH"),
+        (["--protocol", "sliding", "--crop", "16x64"], "the crop is 16x64; each side must be 32 pixels or more"),
+        (
+            ["--protocol", "sliding", "--crop", "64x64", "--stride", "65x64"],
+            "the stride is 65x64 but the crop 64x64; a stride must be between 1 and the crop's own side",
+        ),
+        (["--protocol", "sliding", "--crop", "64x64", "--flip"], "--flip or --no-flip belongs to --protocol multi-"),
+        (["--protocol", "multi-scale", "--stride", "9x9"], "--stride belongs to --protocol sliding"),
+        (["--protocol", "multi-scale", "--scales", "1;2"], "scales are numbers with commas between them"),
+        (["--protocol", "multi-scale", "--scales", "1,0"], "scales are (1.0, 0.0); give one or more numbers above 0"),
+        (["--scales", "1"], "--scales belongs to --protocol multi-scale, but the protocol is whole"),
+        (["--subsample", "3"], "subsample is 3; allowed are 1, 2, 4"),
+        (["--device", "tpu"], "OpenVINO finds no device 'tpu' here"),
+        (["--save", "camvid/val"], "camvid/val/000.png belongs to the data set and would be overwritten; save to"),
+        (["--save", "camvid/valannot"], "camvid/valannot/000.png belongs to the data set"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(words, message, rapidseg, tmp_path, camvid):
+    write_tiny_onnx(tmp_path / "model.onnx")
+    before = sorted(tmp_path.rglob("*"))
+    status, output, error = rapidseg("eval", "model.onnx", "--data", "camvid", "--root", "camvid", *words)
+    assert (status, output) == (2, "")
+    assert message in error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_device_that_pytorch_does_not_have_is_refused(rapidseg, tmp_path, camvid, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), tmp_path / "best.safetensors")
+    words = ["eval", "best.safetensors", "--data", "camvid", "--root", "camvid", "--device"]
+    assert "PyTorch finds no CUDA GPU; take device cpu" in rapidseg(*words, "cuda")[2]
+    assert "a checkpoint has no device 'gpu'; give auto, cpu or cuda" in rapidseg(*words, "gpu")[2]

@@ -33,10 +33,11 @@ EXTRAS = {  # what to install when a package is missing
     "onnx": "export",
     "onnxscript": "export",
     "onnxruntime": "export",
+    "jinja2": "report",
 }
 
 # Each module has `register(app)`, which adds its command. What a command needs is imported when it runs.
-COMMANDS = ("predict", "train", "evaluate", "export", "import_", "models", "data")
+COMMANDS = ("predict", "train", "evaluate", "report", "export", "import_", "models", "data")
 
 
 def _print_version(wanted: bool) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 import time
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,14 +15,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from rapidseg import __version__
 from rapidseg.cli.console import console, print_json, progress
+from rapidseg.cli.opening import open_segmenter
 from rapidseg.cli.options import JsonOption, SizeOption, parse_working_size
+from rapidseg.cli.protocol import ProtocolOptions
 
 if TYPE_CHECKING:
-    from rapidseg.core.labels import LabelSet
-    from rapidseg.evaluation import Evaluation, Predictor
-
-_CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt", ".tar")
+    from rapidseg.evaluation import Evaluation, Observer
 
 
 def register(app: typer.Typer) -> None:
@@ -44,10 +46,27 @@ def evaluate_model(
     ] = None,
     split: Annotated[str, typer.Option(help="Split to score, such as val or test.")] = "val",
     size: SizeOption = None,
+    subsample: Annotated[int, typer.Option(help="1, 2 or 4: divide the size at which the network sees images.")] = 1,
+    protocol: Annotated[str, typer.Option(help="whole, sliding or multi-scale.")] = "whole",
+    crop: Annotated[
+        str | None, typer.Option(help="For sliding: HEIGHTxWIDTH of a window, such as 769x769.", show_default=False)
+    ] = None,
+    stride: Annotated[
+        str | None,
+        typer.Option(help="For sliding: HEIGHTxWIDTH from window to window.", show_default="two thirds of the crop"),
+    ] = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(help="For multi-scale: numbers with commas between.", show_default="0.5,0.75,1,1.25,1.5,1.75"),
+    ] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="For multi-scale: mirrored, too.", show_default="flip")
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="openvino or onnxruntime for exported files, torch for checkpoints.")
     ] = "auto",
     precision: Annotated[str, typer.Option(help="float32 or bf16, for exported files.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, or another that the engine finds; cuda for checkpoints.")] = "auto",
     mapping: Annotated[
         str | None,
         typer.Option(
@@ -55,6 +74,17 @@ def evaluate_model(
             help="How the model's classes count as those of the data: cityscapes-to-camvid.",
             show_default="by name",
         ),
+    ] = None,
+    worst: Annotated[int, typer.Option(min=0, help="How many of the worst images to list.")] = 5,
+    save: Annotated[
+        Path | None, typer.Option(help="Folder for the predictions, PNGs of class ids.", show_default=False)
+    ] = None,
+    submission: Annotated[
+        Path | None,
+        typer.Option(help="Folder for label-id PNGs as the server of Cityscapes takes them.", show_default=False),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="File for a report to open in a browser.", show_default=False)
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File for the JSON document.", show_default=False)
@@ -68,100 +98,71 @@ def evaluate_model(
     """
     from rapidseg.core.files import write_text
     from rapidseg.data import open_dataset
-    from rapidseg.evaluation import class_mapping_between, evaluate
+    from rapidseg.evaluation import InputSize, SubmissionWriter, class_mapping_between, evaluate
+    from rapidseg.evaluation.report import ExtremeImages, Run, make_document
+    from rapidseg.evaluation.saving import PredictionWriter
+    from rapidseg.runtime.model_file import BUILT_IN_MODELS
 
-    working_size = parse_working_size(size)
+    options = ProtocolOptions(protocol, crop, stride, scales, flip)
+    input_size = InputSize(parse_working_size(size), subsample)
+    if html is not None:
+        from rapidseg.evaluation.report import page  # now, so that a missing package does not show at the end
     dataset = open_dataset(data, root, split)
-    subject = _open(model, working_size, engine, precision)
-    found = class_mapping_between(subject.labels, dataset.labels, mapping)
+    segmenter = open_segmenter(model, engine=engine, precision=precision, device=device)
+    predict = options.make(segmenter, input_size)
+    found = class_mapping_between(segmenter.spec.labels, dataset.labels, mapping)
+    extremes = ExtremeImages(dataset.labels, worst)
+    observers: list[Observer] = [] if html is None else [extremes]
+    if save is not None:
+        observers.append(PredictionWriter(save, dataset))
+    if submission is not None:
+        observers.append(SubmissionWriter(submission, dataset.labels))
     start = time.monotonic()
     with progress() as display:
         task = display.add_task(f"{dataset.name} {dataset.split}", total=len(dataset))
         evaluation = evaluate(
-            subject.predict,
+            predict,
             dataset,
             class_mapping=None if found is None else found[1],
             progress=lambda done, _: display.update(task, completed=done),
+            observers=observers,
         )
-    document = {
-        "model": subject.name,
-        "engine": subject.engine,
-        "precision": subject.precision,
-        "dataset": dataset.name,
-        "split": dataset.split,
-        "num_images": len(dataset),
-        "working_size": working_size,
-        "class_mapping": None if found is None else found[0],
-        "seconds": round(time.monotonic() - start, 3),
-        **evaluation.to_dict(),
-    }
+    document = make_document(
+        evaluation,
+        num_worst=worst,
+        version=__version__,
+        date=datetime.now().astimezone(),
+        command=shlex.join(["rapidseg", *sys.argv[1:]]),
+        model=model or BUILT_IN_MODELS[0],
+        engine=segmenter.engine.name,
+        precision=segmenter.engine.precision,
+        device=segmenter.engine.device,
+        data=str(Path(data).resolve()) if Path(data).is_file() else data,
+        root=None if root is None else str(root.resolve()),
+        dataset=dataset.name,
+        split=dataset.split,
+        num_images=len(dataset),
+        protocol=predict.to_dict(),
+        working_size=input_size.working_size,
+        class_mapping=None if found is None else found[0],
+        seconds=round(time.monotonic() - start, 3),
+        saved=None if save is None else str(save.resolve()),
+    )
     if output is not None:
         write_text(output, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    if html is not None:
+        page.write_run_page(html, Run.model_validate(document), worst=extremes.worst, best=extremes.best)
     if as_json:
         print_json(document)
     else:
-        _print_scores(document, evaluation, size)
+        _print_scores(document, evaluation)
 
 
-@dataclass(frozen=True)
-class _Subject:
-    """What is scored."""
-
-    name: str
-    predict: Predictor
-    labels: LabelSet
-    engine: str
-    precision: str
-
-
-def _open(model: str | None, working_size: int | tuple[int, int] | None, engine: str, precision: str) -> _Subject:
-    if model is None or not model.endswith(_CHECKPOINTS):
-        return _open_model_file(model, working_size, engine, precision)
-    return _open_checkpoint(model, working_size, engine, precision)
-
-
-def _open_model_file(
-    model: str | None, working_size: int | tuple[int, int] | None, engine: str, precision: str
-) -> _Subject:
-    from rapidseg import load
-    from rapidseg.runtime.model_file import BUILT_IN_MODELS
-
-    segmenter = load(model, engine=engine, precision=precision)
-
-    def predict(image: np.ndarray) -> np.ndarray:
-        return segmenter(image, working_size=working_size).class_map
-
-    running = segmenter.engine
-    return _Subject(model or BUILT_IN_MODELS[0], predict, segmenter.spec.labels, running.name, running.precision)
-
-
-def _open_checkpoint(model: str, working_size: int | tuple[int, int] | None, engine: str, precision: str) -> _Subject:
-    from rapidseg.core.errors import EngineError
-
-    if engine not in ("auto", "torch") or precision not in ("auto", "float32"):
-        raise EngineError(
-            f"{model} is a checkpoint, which runs in PyTorch in float32; leave --engine and --precision out, "
-            "or write an .onnx file first with `rapidseg export`"
-        )
-    from rapidseg.importing import load_checkpoint
-    from rapidseg.runtime import Segmenter
-
-    segmenter = Segmenter.from_model(load_checkpoint(model))
-
-    def predict(image: np.ndarray) -> np.ndarray:
-        return segmenter(image, working_size=working_size).class_map
-
-    running = segmenter.engine
-    return _Subject(model, predict, segmenter.spec.labels, running.name, running.precision)
-
-
-def _print_scores(document: dict[str, Any], evaluation: Evaluation, size: str | None) -> None:
+def _print_scores(document: dict[str, Any], evaluation: Evaluation) -> None:
     title = (
         f"{document['model']} ({document['engine']}, {document['precision']}) on {document['dataset']} "
-        f"{document['split']}, {document['num_images']} images"
+        f"{document['split']}, {document['num_images']} images; {document['protocol']['description']}"
     )
-    if size is not None:
-        title += f" at {size}"
     if document["class_mapping"] is not None:
         title += f"; the model's classes are counted as those of the data by {document['class_mapping']}"
     console.print(escape(title), highlight=False, soft_wrap=True)
@@ -183,6 +184,18 @@ def _print_scores(document: dict[str, Any], evaluation: Evaluation, size: str | 
             table.add_row(escape(f"category {name}"), _figure(iou), _figure(accuracy))
         means = _figure(categories.mean_iou), _figure(categories.mean_accuracy)
         table.add_row("mean of the categories", *means, style="bold")
+    console.print(table)
+    if document["worst"]:
+        _print_worst(document["worst"])
+
+
+def _print_worst(images: list[dict[str, Any]]) -> None:
+    table = Table()
+    table.add_column("worst images")
+    table.add_column("mIoU", justify="right")
+    table.add_column("pixel accuracy", justify="right")
+    for image in images:
+        table.add_row(escape(image["name"]), _figure(image["mean_iou"]), _figure(image["pixel_accuracy"]))
     console.print(table)
 
 

@@ -59,6 +59,9 @@ class Dataset(Sequence[Sample]):
         chosen = [self._pairs[operator.index(index)] for index in indices]
         return Dataset(chosen, self.labels, name=self.name, split=self.split)
 
+    def sample_name(self, index: int) -> str:
+        return self._pairs[index].name
+
     def image_path(self, index: int) -> Path:
         return self._pairs[index].image
 

@@ -3,6 +3,7 @@
 from rapidseg.evaluation.evaluate import Evaluation, ImageScore, LabelledImage, Observer, Predictor, evaluate
 from rapidseg.evaluation.mapping import class_mapping_between
 from rapidseg.evaluation.protocols import (
+    SCALES,
     EvaluationProtocol,
     InputSize,
     MultiScale,
@@ -14,6 +15,7 @@ from rapidseg.evaluation.submission import SubmissionWriter
 from rapidseg.metrics import ConfusionMatrix, Scores
 
 __all__ = [
+    "SCALES",
     "ConfusionMatrix",
     "Evaluation",
     "EvaluationProtocol",

@@ -1,0 +1,144 @@
+"""`Run`: the JSON document of an evaluation, which says everything that its report needs."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.labels import LabelSet
+from rapidseg.evaluation.evaluate import Evaluation, ImageScore
+from rapidseg.metrics import Scores
+
+
+class RunImage(BaseModel):
+    """Scores of one image; None where they are not defined."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    mean_iou: float | None
+    pixel_accuracy: float | None
+
+
+class Run(BaseModel):
+    """What was evaluated, how, and what came out.
+
+    The document holds more, for other programs: scores of classes and means, which follow from the confusion matrix.
+
+    Attributes:
+        version: of rapidseg.
+        date: when it was finished, with the time zone.
+        command: the words that were typed.
+        model: name or file.
+        data, root: how the data set was named on the command line, as absolute paths where they are paths.
+        dataset, split: what the data set calls itself.
+        protocol: `name`, `description` and settings of the protocol.
+        class_mapping: name of the mapping from the model's classes to those of the data.
+        seconds: that it took.
+        saved: folder of the predictions, if they were kept.
+        labels: the data set's classes.
+        confusion_matrix: pixels; rows are labels, columns predictions.
+        images: scores of each image, in the order of the data set.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    version: str
+    date: datetime
+    command: str
+    model: str
+    engine: str
+    precision: str
+    device: str
+    data: str
+    root: str | None
+    dataset: str
+    split: str
+    num_images: int
+    protocol: dict[str, Any]
+    working_size: int | tuple[int, int] | None
+    class_mapping: str | None
+    seconds: float
+    saved: str | None
+    labels: LabelSet
+    confusion_matrix: tuple[tuple[int, ...], ...] = Field(repr=False)
+    images: tuple[RunImage, ...] = Field(repr=False)
+
+    @model_validator(mode="after")
+    def _check(self) -> Run:
+        num_classes = self.labels.num_classes
+        if any(len(row) != num_classes for row in (self.confusion_matrix, *self.confusion_matrix)):
+            raise ValueError(f"the confusion matrix is not {num_classes}x{num_classes}, as the labels have it")
+        return self
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """The confusion matrix as (K, K) int64."""
+        return np.array(self.confusion_matrix, np.int64)
+
+    @cached_property
+    def scores(self) -> Scores:
+        return Scores.from_counts(self.counts)
+
+    @property
+    def title(self) -> str:
+        return f"{self.model} on {self.dataset} {self.split}"
+
+    def ranked_images(self) -> list[RunImage]:
+        """Returns the images from the lowest mean IoU to the highest, without those that have no labelled pixel."""
+        defined = [(image.mean_iou, index) for index, image in enumerate(self.images) if image.mean_iou is not None]
+        return [self.images[index] for _, index in sorted(defined)]
+
+    def worst(self, count: int) -> list[RunImage]:
+        """Returns the images with the lowest mean IoU, the lowest first; not more than half of all."""
+        ranked = self.ranked_images()
+        return ranked[: (len(ranked) + 1) // 2][:count]
+
+    def best(self, count: int) -> list[RunImage]:
+        """Returns the images with the highest mean IoU, the highest first; none that can be among the worst."""
+        ranked = self.ranked_images()
+        return ranked[(len(ranked) + 1) // 2 :][::-1][:count]
+
+
+def make_document(evaluation: Evaluation, *, num_worst: int, **about: Any) -> dict[str, Any]:
+    """Returns the JSON document of an evaluation, from which `Run` can be made.
+
+    Args:
+        evaluation: what came out.
+        num_worst: how many of the worst images to list under `worst`.
+        about: the fields of `Run` that do not follow from `evaluation`.
+    """
+    scores = evaluation.to_dict()
+    run = Run.model_validate({**about, **scores, "labels": evaluation.labels})
+    worst = [_score_of(image) for image in evaluation.ranked_images()[:num_worst]]
+    return {**run.model_dump(mode="json", exclude={"confusion_matrix", "images"}), "worst": worst, **scores}
+
+
+def read_run(path: str | os.PathLike[str]) -> Run:
+    """Reads the JSON document that `rapidseg eval --output` wrote.
+
+    Raises:
+        InputError: the file cannot be read, or is no such document.
+    """
+    try:
+        return Run.model_validate_json(Path(path).read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        where = f" (at {key!r}: {problem['msg']})" if key else f" ({problem['msg']})"
+        raise InputError(
+            f"{path}: is not the JSON document of an evaluation{where}; write one with `rapidseg eval --output FILE`"
+        ) from error
+
+
+def _score_of(image: ImageScore) -> dict[str, Any]:
+    return {"name": image.name, "mean_iou": image.mean_iou, "pixel_accuracy": image.pixel_accuracy}
