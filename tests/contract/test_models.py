@@ -5,16 +5,13 @@ import torch
 
 from rapidseg.core.errors import ConfigError, InputError
 from rapidseg.core.labels import CAMVID
-from rapidseg.models import ARCHITECTURES, count_macs, count_parameters, create_model, load_model, save_model
+from rapidseg.models import count_macs, count_parameters, create_model, load_model, save_model
+from tests.contract.networks import NETWORKS, make_network
 
-NAMES = [(name, variant) for name, architecture in ARCHITECTURES.items() for variant in architecture.variants]
 
-
-@pytest.fixture(params=NAMES, ids=["-".join(pair) for pair in NAMES])
+@pytest.fixture(params=NETWORKS)
 def model(request):
-    torch.manual_seed(0)
-    name, variant = request.param
-    return create_model(name, labels=CAMVID, variant=variant, width=0.25)
+    return make_network(request.param)
 
 
 @pytest.mark.parametrize("size_hw", [(32, 32), (33, 57), (97, 161), (64, 128)])
@@ -95,3 +92,13 @@ def test_misspelt_names_are_refused_with_the_nearest():
         create_model("fast-scnn", 19, stem_padding=3)
     with pytest.raises(ConfigError, match="give num_classes or labels"):
         create_model("fast-scnn")
+
+
+def test_options_that_do_not_go_together_are_refused():
+    with pytest.raises(ConfigError, match=r"options of encnet: .*lateral needs output_stride 8"):
+        create_model("encnet", 19, lateral=True, output_stride=32)
+
+
+def test_the_first_variant_is_built_if_none_is_named():
+    assert create_model("fastfcn", 19, width=0.25).spec.options["stem_width"] == 64
+    assert create_model("encnet", 19, width=0.25).spec.options["stem_width"] == 32

@@ -9,13 +9,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from onnx import helper
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.files import atomic_path
-from rapidseg.core.spec import ModelSpec
+from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.exporting.graph import build_graph
-from rapidseg.exporting.verification import CHECK_SIZES, MAX_RELATIVE_ERROR, MIN_AGREEMENT, Check, verify
+from rapidseg.exporting.precisions import measure_precisions
+from rapidseg.exporting.verification import MAX_RELATIVE_ERROR, MIN_AGREEMENT, Check, bearable_sizes, verify
 from rapidseg.imaging import MINIMUM_SIDE
 from rapidseg.models import SegmentationModel
 from rapidseg.models.weights import weights_checksum
@@ -53,7 +56,8 @@ def export_onnx(
     spec: ModelSpec,
     path: str | os.PathLike[str],
     *,
-    check_sizes: Sequence[tuple[int, int]] = CHECK_SIZES,
+    check_sizes: Sequence[tuple[int, int]] | None = None,
+    images: Sequence[np.ndarray] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportReport:
     """Writes a model as one ONNX file with a dynamic batch, height and width.
@@ -61,13 +65,17 @@ def export_onnx(
     The file takes bytes of RGB images and gives logits; normalisation and the specification are inside
     (docs/export.md). It is written under a temporary name, run in ONNX Runtime and in OpenVINO at several sizes with
     one image and with three, and compared with the model in PyTorch. Only when all agree does it take its name;
-    otherwise nothing is left behind and an older file of that name stays.
+    otherwise nothing is left behind and an older file of that name stays. Where this CPU computes in bf16, the share of
+    pixels that keep their class in it is measured and written into the file: `load` goes by it.
 
     Args:
         model: any device and number type; it is not changed.
         spec: what the file says about itself, usually `model.spec`. The checksum of the weights is filled in.
         path: where to write; ends in `.onnx`.
-        check_sizes: heights and widths of the images to compare at.
+        check_sizes: heights and widths of the images to compare at; None takes those of `CHECK_SIZES` at which the
+            network's work is bearable.
+        images: (H, W, 3) uint8 RGB, such as the model is made for, to measure bf16 on; None takes drawn street scenes
+            (`street_scenes`), and an empty sequence measures nothing.
         progress: called after each comparison with the number done and of all.
 
     Raises:
@@ -77,12 +85,9 @@ def export_onnx(
         RapidSegError: the file cannot be written.
     """
     path = Path(path)
-    if path.suffix != ".onnx":
-        raise InputError(
-            f"{path}: the name of an exported file ends in .onnx; call it {path.with_suffix('.onnx').name}"
-        )
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the name of a file")
+    check_output(path)
+    if check_sizes is None:
+        check_sizes = bearable_sizes(model)
     if not check_sizes or min(min(size_hw) for size_hw in check_sizes) < MINIMUM_SIDE:
         raise InputError(
             f"check_sizes is {check_sizes}; give at least one size, with sides of {MINIMUM_SIDE} pixels or more"
@@ -90,7 +95,21 @@ def export_onnx(
     spec = spec.model_copy(update={"checksum": weights_checksum(model.state_dict())})
     reference = copy.deepcopy(model).cpu().float().eval()
     with atomic_path(path) as temporary:
-        onnx.save(build_graph(reference, spec), temporary)
+        graph = build_graph(reference, spec)
+        onnx.save(graph, temporary)
         checks = verify(temporary, reference, spec, sizes=check_sizes, progress=progress)
+        spec = spec.model_copy(update={"precisions": measure_precisions(temporary, spec, images)})
+        helper.set_model_props(graph, {SPEC_KEY: spec.to_json()})
+        onnx.save(graph, temporary)
         size_bytes = temporary.stat().st_size
     return ExportReport(path=path, size_bytes=size_bytes, spec=spec, checks=checks)
+
+
+def check_output(path: Path) -> None:
+    """Raises `InputError` unless a model file can have this name."""
+    if path.suffix != ".onnx":
+        raise InputError(
+            f"{path}: the name of an exported file ends in .onnx; call it {path.with_suffix('.onnx').name}"
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +13,20 @@ from torch import Tensor
 
 from rapidseg.core.errors import ExportError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.models import SegmentationModel
+from rapidseg.exporting.engines import ENGINES, run, start
+from rapidseg.models import SegmentationModel, count_macs
 
 CHECK_SIZES = ((1024, 2048), (512, 1024), (360, 480), (97, 161))  # (height, width) in pixels
 CHECK_BATCHES = (1, 3)
+
+# An image is computed eleven times in all at each size, on a CPU that may do 1e11 multiply-accumulates a second: sizes
+# that would take minutes are left out. A dilated ResNet-50 has 178e9 at 360x480, and 2.2e12 at 1024x2048.
+MAX_MACS = 300e9
 
 # Engines order float32 sums differently, which moves logits by about 1e-6 of the largest one. A wrong border, size
 # or constant moves them by 1e-2 and more, so these limits part the two.
 MAX_RELATIVE_ERROR = 1e-3
 MIN_AGREEMENT = 0.999
-
-Engine = Callable[[np.ndarray], np.ndarray]
-"""Takes images, (N, H, W, 3) uint8 RGB, and returns logits, (N, K, h, w) float32."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,15 @@ def verify(
     Raises:
         ExportError: a comparison fails, or an engine cannot run the file.
     """
-    engines = {name: _guarded(name, start, path) for name, start in _ENGINES.items()}
+    engines = {name: start(name, path) for name in ENGINES}
     checks: list[Check] = []
     for size_hw in sizes:
         images = image_like_noise(max(batches), size_hw)
         reference = _reference(model, spec, images)
         class_maps = [_class_map(model, logits, size_hw) for logits in reference]
         for batch in batches:
-            for name, run in engines.items():
-                logits = _run(name, run, images[:batch])
+            for name, engine in engines.items():
+                logits = run(name, engine, images[:batch])
                 checks.append(_compare(name, model, logits, reference[:batch], class_maps[:batch], size_hw))
                 if not checks[-1].passed:
                     raise ExportError(
@@ -99,6 +100,12 @@ def verify(
                 if progress is not None:
                     progress(len(checks), len(sizes) * len(batches) * len(engines))
     return tuple(checks)
+
+
+def bearable_sizes(model: SegmentationModel) -> tuple[tuple[int, int], ...]:
+    """Returns the sizes of `CHECK_SIZES` at which the network takes no more than `MAX_MACS`, or the smallest."""
+    sizes = tuple(size_hw for size_hw in CHECK_SIZES if count_macs(model, size_hw) <= MAX_MACS)
+    return sizes or CHECK_SIZES[-1:]
 
 
 def image_like_noise(count: int, size_hw: tuple[int, int]) -> np.ndarray:
@@ -176,52 +183,3 @@ def _class_map(model: SegmentationModel, logits: Tensor, size_hw: tuple[int, int
 
 def _parts(logits: Tensor, count: int) -> Iterator[tuple[int, Tensor]]:
     return zip(range(0, len(logits), count), logits.split(count), strict=True)
-
-
-def _start_onnxruntime(path: Path) -> Engine:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised as well
-    options.enable_cpu_mem_arena = False  # it would keep the memory of the largest size until the end
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(["logits"], {"image": images})[0]
-
-
-def _start_openvino(path: Path) -> Engine:
-    import openvino
-
-    core = openvino.Core()
-
-    def run(images: np.ndarray) -> np.ndarray:
-        # As for prediction, the file is specialised to the size. Where bf16 is fast OpenVINO would take it unasked.
-        network = core.read_model(path)
-        network.reshape({"image": list(images.shape)})
-        compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        return np.array(compiled(images)["logits"])
-
-    return run
-
-
-_ENGINES: dict[str, Callable[[Path], Engine]] = {"onnxruntime": _start_onnxruntime, "openvino": _start_openvino}
-
-
-def _guarded(name: str, start: Callable[[Path], Engine], path: Path) -> Engine:
-    try:
-        return start(path)
-    except ImportError:
-        raise
-    except Exception as error:  # the engines raise many types of their own
-        raise _cannot_run(name, error) from error
-
-
-def _run(name: str, run: Engine, images: np.ndarray) -> np.ndarray:
-    try:
-        return run(images)
-    except Exception as error:
-        raise _cannot_run(f"{name} at {images.shape[1]}x{images.shape[2]}, batch {images.shape[0]}", error) from error
-
-
-def _cannot_run(where: str, error: Exception) -> ExportError:
-    reason = textwrap.shorten(str(error), width=300) or type(error).__name__
-    return ExportError(f"the exported file does not run in {where} ({reason}), so no file was written")

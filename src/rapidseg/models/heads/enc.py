@@ -36,17 +36,22 @@ class Encoding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Returns (N, codes, C) float32 residuals of an (N, C, H, W) map.
 
-        The squares and sums run over all channels and pixels, so they are computed in float32 under autocast too; and
-        they are multiplied out, since the (N, H W, codes, C) residuals of a large image would fill gigabytes.
+        The squares and sums run over all channels and pixels, so they are computed in float32 under autocast too.
         """
-        with torch.autocast(x.device.type, enabled=False):
-            codes, scale = self.codewords.float(), self.scale.float()
-            pixels = x.float().flatten(2)
-            # |x - c|^2 = |x|^2 - 2 c x + |c|^2, each (N, codes, H W) or broadcast to it
-            distances = pixels.square().sum(1, keepdim=True) - 2 * (codes @ pixels)
-            distances = distances + codes.square().sum(1, keepdim=True)
-            weights = F.softmax(scale[:, None] * distances, dim=1)
-            return weights @ pixels.transpose(1, 2) - weights.sum(2, keepdim=True) * codes
+        device = x.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                return self._residuals(x.float())
+        return self._residuals(x)
+
+    def _residuals(self, x: Tensor) -> Tensor:
+        # Multiplied out, since the (N, H W, codes, C) residuals of a large image would fill gigabytes:
+        # |x - c|^2 = |x|^2 - 2 c x + |c|^2, each (N, codes, H W) or broadcast to it.
+        pixels = x.flatten(2)
+        distances = pixels.square().sum(1, keepdim=True) - 2 * (self.codewords @ pixels)
+        distances = distances + self.codewords.square().sum(1, keepdim=True)
+        weights = F.softmax(self.scale[:, None] * distances, dim=1)
+        return weights @ pixels.transpose(1, 2) - weights.sum(2, keepdim=True) * self.codewords
 
 
 class EncHead(Head):
