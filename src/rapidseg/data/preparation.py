@@ -97,6 +97,7 @@ def prepare_cityscapes(
     if workers < 1:
         raise InputError(f"workers is {workers}; give 1 or more")
     files = find_polygon_files(folder)
+    kinds = tuple(dict.fromkeys(kinds))
     wanted = {path: [kind for kind in kinds if overwrite or not _is_whole(mask_path(path, kind))] for path in files}
     missing = [(path, needed) for path, needed in wanted.items() if needed]
     done = len(files) - len(missing)
@@ -164,9 +165,9 @@ def _draw(wanted: tuple[Path, list[str]]) -> int | BrokenFile:
     """Draws the masks of one polygon file that are wanted, and returns how many."""
     path, kinds = wanted
     try:
-        masks = draw_masks(read_annotation(path), path)
+        masks = draw_masks(read_annotation(path), path, kinds)
     except DatasetError as error:
         return BrokenFile(path, str(error).removeprefix(f"{path}: "))
-    for kind in kinds:
-        write_image(mask_path(path, kind), masks[kind])
-    return len(kinds)
+    for kind, mask in masks.items():
+        write_image(mask_path(path, kind), mask)
+    return len(masks)
