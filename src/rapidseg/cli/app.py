@@ -34,10 +34,24 @@ EXTRAS = {  # what to install when a package is missing
     "onnxscript": "export",
     "onnxruntime": "export",
     "jinja2": "report",
+    "nncf": "quantize",
+    "matplotlib": "report",
 }
 
 # Each module has `register(app)`, which adds its command. What a command needs is imported when it runs.
-COMMANDS = ("predict", "train", "evaluate", "report", "export", "import_", "models", "data")
+COMMANDS = (
+    "predict",
+    "train",
+    "evaluate",
+    "report",
+    "benchmark",
+    "tune",
+    "export",
+    "import_",
+    "models",
+    "data",
+    "doctor",
+)
 
 
 def _print_version(wanted: bool) -> None:

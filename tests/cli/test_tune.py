@@ -1,0 +1,74 @@
+"""`rapidseg tune`, and the file that it writes in the hands of other commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.data_folders import write_camvid
+from tests.tiny_onnx import write_tiny_onnx
+
+SHORT = ["--engines", "openvino", "--precisions", "float32", "--rounds", "1", "--seconds", "0"]
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_tiny_onnx(tmp_path / "tiny.onnx")
+
+
+def test_the_choice_is_written_and_used(rapidseg, model, tmp_path):
+    camvid = write_camvid(tmp_path / "camvid")
+    labelled = ["--data", "camvid", "--root", camvid, "--sizes", "48,32"]
+    status, output, error = rapidseg("tune", model, "--min-fps", "0.001", *labelled, *SHORT)
+    assert status == 0, error
+    assert "tried, from image in memory to class map in memory" in output
+    assert "48x80" in output
+    assert "32x56" in output  # 12x20 at a shorter side of 32: the longer one is a multiple of the stride
+    assert "the most accurate of those that reach 0.001 frames/s" in error
+    assert "wrote tiny.tuned.yaml" in error
+    tuned = yaml.safe_load(Path("tiny.tuned.yaml").read_text())
+    assert (tuned["model"], tuned["engine"], tuned["precision"]) == ("tiny.onnx", "openvino", "float32")
+    assert tuned["working_short_side"] in (32, 48)
+    assert tuned["measured"]["image_size_hw"] == [12, 20]
+    assert tuned["measured"]["data"] == "camvid val"
+    status, output, _ = rapidseg("predict", camvid / "val" / "000.png", "-m", "tiny.tuned.yaml", "--json")
+    assert status == 0
+    assert min(json.loads(output)["files"][0]["working_size_hw"]) == tuned["working_short_side"]
+    status, output, _ = rapidseg("eval", "tiny.tuned.yaml", "--data", "camvid", "--root", camvid, "--json")
+    assert status == 0
+    assert json.loads(output)["mean_iou"] == pytest.approx(tuned["measured"]["mean_iou"])
+
+
+def test_where_nothing_fits_nothing_is_written_and_the_best_is_shown(rapidseg, model):
+    words = ["tune", model, "--min-fps", "1e9", "--image-size", "64x96", "--sizes", "64", *SHORT]
+    status, output, error = rapidseg(*words)
+    assert status == 1
+    assert "tiny openvino float32" in output
+    assert "the fastest, but none reaches 1e+09 frames/s" in error
+    assert "nothing was written" in error
+    assert not list(Path().glob("*.yaml"))
+    status, output, _ = rapidseg(*words, "--json")
+    assert status == 1
+    document = json.loads(output)
+    assert (document["granted"], document["file"]) == (False, None)
+    assert document["best"] == document["tries"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "nothing is wished for; give --min-fps, or --min-miou with --data"),
+        (["--min-miou", "0.5"], "a mIoU must be measured to be wished for; give --data, too"),
+        (["--min-fps", "10", "--sizes", "512x1024"], "sizes are shorter sides of 32 pixels or more"),
+        (["--min-fps", "10", "-o", "tuned.json"], "the name of a tuned file ends in .yaml; call it tuned.yaml"),
+        (["--min-fps", "10", "--data", "camvid", "--root", "absent"], "no camvid data set at absent"),
+    ],
+)
+def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, words, message):
+    status, output, error = rapidseg("tune", model, *words)
+    assert (status, output) == (2, "")
+    assert message in error
+    assert "Traceback" not in error
