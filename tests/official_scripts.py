@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,14 @@ NEEDS_SCRIPTS = pytest.mark.skipif(
     importlib.util.find_spec("cityscapesscripts") is None, reason="cityscapesscripts is not installed"
 )
 
+# NumPy 2.4 took away `in1d`, which version 2.3.0 of the scripts still calls; `isin` is its other name.
+_EVALUATE = """
+import numpy
+numpy.in1d = getattr(numpy, "in1d", numpy.isin)
+from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling
+evalPixelLevelSemanticLabeling.main()
+"""
+
 
 def run_official(*words: str, fails: bool = False, **variables: Path) -> str:
     """Runs Python with these words and environment variables; returns what it printed."""
@@ -21,3 +30,10 @@ def run_official(*words: str, fails: bool = False, **variables: Path) -> str:
     run = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)
     assert (run.returncode != 0) == fails, run.stdout + run.stderr
     return run.stdout
+
+
+def evaluate_officially(root: Path, submission: Path) -> dict:
+    """Scores predictions for `val` of the data set at `root`; returns what the script writes."""
+    folders = {"CITYSCAPES_DATASET": root, "CITYSCAPES_RESULTS": submission, "CITYSCAPES_EXPORT_DIR": root}
+    run_official("-c", _EVALUATE, **folders)
+    return json.loads((root / "resultPixelLevelSemanticLabeling.json").read_text())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -11,18 +9,10 @@ from rapidseg.data import open_dataset
 from rapidseg.data.preparation import prepare_cityscapes
 from rapidseg.evaluation import SubmissionWriter, evaluate
 from tests.data_folders import write_image
-from tests.official_scripts import NEEDS_SCRIPTS, run_official
+from tests.official_scripts import NEEDS_SCRIPTS, evaluate_officially
 from tests.polygon_files import SIZE_HW, street, write_polygons
 
 pytestmark = NEEDS_SCRIPTS
-
-# NumPy 2.4 took away `in1d`, which version 2.3.0 of the scripts still calls; `isin` is its other name.
-EVALUATE = """
-import numpy
-numpy.in1d = getattr(numpy, "in1d", numpy.isin)
-from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling
-evalPixelLevelSemanticLabeling.main()
-"""
 
 
 def test_a_submission_is_scored_by_the_official_evaluation_as_by_ours(tmp_path):
@@ -42,9 +32,7 @@ def test_a_submission_is_scored_by_the_official_evaluation_as_by_ours(tmp_path):
         return np.where(wrong, rng.integers(0, 16, label.shape), label).astype(np.uint8)
 
     evaluation = evaluate(predict, dataset, observers=[SubmissionWriter(tmp_path / "submission", dataset.labels)])
-    results = {"CITYSCAPES_RESULTS": tmp_path / "submission", "CITYSCAPES_EXPORT_DIR": tmp_path}
-    run_official("-c", EVALUATE, CITYSCAPES_DATASET=tmp_path, **results)
-    theirs = json.loads((tmp_path / "resultPixelLevelSemanticLabeling.json").read_text())
+    theirs = evaluate_officially(tmp_path, tmp_path / "submission")
     ours = evaluation.to_dict()
     # The same two integers are divided; means may differ in the order of their sum.
     for entry in ours["classes"]:

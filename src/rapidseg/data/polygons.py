@@ -84,9 +84,9 @@ def draw_masks(annotation: Annotation, where: Path, kinds: Sequence[str] = tuple
 
     Returns:
         (H, W) for each kind, in the type that `MASK_KINDS` says: `labelIds` holds the ids of `CITYSCAPES_LABELS`,
-        `labelTrainIds` their train ids. In `instanceIds` things that are told apart have 1000 times their id plus their number among
-        the things of that label, in `instanceTrainIds` 1000 times their train id plus that number; everything else
-        has the value of `labelIds` or `labelTrainIds`.
+        `labelTrainIds` their train ids. In `instanceIds` things that are told apart have 1000 times their id plus
+        their number among the things of that label, in `instanceTrainIds` 1000 times their train id plus that number;
+        everything else has the value of `labelIds` or `labelTrainIds`.
 
     Raises:
         DatasetError: a label is unknown, or a polygon has fewer than two corners. The official scripts stop there, too.
