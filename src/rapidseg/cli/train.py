@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from rapidseg.cli.console import console, errors, print_json
+from rapidseg.cli.console import console, download_progress, errors, print_json
 from rapidseg.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def _read_recipe(recipe: str | None, overrides: list[str], output: Path | None, 
 def _check(recipe: Recipe, device: str, as_json: bool) -> None:
     from rapidseg.training.preparation import check_run
 
-    report = check_run(recipe, device)
+    with download_progress() as downloading:
+        report = check_run(recipe, device, progress=downloading)
     if as_json:
         print_json(report)
         return
@@ -141,8 +142,13 @@ class _Display:
         )
         self._training = self.progress.add_task("training", total=None, figures="")
         self._scoring = self.progress.add_task("scoring", total=None, figures="", visible=False)
+        self._downloading = self.progress.add_task("downloading", total=None, figures="MB", visible=False)
         self._iterations = 0
         self._best = 0.0
+
+    def downloading(self, done: int, total: int | None) -> None:
+        size = None if total is None else total / 1e6
+        self.progress.update(self._downloading, completed=done / 1e6, total=size, visible=done != total)
 
     def begin(self, done: int, iterations: int) -> None:
         self._iterations = iterations

@@ -28,6 +28,7 @@ _STEMS = {  # a name that only this stem has -> whose it is
     "conv1.6.weight": "ResNet with Hang Zhang's deep stem",
     "conv1.weight": "ResNet with torchvision's stem",
 }
+_STEM_WIDTHS = (32, 64)  # that published weights have
 _LAYER = "layer4.0.conv1.weight"
 _CLASSIFIER = ("fc.weight", "fc.bias")  # of ImageNet's 1000 classes, the one part that a backbone does not have
 
@@ -114,7 +115,7 @@ def _advice(state: Mapping[str, Tensor], model: SegmentationModel) -> str:
     found = {
         "backbone": "resnet101" if "layer3.22.conv1.weight" in state else "resnet50",
         "stem": "deep" if "stem.2.conv.weight" in state else "plain",
-        **({"stem_width": width} if "stem.2.conv.weight" in state else {}),
+        **({"stem_width": width} if "stem.2.conv.weight" in state and width in _STEM_WIDTHS else {}),
     }
     differing = {key: value for key, value in found.items() if model.spec.options.get(key, value) != value}
     if not differing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from rapidseg import __version__
 from rapidseg.core.errors import ConfigError, DatasetError
 from rapidseg.data import Dataset, open_dataset
 from rapidseg.data.augmentation import TrainingSamples
+from rapidseg.importing import Progress, load_backbone
 from rapidseg.losses import HeadLosses, Ohem, PixelLoss, balanced_class_weights
 from rapidseg.models import SegmentationModel, count_parameters, create_model
 from rapidseg.training.cpu import keep_freed_memory
@@ -41,16 +43,21 @@ class Prepared:
     device: Literal["cpu", "cuda"]
 
 
-def prepare(recipe: Recipe, device: str = "auto") -> Prepared:
+def prepare(
+    recipe: Recipe, device: str = "auto", *, from_the_start: bool = True, progress: Progress | None = None
+) -> Prepared:
     """Does everything that comes before the first step, without reading images unless classes are to be balanced.
 
     Args:
         recipe: the run.
         device: `cpu`, `cuda`, or `auto`, which takes a CUDA GPU if there is one.
+        from_the_start: whether the first weights matter; not so where a saved state will take their place.
+        progress: is called with the bytes of the backbone's weights that were downloaded and those in all, or None.
 
     Raises:
         ConfigError: the recipe does not fit the data or the network, or the device is not there.
         DatasetError: the data are missing or incomplete, or their classes differ.
+        ModelFileError, RapidSegError: the backbone's weights cannot be had, or do not fit it.
     """
     chosen = _choose_device(device)
     if chosen == "cpu":
@@ -63,6 +70,8 @@ def prepare(recipe: Recipe, device: str = "auto") -> Prepared:
     model = _make_model(recipe.model, train)
     losses = _make_losses(recipe.loss, train)
     losses.check_outputs(_outputs_of(model))
+    if from_the_start and recipe.model.backbone_weights is not None:
+        load_backbone(model, recipe.model.backbone_weights, progress=progress)
     samples = TrainingSamples(
         train,
         recipe.data.augmentation,
@@ -82,7 +91,7 @@ def prepare(recipe: Recipe, device: str = "auto") -> Prepared:
     return Prepared(TrainingModule(recipe, model, losses), loader, train, val, chosen)
 
 
-def check_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
+def check_run(recipe: Recipe, device: str = "auto", *, progress: Progress | None = None) -> dict[str, Any]:
     """Prepares a run and computes the loss of its first batch; writes nothing.
 
     Returns:
@@ -92,7 +101,7 @@ def check_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     Raises:
         ConfigError, DatasetError: as `prepare` does, and for images of the first batch that cannot be used.
     """
-    prepared = prepare(recipe, device)
+    prepared = prepare(recipe, device, progress=progress)
     module = prepared.module.to(prepared.device)
     with closing(prepared.loader) as loader:  # or its workers would keep the process from ending
         batch = next(iter(loader))
@@ -145,11 +154,14 @@ def _open_training_data(options: DataSection) -> Dataset:
 def _make_model(options: ModelSection, train: Dataset) -> SegmentationModel:
     """Builds the network with fresh weights and all that its specification can say before training."""
     model = create_model(options.name, labels=train.labels, variant=options.variant, **options.options)
+    source = f"trained with rapidseg {__version__}"
+    if options.backbone_weights is not None:
+        source += f", beginning from the backbone {PurePath(options.backbone_weights).name}"
     model.spec = model.spec.model_copy(
         update={
             "working_short_side": options.working_short_side,
             "dataset": f"{train.name} {train.split}",
-            "source": f"trained with rapidseg {__version__}",
+            "source": source,
         }
     )
     if options.norm_momentum is not None:

@@ -19,6 +19,9 @@ from rapidseg.training.schedule import learning_rate
 class Reporter(Protocol):
     """Whoever watches a run. Iterations are counted from 1."""
 
+    def downloading(self, done: int, total: int | None) -> None:
+        """So many bytes of the backbone's weights are there, of so many if the server says."""
+
     def begin(self, done: int, iterations: int) -> None:
         """The run begins or goes on, with so many iterations done of so many."""
 
@@ -34,6 +37,8 @@ class Reporter(Protocol):
 
 class Silent:
     """A reporter that says nothing."""
+
+    def downloading(self, done: int, total: int | None) -> None: ...
 
     def begin(self, done: int, iterations: int) -> None: ...
 

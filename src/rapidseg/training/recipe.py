@@ -84,6 +84,8 @@ class ModelSection(Section):
         name: its architecture.
         variant: a named combination of its options; null takes the architecture's first.
         options: single options that differ from the variant's.
+        backbone_weights: file or address of ImageNet weights with which the backbone begins; null: random ones. A run
+            that goes on does not need it again.
         norm_momentum: share of a new batch in the running statistics of batch normalisation; null leaves
             PyTorch's 0.1.
         working_short_side: pixels of the shorter image side in scoring and, by default, in prediction; null takes
@@ -93,8 +95,14 @@ class ModelSection(Section):
     name: str
     variant: str | None = None
     options: dict[str, Any] = {}
+    backbone_weights: str | None = None
     norm_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
     working_short_side: Annotated[int, Field(ge=32)] | None = None
+
+    @field_validator("backbone_weights")
+    @classmethod
+    def _file_is_absolute(cls, weights: str | None) -> str | None:
+        return weights if weights is None or "://" in weights else str(Path(weights).expanduser().absolute())
 
 
 class _Optimizer(Section):

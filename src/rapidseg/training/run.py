@@ -95,13 +95,13 @@ def train(
         recipe = folder.resume(recipe)
     elif recipe is None:
         raise ConfigError("a recipe is needed, except to go on with a run (--resume)")
-    prepared = prepare(recipe, device)
+    reporter = reporter or Silent()
+    state = folder.state if resume and folder.state.exists() else None
+    prepared = prepare(recipe, device, from_the_start=state is None, progress=reporter.downloading)
     module, loader = prepared.module, prepared.loader
     if not resume:
         folder.begin(recipe, command)
-    state = folder.state if resume and folder.state.exists() else None
 
-    reporter = reporter or Silent()
     average = None if recipe.ema_decay is None else MovingAverage(recipe.ema_decay)
     weights = Weights(module, average)
     telemetry = Telemetry(recipe, loader, reporter)
