@@ -132,24 +132,24 @@ def test_a_broken_file_is_named_and_the_others_are_drawn(tmp_path):
 
 
 def test_a_run_that_is_killed_leaves_whole_masks_and_goes_on(tmp_path):
-    for seed in range(40):
+    for seed in range(24):
         write_polygons(tmp_path, street(seed, (1024, 2048)), f"ulm/ulm_{seed:06}_000019", size_hw=(1024, 2048))
     code = f"from rapidseg.data.preparation import prepare_cityscapes; prepare_cityscapes({str(tmp_path)!r})"
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300  # reached where a machine is busy with other things only
         while len(times_of(tmp_path)) < 6 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
     finally:
         process.kill()
         process.wait()
     masks = list(times_of(tmp_path))
-    assert 6 <= len(masks) < 160
+    assert 6 <= len(masks) < 96
     for path in masks:
         assert read_mask(path).shape == (1024, 2048)
     prepared = prepare_cityscapes(tmp_path, ["labelIds"])
     assert prepared.num_kept == sum(path.name.endswith("_labelIds.png") for path in masks)
-    assert prepared.num_drawn + prepared.num_kept == 40
+    assert prepared.num_drawn + prepared.num_kept == 24
 
 
 def test_a_folder_without_polygons_is_explained(tmp_path):

@@ -32,7 +32,10 @@ def register(app: typer.Typer) -> None:
 
 def evaluate_model(
     data: Annotated[
-        str, typer.Option(help="camvid, cityscapes, or a YAML file that describes the data.", show_default=False)
+        str,
+        typer.Option(
+            help="camvid, cityscapes, cityscapes-coarse, or a YAML file that describes the data.", show_default=False
+        ),
     ],
     model: Annotated[
         str | None,

@@ -25,7 +25,7 @@ class _Source(Section):
     """Files of a data set.
 
     Attributes:
-        kind: `camvid`, `cityscapes`, or the path of a YAML file that describes the data set.
+        kind: `camvid`, `cityscapes`, `cityscapes-coarse`, or the path of a YAML file that describes the data set.
         root: the folder that holds it; null where a YAML file states it.
     """
 
