@@ -162,7 +162,7 @@ def print_architecture(
     _print_title(entry.name, entry.paper)
     console.print(f"{num_classes} classes, multiply-accumulates for one {_size(size_hw)} image", highlight=False)
     table = _table("", "variant")
-    for heading in ("parameters", "with auxiliary heads", "multiply-accumulates"):
+    for heading in ("parameters", "in training", "multiply-accumulates"):
         table.add_column(heading, justify="right")
     for variant, figures in variants.items():
         table.add_row(

@@ -106,7 +106,7 @@ def _spec(name: str) -> Any:
 
 def _show_architecture(name: str, num_classes: int, size_hw: tuple[int, int], json: bool) -> None:
     """Parameters and multiply-accumulates of each variant, and where variants differ. Needs PyTorch."""
-    from torch._subclasses.fake_tensor import FakeTensorMode
+    import torch
 
     from rapidseg import zoo
     from rapidseg.cli import model_tables
@@ -116,16 +116,16 @@ def _show_architecture(name: str, num_classes: int, size_hw: tuple[int, int], js
     default = next(iter(architecture.variants.values())).model_dump(mode="json")
     variants: dict[str, dict[str, Any]] = {}
     for variant, options in architecture.variants.items():
-        with FakeTensorMode():  # tensors without values: shapes are all that counting needs
+        with torch.device("meta"):  # shapes are all that counting needs
             model = create_model(name, num_classes, variant=variant)
-            variants[variant] = {
-                "parameters": count_parameters(model),
-                "parameters_with_aux_heads": count_parameters(model, aux_heads=True),
-                "multiply_accumulates": count_macs(model, size_hw),
-                "differs_in": {
-                    key: value for key, value in options.model_dump(mode="json").items() if value != default[key]
-                },
-            }
+        variants[variant] = {
+            "parameters": count_parameters(model),
+            "parameters_with_aux_heads": count_parameters(model, aux_heads=True),
+            "multiply_accumulates": count_macs(model, size_hw),
+            "differs_in": {
+                key: value for key, value in options.model_dump(mode="json").items() if value != default[key]
+            },
+        }
     if json:
         print_json(
             {
