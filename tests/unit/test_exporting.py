@@ -103,7 +103,8 @@ def test_the_specification_is_inside_with_the_checksum_of_the_weights(exported):
     written = {entry.key: entry.value for entry in file.metadata_props}[SPEC_KEY]
     assert ModelSpec.from_json(written, where="file") == report.spec
     assert len(report.spec.checksum) == 64
-    assert report.spec == model.spec.model_copy(update={"checksum": report.spec.checksum})
+    measured = {"checksum": report.spec.checksum, "precisions": report.spec.precisions}
+    assert report.spec == model.spec.model_copy(update=measured)
 
 
 def test_the_file_is_whole_and_says_nothing_of_where_it_was_made(exported):

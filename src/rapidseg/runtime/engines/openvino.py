@@ -47,13 +47,14 @@ class OpenVinoEngine(Engine):
 
     name = "openvino"
 
-    def __init__(self, path: Path, spec: ModelSpec, *, precision: str, device: str) -> None:
+    def __init__(self, path: Path, spec: ModelSpec, *, precision: str, device: str, cache: bool = True) -> None:
         """Reads a file.
 
         Args:
             path, spec: the file, and what it says about itself.
             precision: of what is not INT8: float32 or bf16.
             device: in small letters, as OpenVINO calls it.
+            cache: whether what is compiled is kept on disk for the next process.
 
         Raises:
             EngineError: the device is not there, or does not compute in bf16.
@@ -75,7 +76,7 @@ class OpenVinoEngine(Engine):
         check_names(path, *([port.any_name for port in side] for side in ports))
         self._type = openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32
         self._model = _without_normalization(self._model, self._type, path)
-        self._cache = cache_folder("openvino")
+        self._cache = cache_folder("openvino") if cache else None
         self._networks = CompiledByShape(self._compile)
         compiled_normalize("uint16" if precision == "bf16" else "float32")  # or the first image would wait for it
         self._turn = threading.Lock()
