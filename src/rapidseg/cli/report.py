@@ -32,7 +32,7 @@ def report(
         Path | None, typer.Argument(metavar="[B]", help="Another one, to be compared with A.", show_default=False)
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
-    images: Annotated[int, typer.Option(min=0, help="How many images to show of each kind.")] = 5,
+    images: Annotated[int, typer.Option(min=1, help="How many images to show of each kind.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
     """Show one evaluation, or what changed from one to another, as a page that opens in any browser.
