@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
 
 from rapidseg.core.errors import InputError
+from rapidseg.core.strict_yaml import parse_yaml
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output instead.")]
 
@@ -70,3 +73,21 @@ def parse_size(text: str) -> tuple[int, int]:
     if match is None:
         raise InputError(f"a size is HEIGHTxWIDTH in pixels, such as 1024x2048, not {text!r}")
     return int(match[1]), int(match[2])
+
+
+def parse_options(texts: Sequence[str]) -> dict[str, Any]:
+    """Reads options of a network, `KEY=VALUE` with a value in YAML, such as `output_stride=32`.
+
+    Raises:
+        InputError: a text has another form.
+    """
+    options = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        try:
+            options[key] = parse_yaml(value)
+        except yaml.YAMLError:
+            separator = ""
+        if not separator or not key:
+            raise InputError(f"an option is KEY=VALUE, such as output_stride=32, not {text!r}")
+    return options
