@@ -149,7 +149,9 @@ def test_files_of_another_kind_are_told(content, message, tmp_path):
 def test_a_zip_that_is_no_checkpoint_is_told(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.pth", "w") as file:
         file.writestr("model/readme.txt", "hello")
-    with pytest.raises(ModelFileError, match="is a zip archive and no checkpoint; unpack it and give the checkpoint in"):
+    with pytest.raises(
+        ModelFileError, match="is a zip archive and no checkpoint; unpack it and give the checkpoint in"
+    ):
         load_checkpoint(tmp_path / "model.pth")
 
 
