@@ -5,6 +5,7 @@ import torch
 
 from rapidseg.core.errors import ConfigError, InputError
 from rapidseg.core.labels import CAMVID
+from rapidseg.losses import HeadLosses, PixelLoss
 from rapidseg.models import count_macs, count_parameters, create_model, load_model, save_model
 from tests.contract.networks import NETWORKS, make_network
 
@@ -41,6 +42,24 @@ def test_every_parameter_gets_a_gradient(model):
     sum(output.square().mean() for output in outputs.values()).backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert without == []
+
+
+def test_a_training_step_lowers_the_loss_of_its_batch(model):
+    images, labels = torch.randn(2, 3, 64, 96), torch.randint(0, CAMVID.num_classes, (2, 64, 96))
+    labels[:, :9] = CAMVID.ignore_index
+    names = list(model.train().forward_all(images))
+    loss = PixelLoss("softmax", num_classes=CAMVID.num_classes, ignore_index=CAMVID.ignore_index)
+    losses = HeadLosses(loss, dict.fromkeys(names, 1.0))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+
+    def total():
+        torch.manual_seed(1)  # the same dropout
+        return losses(model.forward_all(images), labels, model.upsample)[0]
+
+    before = total()
+    before.backward()
+    optimizer.step()
+    assert total() < before
 
 
 def test_bfloat16_and_channels_last_agree_with_float32(model):
