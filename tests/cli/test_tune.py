@@ -64,7 +64,7 @@ def test_where_nothing_fits_nothing_is_written_and_the_best_is_shown(rapidseg, m
         (["--min-miou", "0.5"], "a mIoU must be measured to be wished for; give --data, too"),
         (["--min-fps", "10", "--sizes", "512x1024"], "sizes are shorter sides of 32 pixels or more"),
         (["--min-fps", "10", "-o", "tuned.json"], "the name of a tuned file ends in .yaml; call it tuned.yaml"),
-        (["--min-fps", "10", "--data", "camvid", "--root", "absent"], "no camvid data set at absent"),
+        (["--min-fps", "10", "--data", "camvid", "--root", "absent"], "no CamVid data set at absent"),
     ],
 )
 def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, words, message):

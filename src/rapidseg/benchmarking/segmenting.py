@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +145,11 @@ class Segmenting:
         maps = [class_map_from_logits(one, image_hw, align_corners=spec.align_corners) for one in logits]
         moments.append(time.perf_counter())
         spent_ms = 1e3 * np.diff(moments)
-        timings = [dict(zip(PATH_STAGES, spent_ms, strict=True)), *repeat(dict.fromkeys(PATH_STAGES, 0.0))]
+        none = dict.fromkeys(PATH_STAGES, 0.0)
+        timings = [dict(zip(PATH_STAGES, spent_ms, strict=True)), *[none] * (len(images) - 1)]
         return [
             Result(class_map, spec.labels, image, size_hw, timing)
-            for class_map, image, timing in zip(maps, images, timings, strict=False)
+            for class_map, image, timing in zip(maps, images, timings, strict=True)
         ]
 
     def _with_files(self, folder: OutputFolder, samples: Samples) -> None:

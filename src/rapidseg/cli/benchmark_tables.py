@@ -36,7 +36,7 @@ def stage_table(report: BenchmarkReport) -> Table:
     """Returns milliseconds by stage: median, and below it the 5th and 95th percentile."""
     table = _table("milliseconds by stage: median, and 5th to 95th percentile", report)
     for stage in report.measurements[0].stages_ms:
-        table.add_column(stage.replace("_", "\n"), justify="right", no_wrap=True, vertical="bottom")
+        table.add_column(stage.replace("_", "\n"), justify="right", no_wrap=True)
     for one in report.measurements:
         table.add_row(_title(one, report), *(_cell(spread) for spread in one.stages_ms.values()))
     return table
@@ -52,7 +52,7 @@ def rate_table(report: BenchmarkReport) -> Table:
     headings += ["GFLOP\n/s", "of matrix\nrate", "mIoU"]
     headings += ["eager\ntakes"] if with_ratio else []
     for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
+        table.add_column(heading, justify="right", no_wrap=True)
     for one in report.measurements:
         cells = [
             _cell(one.path_ms),
@@ -139,7 +139,7 @@ def _table(title: str, report: BenchmarkReport) -> Table:
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
-    table.add_column("configuration", no_wrap=True, vertical="bottom")
+    table.add_column("configuration", no_wrap=True)
     return table
 
 
