@@ -19,7 +19,12 @@ def register(parent: typer.Typer) -> None:
 
 def import_checkpoint(
     checkpoint: Annotated[
-        str, typer.Argument(metavar="FILE_OR_URL", help="Published checkpoint, or its address.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="FILE_OR_URL",
+            help="Published checkpoint, its address, or the name of a published model.",
+            show_default=False,
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="File to write, ending in .safetensors.", show_default=False)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rapidseg.core.errors import ConfigError, ModelFileError
+from rapidseg.core.errors import ConfigError, ModelFileError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.importing.backbone import backbone_kind
 from rapidseg.importing.class_names import LabelsLike, labels_for
-from rapidseg.importing.download import Note, Progress, locate, log
+from rapidseg.importing.download import Note, Progress, is_url, locate, log
 from rapidseg.importing.layouts import LAYOUTS, Layout
 from rapidseg.importing.reading import read_content
 from rapidseg.importing.weights import check_values, choose_weights, find_weights
 from rapidseg.models import SegmentationModel, create_model, load_model, load_state
 from rapidseg.models.weights import list_misfits
+from rapidseg.zoo import published_models
 
 _NEAR = 0.5  # share of names that a layout must know for the rest of its names to be worth listing
 
@@ -37,7 +40,8 @@ def load_checkpoint(
     Only tensors are read: no code in the file is run. docs/importing.md says what is understood.
 
     Args:
-        place: a file, or an `http(s)` address, whose file is downloaded once and kept.
+        place: a file; an `http(s)` address, whose file is downloaded once and kept; or the name of a published model,
+            such as `fast-scnn-cityscapes`, which stands for the address of its weights.
         labels: the classes of a published checkpoint: a label set, the name of a known one such as `cityscapes`, a YAML
             file that describes a data set, or names. Without them, the classes are those that the file names; else 19
             are those of Cityscapes, and another number is called `class_0` and so on.
@@ -57,7 +61,7 @@ def load_checkpoint(
         RapidSegError: the file cannot be downloaded, or is not the one expected.
     """
     note = note or log.info
-    path = locate(os.fspath(place), sha256=sha256, progress=progress, note=note)
+    path = locate(_address_of(os.fspath(place)), sha256=sha256, progress=progress, note=note)
     content, own = read_content(path)
     if own:
         if labels is not None or ema is not None:
@@ -83,6 +87,19 @@ def load_checkpoint(
     check_values(state, path)
     model.spec = model.spec.model_copy(update={"source": layout.source})
     return model.eval()
+
+
+def _address_of(place: str) -> str:
+    """Returns the address of the weights if `place` is the name of a published model, else `place` itself."""
+    if is_url(place) or not re.fullmatch(r"[\w-]+", place) or Path(place).exists():
+        return place
+    models = published_models()
+    if place not in models:
+        raise ModelFileError(
+            f"{place}: no such file, and no published model of that name{nearest_hint(place, tuple(models))}; "
+            "`rapidseg models` lists them"
+        )
+    return models[place].url
 
 
 def find_layout(names: Collection[str]) -> Layout | None:

@@ -165,7 +165,7 @@ class PublishedModel(NamedEntry):
     def commands(self) -> tuple[str, str, str]:
         """Returns the command lines that fetch the weights, make a model file of them, and score it."""
         return (
-            f"rapidseg import {self.url} -o {self.name}.safetensors",
+            f"rapidseg import {self.name} -o {self.name}.safetensors",
             f"rapidseg export {self.name}.safetensors -o {self.name}.onnx",
             f"rapidseg eval {self.name}.onnx --data {self.dataset} --root DIR",
         )
