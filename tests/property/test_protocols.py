@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -131,6 +132,19 @@ def test_subsampled_input_gives_a_class_map_of_full_size(size_hw: tuple[int, int
     assert class_map.shape == size_hw
     (seen_hw,) = segmenter.engine.seen_hw
     assert seen_hw == tuple(max(32, int(side / subsample + 0.5)) for side in size_hw)
+
+
+def test_memory_is_one_array_of_all_classes_and_little_more() -> None:
+    segmenter = pixel_segmenter(num_classes=19, stride=8)
+    image = make_image((256, 512))
+    for protocol in (MultiScale(segmenter, (0.5, 1.0)), SlidingWindow(segmenter, (128, 128), (96, 96))):
+        protocol(image)  # fills caches
+        tracemalloc.start()
+        protocol(image)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        # The fake network's own input takes 6 of these 19; probabilities kept for each view would take 76.
+        assert peak < 2 * 19 * 256 * 512 * 4
 
 
 def test_wrong_images_are_refused_by_every_protocol() -> None:

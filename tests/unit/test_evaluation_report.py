@@ -169,6 +169,15 @@ def test_a_page_holds_all_figures_and_needs_nothing_but_itself(tmp_path):
     assert content.count("<img src=") == 6
 
 
+def test_categories_have_a_table_of_their_own(tmp_path):
+    categorised = LABELS.model_copy(update={"categories": ("ground", "thing", "thing")})
+    run = make_run([0.5]).model_copy(update={"labels": categorised})
+    page.write_run_page(tmp_path / "run.html", run)
+    content = (tmp_path / "run.html").read_text("utf-8")
+    road = run.counts[0, 0] / (run.counts[0].sum() + run.counts[:, 0].sum() - run.counts[0, 0])
+    assert re.search(rf'<th scope="row">ground</th>.*<td>{road:.3f}</td>', content)
+
+
 def test_names_cannot_put_anything_into_a_page(tmp_path):
     evil = '<img src=x onerror="alert(1)">'
     labels = LabelSet(names=(evil, "car", "sky"), palette=LABELS.palette)

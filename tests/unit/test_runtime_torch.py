@@ -1,5 +1,7 @@
 """A PyTorch model as it is, through the same path as a model file."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +64,15 @@ def test_images_may_be_views_and_read_only(model, image):
     flipped = np.ascontiguousarray(image[:, ::-1])
     np.testing.assert_allclose(segmenter.logits(flipped[:, ::-1]), expected, atol=ROUNDING)
     assert segmenter(image, working_size=(64, 96)).working_size_hw == (64, 96)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA GPU")
+def test_a_model_on_a_gpu_is_run_there(model, image):
+    expected = Segmenter.from_model(model).logits(image)
+    segmenter = Segmenter.from_model(copy.deepcopy(model).cuda())
+    assert segmenter.engine.device.startswith("cuda")
+    # Convolutions on GPUs may round their factors to TF32, which has 10 bits.
+    np.testing.assert_allclose(segmenter.logits(image), expected, atol=1e-2)
 
 
 def test_what_is_no_model_is_refused():

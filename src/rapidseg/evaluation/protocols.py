@@ -181,8 +181,8 @@ class MultiScale:
             raise InputError(f"scales are {self.scales}; give one or more numbers above 0, such as 0.5, 1.0, 1.5")
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        class_map: np.ndarray = self.probabilities(image).argmax(axis=0).astype(np.uint8)
-        return class_map
+        # At its own size this is the plain argmax, without the copy of the whole array that NumPy's makes.
+        return class_map_from_logits(self.probabilities(image), image.shape[:2], align_corners=False)
 
     def to_dict(self) -> dict[str, Any]:
         description = "multi-scale " + ", ".join(f"{scale:g}" for scale in self.scales)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import LabelSet
 from rapidseg.evaluation.evaluate import Evaluation, ImageScore
-from rapidseg.metrics import Scores
+from rapidseg.metrics import Scores, merge_counts
 
 
 class RunImage(BaseModel):
@@ -86,6 +86,12 @@ class Run(BaseModel):
     @cached_property
     def scores(self) -> Scores:
         return Scores.from_counts(self.counts)
+
+    @cached_property
+    def category_scores(self) -> Scores | None:
+        """Scores of the categories that the classes belong to; None if there are none."""
+        categories = self.labels.categories
+        return Scores.from_counts(merge_counts(self.counts, categories)) if categories else None
 
     @property
     def title(self) -> str:
