@@ -18,7 +18,7 @@ def test_the_stride_can_be_given(rapidseg, parity_dir, tmp_path):
     for text, message in (
         ("output_stride", "an option is KEY=VALUE, such as output_stride=32, not 'output_stride'"),
         ("output_strid=32", "unknown option 'output_strid' of encnet; did you mean 'output_stride'?"),
-        ("output_stride=16", "option 'output_stride' of encnet: Input should be 8 or 32, not 16"),
+        ("output_stride=4", "option 'output_stride' of encnet: Input should be 8, 16 or 32, not 4"),
     ):
         status, output, error = rapidseg(*words, text)
         assert (status, output) == (2, "")

@@ -46,11 +46,11 @@ class DilatedOptions(EncoderDecoderOptions):
     """Options of the networks whose backbone keeps its resolution by dilation.
 
     Attributes:
-        output_stride: of the backbone and of the logits: 8 (D8 in OpenMMLab's names), or 32, not dilated (D32). The
-            weights have the same shapes for both.
+        output_stride: of the backbone and of the logits: 8 or 16, dilated (D8 and D16 in OpenMMLab's names), or 32,
+            not dilated (D32). The weights have the same shapes for all.
     """
 
-    output_stride: Literal[8, 32] = 8
+    output_stride: Literal[8, 16, 32] = 8
 
     def make_backbone(self, *, multi_grid: Sequence[int] | None = None) -> ResNet:
         return ResNet(
