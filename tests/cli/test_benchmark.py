@@ -71,8 +71,8 @@ def test_tables_say_what_could_not_be_measured_and_the_status_is_1(rapidseg, mod
     for text in (
         "milliseconds by stage",
         "class",
-        "openvino float32",
-        "64x96",
+        "openvino",
+        "float32 64x96",
         "matrix rate in float32",
         "2 rounds on",
     ):

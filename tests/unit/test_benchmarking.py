@@ -160,10 +160,10 @@ def test_complexity_is_what_pytorch_counts():
 
 @pytest.mark.parametrize(
     # bf16 has 8 bits of mantissa; INT8 has 256 levels, here over the whole range of a normal distribution.
-    ("precision", "tolerance"),
-    [("float32", 1e-5), ("bf16", 1e-2), ("int8", 3e-2)],
+    ("precision", "tolerance", "computed_in"),
+    [("float32", 1e-5, {"f32"}), ("bf16", 1e-2, {"bf16"}), ("int8", 3e-2, {"i8", "u8"})],
 )
-def test_the_matrix_product_is_one(monkeypatch, precision, tolerance):
+def test_the_matrix_product_is_one_and_in_its_precision(monkeypatch, precision, tolerance, computed_in):
     if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU does not compute in bf16")
     monkeypatch.setattr(matrix_rate, "SIDE", 64)
@@ -174,6 +174,9 @@ def test_the_matrix_product_is_one(monkeypatch, precision, tolerance):
     found = product._request.get_output_tensor().data
     error = np.linalg.norm(found - first @ second) / np.linalg.norm(first @ second)
     assert error < tolerance
+    nodes = [node.get_rt_info() for node in product.compiled.get_runtime_model().get_ordered_ops()]
+    kinds = {node["layerType"].astype(str): node["runtimePrecision"].astype(str) for node in nodes}
+    assert kinds.get("FullyConnected", kinds.get("MatMul")) in computed_in
 
 
 def test_no_matrix_product_in_an_unknown_precision():

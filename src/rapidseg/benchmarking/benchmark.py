@@ -33,7 +33,7 @@ class Plan:
         models: what `rapidseg.load` takes.
         image: a file; it is resized to each size.
         rounds: how often each configuration has its turn.
-        seconds: how long about a turn's path from memory to memory is measured; files and stream take as long again.
+        seconds: how long about a turn measures the path from memory to memory; files take half of it, the stream twice.
         data: labelled images to measure mIoU on.
         checkpoint: the weights of all models, to run in plain PyTorch beside them.
     """

@@ -45,8 +45,8 @@ class MatrixProduct:
         }
         if device != "cpu":
             del settings["INFERENCE_NUM_THREADS"]
-        compiled = openvino.Core().compile_model(_product(precision, numbers[1]), device.upper(), settings)
-        self._request = compiled.create_infer_request()
+        self.compiled = openvino.Core().compile_model(_product(precision, numbers[1]), device.upper(), settings)
+        self._request = self.compiled.create_infer_request()
         first = openvino.Tensor(_TYPES[precision], [SIDE, SIDE])
         if precision == "bf16":  # NumPy has no such numbers: they are the upper halves of float32
             first.data.view(np.uint16)[:] = numbers[0].view(np.uint32) >> np.uint32(16)
@@ -82,11 +82,13 @@ def _product(precision: str, matrix: np.ndarray) -> openvino.Model:
     left, right = first, opset.constant(matrix)
     if precision == "bf16":
         left = opset.convert(first, "f32")
-    if precision == "int8":  # the form in which OpenVINO is given networks of INT8
-        left, right = _in_256_levels(left, matrix), _in_256_levels(right, matrix)
+    if precision == "int8":  # symmetric, or OpenVINO computes in floats: zero points are too dear for it
+        largest = float(np.abs(matrix).max())
+        left = _quantized(left, -largest, largest * 127 / 128, 256)
+        right = _quantized(right, -largest, largest, 255)
     return openvino.Model([opset.matmul(left, right, False, False)], [first], "matrix_product")
 
 
-def _in_256_levels(numbers: openvino.Node, matrix: np.ndarray) -> openvino.Node:
-    least, most = (opset.constant(np.float32(value)) for value in (matrix.min(), matrix.max()))
-    return opset.fake_quantize(numbers, least, most, least, most, 256)
+def _quantized(numbers: openvino.Node, least: float, most: float, levels: int) -> openvino.Node:
+    ends = opset.constant(np.float32(least)), opset.constant(np.float32(most))
+    return opset.fake_quantize(numbers, *ends, *ends, levels)

@@ -23,8 +23,7 @@ from rapidseg.runtime.streaming import ordered_map
 PATH_STAGES = ("prepare", "network", "class_map")  # from an image in memory to its class map in memory
 STAGES = ("decode", *PATH_STAGES, "draw", "write")  # from file to file
 
-_LEAST_FRAMES = 8  # of a stream, so that its rate is that of the middle
-_UNSETTLED = 3  # frames at its beginning, while what is read ahead piles up
+_LEAST_FRAMES = 6  # of a stream; more where they take less than twice the time of a turn
 _WRITERS = 2  # threads, as in `rapidseg predict`
 
 
@@ -72,7 +71,7 @@ class Segmenting:
         }
 
     def measure(self, seconds: float) -> Samples:
-        """Measures memory to memory for so long, then half as long with files, then a stream.
+        """Measures memory to memory for so long, then half as long with files, then a stream for about twice as long.
 
         Returns:
             Milliseconds of each batch: `path`, and the stages in it; with files `with_io` and its stages; and the
@@ -89,7 +88,7 @@ class Segmenting:
             for _ in repeat_for(seconds / 2):
                 self._with_files(self._folder, samples)
             if self._configuration.batch == 1:  # a stream takes images one by one
-                frames = max(_LEAST_FRAMES, round(1e3 * seconds / float(np.median(samples["path"]))))
+                frames = max(_LEAST_FRAMES, round(2e3 * seconds / float(np.median(samples["path"]))))
                 samples["stream_frames_per_s"] = [self._stream(self._folder, frames)]
         return samples
 
@@ -162,11 +161,13 @@ class Segmenting:
             samples.setdefault(stage, []).append(sum(entry["timings_ms"][stage] for entry in saved))
 
     def _stream(self, folder: OutputFolder, frames: int) -> float:
-        """Returns frames a second of a stream from files to files, in its middle."""
+        """Returns frames a second of a stream, from reading the first file to having written the last."""
+        start = time.perf_counter()
         results = self._segmenter.stream([self._image] * frames, working_size=self._configuration.working_size)
         with closing(results), closing(ordered_map(folder.save, results, threads=_WRITERS)) as saved:
-            ends = [time.perf_counter() for _ in saved][_UNSETTLED:]
-        return (len(ends) - 1) / (ends[-1] - ends[0])
+            for _ in saved:
+                pass
+        return frames / (time.perf_counter() - start)
 
 
 def _note(samples: Samples, name: str, start: float) -> None:

@@ -112,7 +112,7 @@ def benchmark(
     if as_json:
         print_json(report.to_dict())
     else:
-        _print(report)
+        _print(report, with_left_out=precisions is not None)
     complete = output is None or _plot(report, output)
     if not complete or _unmeasured(plan, report, engines is not None, precisions is not None):
         raise typer.Exit(1)
@@ -153,12 +153,12 @@ def _with_checkpoint(
     return (str(report.path),), source
 
 
-def _print(report: BenchmarkReport) -> None:
+def _print(report: BenchmarkReport, *, with_left_out: bool) -> None:
     from rapidseg.cli.benchmark_tables import closing_lines, rate_table, stage_table
 
     console.print(stage_table(report))
     console.print(rate_table(report))
-    for line in closing_lines(report):
+    for line in closing_lines(report, with_left_out=with_left_out):
         console.print(escape(line), highlight=False, soft_wrap=True)
 
 

@@ -49,7 +49,7 @@ def rate_table(report: BenchmarkReport) -> Table:
     with_ratio = any(one.speed_up for one in report.measurements)
     headings = ["ms", "frames\n/s", "with\nfiles", "stream", "peak\nMB"]
     headings += ["GPU\nMB"] if with_gpu else []
-    headings += ["GFLOP\n/s", "of matrix\nrate", "mIoU"]
+    headings += ["GFLOP\n/s", "of\nrate", "mIoU"]
     headings += ["eager\ntakes"] if with_ratio else []
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -68,13 +68,13 @@ def rate_table(report: BenchmarkReport) -> Table:
             "-" if one.accuracy is None else f"{one.accuracy.mean_iou:.4f}",
         ]
         if with_ratio:
-            cells.append("-" if one.speed_up is None else _cell(one.speed_up, " x"))
+            cells.append("-" if one.speed_up is None else _ratio(one.speed_up))
         table.add_row(_title(one, report), *cells)
     return table
 
 
-def closing_lines(report: BenchmarkReport) -> list[str]:
-    """Returns what one must know to read the tables."""
+def closing_lines(report: BenchmarkReport, *, with_left_out: bool) -> list[str]:
+    """Returns what one must know to read the tables, and on demand what cannot run here."""
     lines = []
     for precision, rate in report.matrix_rates.items():
         numpy = rate.numpy_operations_per_s
@@ -98,7 +98,7 @@ def closing_lines(report: BenchmarkReport) -> list[str]:
         f"differ by up to {report.noise:.0%}, so smaller differences mean nothing"
     )
     reasons: dict[str, set[str]] = {}
-    for configuration, reason in report.left_out:
+    for configuration, reason in report.left_out if with_left_out else ():
         way = f"{configuration.name} {configuration.engine} {configuration.precision}"
         reasons.setdefault(reason, set()).add(way)
     lines += [f"left out {', '.join(sorted(ways))}: {reason}" for reason, ways in reasons.items()]
@@ -146,7 +146,7 @@ def _table(title: str, report: BenchmarkReport) -> Table:
 def _title(one: Measurement, report: BenchmarkReport) -> str:
     name = f"{one.configuration.name}\n" if len(_names(report)) > 1 else ""
     batch = f" x {one.configuration.batch}" if one.configuration.batch > 1 else ""
-    return escape(f"{name}{one.engine} {one.precision}\n{_size(one.working_size_hw)}{batch}")
+    return escape(f"{name}{one.engine}\n{one.precision} {_size(one.working_size_hw)}{batch}")
 
 
 def _names(report: BenchmarkReport) -> list[str]:
@@ -157,8 +157,12 @@ def _size(size_hw: tuple[int, int]) -> str:
     return f"{size_hw[0]}x{size_hw[1]}"
 
 
-def _cell(spread: Spread, unit: str = "") -> str:
-    return f"{_number(spread.median)}{unit}\n[dim]{_rough(spread.p5)}-{_rough(spread.p95)}[/]"
+def _cell(spread: Spread) -> str:
+    return f"{_number(spread.median)}\n[dim]{_rough(spread.p5)}-{_rough(spread.p95)}[/]"
+
+
+def _ratio(spread: Spread) -> str:
+    return f"{spread.median:.1f}x\n[dim]{_rough(spread.p5)}-{_rough(spread.p95)}[/]"
 
 
 def _number(value: float) -> str:
