@@ -61,7 +61,7 @@ def test_a_checkpoint_and_its_exported_file_get_the_same_scores_in_every_engine(
     model.eval()
     save_model(model, tmp_path / "best.safetensors")
     export_onnx(model, model.spec, tmp_path / "best.onnx", check_sizes=[(64, 96)])
-    common = ["--data", "camvid", "--root", "camvid", "--size", "64x96", "--json"]
+    common = ["--data", "camvid", "--root", "camvid", "--size", "64x96", "--precision", "float32", "--json"]
     documents = [
         json.loads(rapidseg("eval", *words, *common)[1])
         for words in (["best.safetensors"], ["best.onnx"], ["best.onnx", "--engine", "onnxruntime"])
@@ -191,6 +191,8 @@ def test_predictions_are_saved_and_the_worst_images_listed(rapidseg, tmp_path, c
         (["--scales", "1"], "--scales belongs to --protocol multi-scale, but the protocol is whole"),
         (["--subsample", "3"], "subsample is 3; allowed are 1, 2, 4"),
         (["--device", "tpu"], "OpenVINO finds no device 'tpu' here"),
+        (["--output", "camvid"], "camvid is a folder; give the name of a file"),
+        (["--html", "camvid"], "camvid is a folder; give the name of a file"),
         (["--save", "camvid/val"], "camvid/val/000.png belongs to the data set and would be overwritten; save to"),
         (["--save", "camvid/valannot"], "camvid/valannot/000.png belongs to the data set"),
     ],

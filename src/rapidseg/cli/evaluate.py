@@ -99,6 +99,7 @@ def evaluate_model(
     Scores are at the labels' own size, over the pixels of the whole split; checkpoints and exported files are scored
     alike.
     """
+    from rapidseg.core.errors import InputError
     from rapidseg.core.files import write_text
     from rapidseg.data import open_dataset
     from rapidseg.evaluation import InputSize, SubmissionWriter, class_mapping_between, evaluate
@@ -108,8 +109,11 @@ def evaluate_model(
 
     options = ProtocolOptions(protocol, crop, stride, scales, flip)
     input_size = InputSize(parse_working_size(size), subsample)
+    for path in (output, html):  # what would go wrong in the end is said now
+        if path is not None and path.is_dir():
+            raise InputError(f"{path} is a folder; give the name of a file")
     if html is not None:
-        from rapidseg.evaluation.report import page  # now, so that a missing package does not show at the end
+        from rapidseg.evaluation.report import page
     dataset = open_dataset(data, root, split)
     segmenter = open_segmenter(model, engine=engine, precision=precision, device=device)
     predict = options.make(segmenter, input_size)

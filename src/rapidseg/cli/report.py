@@ -29,7 +29,7 @@ def report(
         typer.Argument(metavar="A", help="JSON document that `rapidseg eval --output` wrote.", show_default=False),
     ],
     second: Annotated[
-        Path | None, typer.Argument(metavar="[B]", help="Another one, to be compared with A.", show_default=False)
+        Path | None, typer.Argument(metavar="B", help="Another one, to be compared with A.", show_default=False)
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
     images: Annotated[int, typer.Option(min=1, help="How many images to show of each kind.")] = 5,
