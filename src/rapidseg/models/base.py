@@ -31,7 +31,8 @@ class SegmentationModel(nn.Module, ABC):
             images: (N, 3, H, W) normalised RGB, each side 32 pixels or more.
 
         Returns:
-            `logits` (N, K, h, w) and, for each auxiliary head i, `aux_i_logits` (N, K, h_i, w_i).
+            `logits` (N, K, h, w); of a head that says which classes are in the image, `se_logits` (N, K); and, for each
+            auxiliary head i, `aux_i_logits` (N, K, h_i, w_i).
         """
 
     @abstractmethod
