@@ -82,6 +82,7 @@ def test_turns_go_forth_and_back():
 
 def test_what_is_repeated_happens_once_at_least():
     assert len(list(repeat_for(0))) == 1
+    assert len(list(repeat_for(0, 3))) == 3
 
 
 def test_a_configuration_comes_back_from_json():

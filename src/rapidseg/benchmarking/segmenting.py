@@ -23,7 +23,7 @@ from rapidseg.runtime.streaming import ordered_map
 PATH_STAGES = ("prepare", "network", "class_map")  # from an image in memory to its class map in memory
 STAGES = ("decode", *PATH_STAGES, "draw", "write")  # from file to file
 
-_LEAST_FRAMES = 6  # of a stream; more where they take less than twice the time of a turn
+_LEAST_FRAMES = 3  # of a stream; more where they take less than twice the time of a turn
 _WRITERS = 2  # threads, as in `rapidseg predict`
 
 

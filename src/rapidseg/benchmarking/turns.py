@@ -18,10 +18,11 @@ class Measured(Protocol):
         ...
 
 
-def repeat_for(seconds: float) -> Iterator[None]:
-    """Gives None once, and again until the time is up."""
+def repeat_for(seconds: float, least: int = 1) -> Iterator[None]:
+    """Gives None `least` times, and again until the time is up."""
     end = time.perf_counter() + seconds
-    yield None
+    for _ in range(least):
+        yield None
     while time.perf_counter() < end:
         yield None
 

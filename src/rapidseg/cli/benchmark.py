@@ -154,10 +154,10 @@ def _with_checkpoint(
 
 
 def _print(report: BenchmarkReport, *, with_left_out: bool) -> None:
-    from rapidseg.cli.benchmark_tables import closing_lines, rate_table, stage_table
+    from rapidseg.cli.benchmark_tables import closing_lines, print_table, rate_table, stage_table
 
-    console.print(stage_table(report))
-    console.print(rate_table(report))
+    print_table(stage_table(report))
+    print_table(rate_table(report))
     for line in closing_lines(report, with_left_out=with_left_out):
         console.print(escape(line), highlight=False, soft_wrap=True)
 

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
+from rich.measure import Measurement as Widths
 from rich.table import Table
 
+from rapidseg.cli.console import console
 from rapidseg.cli.console import progress as progress_display
 
 if TYPE_CHECKING:
     from rapidseg.benchmarking.choosing import Tuning
     from rapidseg.benchmarking.report import BenchmarkReport, Measurement
     from rapidseg.benchmarking.spread import Spread
+
+_WIDEST = 200  # columns
 
 
 @contextmanager
@@ -30,6 +34,13 @@ def phases() -> Iterator[Callable[[str, int, int], None]]:
             display.update(tasks[phase], completed=done, total=total)
 
         yield show
+
+
+def print_table(table: Table) -> None:
+    """Prints a table at its full width, even where the console is narrower: half a number is none."""
+    wide = console.options.update(width=_WIDEST)
+    width = max(console.width, Widths.get(console, wide, table).maximum)
+    console.print(table, width=width, crop=False)
 
 
 def stage_table(report: BenchmarkReport) -> Table:

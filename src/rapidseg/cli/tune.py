@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from rapidseg.cli.console import console, errors, print_json
+from rapidseg.cli.console import errors, print_json
 from rapidseg.cli.options import (
     DataOption,
     DeviceOption,
@@ -157,7 +157,7 @@ def _report(tuning: Tuning, file: Path, as_json: bool) -> None:
         typer.Exit: with status 1, the wish is not granted.
     """
     from rapidseg.benchmarking.tuning import as_tuned
-    from rapidseg.cli.benchmark_tables import tries_table
+    from rapidseg.cli.benchmark_tables import print_table, tries_table
     from rapidseg.runtime.tuned_file import write_tuned
 
     if tuning.granted:
@@ -165,7 +165,7 @@ def _report(tuning: Tuning, file: Path, as_json: bool) -> None:
     if as_json:
         print_json({**tuning.to_dict(), "file": str(file) if tuning.granted else None})
     else:
-        console.print(tries_table(tuning))
+        print_table(tries_table(tuning))
     best = tuning.best
     mean_iou = "" if best.mean_iou is None else f", mIoU {best.mean_iou:.4f}"
     height, width = best.working_size_hw
