@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, download_progress, errors, print_json
-from rapidseg.cli.options import JsonOption
+from rapidseg.cli.options import JsonOption, parse_options
 
 
 def register(parent: typer.Typer) -> None:
@@ -51,6 +51,15 @@ def import_checkpoint(
             show_default="the moving average if there is one",
         ),
     ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            metavar="KEY=VALUE",
+            help="An option of the network that its tensors do not tell, such as output_stride=32.",
+            show_default=False,
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Read a published checkpoint, tell its source by its tensor names, and write it as safetensors.
@@ -65,7 +74,15 @@ def import_checkpoint(
         raise InputError(f"the output must end in .safetensors, not {output.name!r}")
     notes: list[str] = []
     with download_progress() as report:
-        model = load_checkpoint(checkpoint, labels=labels, sha256=sha256, ema=ema, progress=report, note=notes.append)
+        model = load_checkpoint(
+            checkpoint,
+            labels=labels,
+            sha256=sha256,
+            ema=ema,
+            options=parse_options(options or ()),
+            progress=report,
+            note=notes.append,
+        )
     spec = save_model(model, output)
     if json:
         document = {"file": output, "parameters": count_parameters(model), "notes": notes}

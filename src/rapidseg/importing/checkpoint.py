@@ -32,6 +32,7 @@ def load_checkpoint(
     labels: LabelsLike | None = None,
     sha256: str | None = None,
     ema: bool | None = None,
+    options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     note: Note | None = None,
 ) -> SegmentationModel:
@@ -47,6 +48,8 @@ def load_checkpoint(
             are those of Cityscapes, and another number is called `class_0` and so on.
         sha256: what the file's SHA-256 begins with, 8 to 64 hex digits; `fetch` says what is checked without it.
         ema: of two copies of the weights, whether the moving average is taken. None: if there is one.
+        options: of the network, where a checkpoint's tensors do not tell them, such as `{"output_stride": 32}` for a
+            baseline whose backbone is not dilated; docs/compatibility.md says which they are.
         progress: is called with the bytes that were downloaded and the bytes in all, or None.
         note: is told, a sentence at a time, what was decided; without it the log is (`rapidseg.importing`, INFO).
 
@@ -56,7 +59,7 @@ def load_checkpoint(
     Raises:
         ModelFileError: the file is missing, cut short or of an unknown layout, needs code to be read, or its tensors do
             not fit.
-        ConfigError: `labels` or `ema` does not fit the file.
+        ConfigError: `labels`, `ema` or `options` does not fit the file.
         InputError: `labels` or the address is no such thing.
         RapidSegError: the file cannot be downloaded, or is not the one expected.
     """
@@ -64,9 +67,9 @@ def load_checkpoint(
     path = locate(_address_of(os.fspath(place)), sha256=sha256, progress=progress, note=note)
     content, own = read_content(path)
     if own:
-        if labels is not None or ema is not None:
-            extra = "labels" if labels is not None else "ema"
-            raise ConfigError(f"{path}: carries its own labels and one set of weights; leave {extra} out")
+        if labels is not None or ema is not None or options:
+            extra = "labels" if labels is not None else "options" if options else "ema"
+            raise ConfigError(f"{path}: carries its own labels and options and one set of weights; leave {extra} out")
         return load_model(path)
     found = find_weights(content, _is_known, path=path)
     if not found:
@@ -80,7 +83,7 @@ def load_checkpoint(
     renamed = layout.renamed(state)
     counts = renamed[layout.classifier].shape[:1] if layout.classifier in renamed else ()
     chosen = labels_for(counts[0] if counts else 0, labels, content, path=path, note=note)
-    model = _build(layout, state, chosen)
+    model = _build(layout, state, chosen, options)
     load_state(
         model, _with_counters(renamed, model), where=f"{path} (read as {layout.architecture} of {layout.source})"
     )
@@ -111,8 +114,11 @@ def _is_known(names: Collection[str]) -> bool:
     return find_layout(names) is not None or backbone_kind(names) is not None
 
 
-def _build(layout: Layout, state: Mapping[str, Tensor], labels: LabelSet) -> SegmentationModel:
-    return create_model(layout.architecture, labels=labels, variant=layout.variant, **layout.options(state))
+def _build(
+    layout: Layout, state: Mapping[str, Tensor], labels: LabelSet, options: Mapping[str, Any] | None
+) -> SegmentationModel:
+    told = {**layout.options(state), **(options or {})}
+    return create_model(layout.architecture, labels=labels, variant=layout.variant, **told)
 
 
 def _with_counters(state: Mapping[str, Tensor], model: SegmentationModel) -> dict[str, Tensor]:
@@ -141,7 +147,7 @@ def _explain_unknown(state: Mapping[str, Tensor], content: Any) -> str:
         )
     renamed = nearest.renamed(state)
     labels = LabelSet.generic(max(2, *renamed[nearest.classifier].shape[:1]) if nearest.classifier in renamed else 2)
-    model = _build(nearest, state, labels)
+    model = _build(nearest, state, labels, None)
     problems = list_misfits(model.state_dict(), _with_counters(renamed, model))
     return f"unknown tensor names. The nearest layout, {named}, knows {shares[nearest]:.0%} of them; {problems}"
 
