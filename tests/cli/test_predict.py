@@ -52,6 +52,7 @@ def test_images_folders_and_globs(rapidseg, model, photos):
     assert record["complete"] is True
     assert record["failed"] == []
     assert record["model"] == {"file": str(model), "architecture": "tiny", "dataset": "noise", "checksum": None}
+    assert record["choice"].startswith("OpenVINO")
     assert record["classes"] == list(CAMVID.names)
     assert list(record["median_ms"]) == STAGES
     assert [entry["file"] for entry in record["files"]] == [str(Path(p)) for p in ("a/x.png", "b/x.jpg", "b/y.png")]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement as Widths
 from rich.table import Table
@@ -38,9 +39,8 @@ def phases() -> Iterator[Callable[[str, int, int], None]]:
 
 def print_table(table: Table) -> None:
     """Prints a table at its full width, even where the console is narrower: half a number is none."""
-    wide = console.options.update(width=_WIDEST)
-    width = max(console.width, Widths.get(console, wide, table).maximum)
-    console.print(table, width=width, crop=False)
+    wide = Console(width=_WIDEST)
+    Console(width=max(console.width, Widths.get(wide, wide.options, table).maximum)).print(table)
 
 
 def stage_table(report: BenchmarkReport) -> Table:

@@ -118,6 +118,7 @@ def make_record(
         "engine": segmenter.engine.name,
         "precision": segmenter.engine.precision,
         "device": segmenter.engine.device,
+        "choice": segmenter.engine.choice,
         "classes": list(spec.labels.names),
         "median_ms": {
             stage: round(statistics.median(entry["timings_ms"][stage] for entry in entries), 3) for stage in stages
