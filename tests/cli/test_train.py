@@ -88,7 +88,7 @@ def test_a_dry_run_writes_nothing(rapidseg, tmp_path):
         ([*TINY, "optimizer.lrr=1", "--output", "run"], "unknown key 'optimizer.lrr'; did you mean 'optimizer.lr'?"),
         (["train", "fast-scnn_tiny", "--output", "run"], "the key 'data.root' is missing"),
         (["train", "fast-scnn-tiny"], "no recipe 'fast-scnn-tiny'; did you mean 'fast-scnn_tiny'?"),
-        (["train"], "give a recipe: a YAML file, or one of fast-scnn_camvid, "),
+        (["train"], "give a recipe: a YAML file, or one of deeplabv3-r50-d8_cityscapes, "),
         ([*TINY], "give a folder for the run: --output runs/first"),
         (["train", "--output", "run", "--resume"], "run holds no run to go on with; leave --resume out to begin one"),
         (["train", "fast-scnn_tiny", "data.root=nowhere", "--output", "run"], "that folder does not exist"),
