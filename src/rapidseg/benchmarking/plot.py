@@ -53,6 +53,8 @@ def plot_speed_accuracy(measurements: Sequence[Measurement], folder: Path) -> li
             height, width = point.working_size_hw
             axes.annotate(f"{height}x{width}", (speed.median, mean_iou), (4, 5), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     axes.set_xlabel("images a second, memory to memory (median, with 5th to 95th percentile)")
     axes.set_ylabel("mIoU in %")
     axes.grid(alpha=0.3, which="both")
