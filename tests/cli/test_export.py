@@ -1,12 +1,16 @@
 """`rapidseg export`, as a person types it."""
 
 import json
+import sys
 
 import pytest
 import torch
 
-from rapidseg.core.labels import CAMVID
+from rapidseg.core.labels import CAMVID, CITYSCAPES
 from rapidseg.models import create_model, save_model
+from rapidseg.runtime.engines.openvino import computes_in_bf16
+from tests.block_scenes import write_block_scenes
+from tests.brightness_onnx import CLASSES, write_brightness_onnx
 
 
 @pytest.fixture
@@ -24,6 +28,8 @@ def test_a_checkpoint_becomes_a_file_beside_it(rapidseg, checkpoint):
     assert "3 of 1024x2048" in output
     assert "100.000%" in output
     assert "fast-scnn, 11 classes" in output
+    expected = "bf16 in place of float32: the same class at " if computes_in_bf16("cpu") else "bf16 was not measured"
+    assert expected in output
 
 
 def test_json_is_one_document_and_the_file_is_where_it_was_asked_for(rapidseg, checkpoint, tmp_path):
@@ -35,6 +41,56 @@ def test_json_is_one_document_and_the_file_is_where_it_was_asked_for(rapidseg, c
     assert {check["engine"] for check in document["checks"]} == {"onnxruntime", "openvino"}
     assert all(check["relative_error"] < 1e-4 for check in document["checks"])
     assert document["spec"]["labels"]["names"] == list(CAMVID.names)
+    assert set(document["spec"]["precisions"]) == ({"bf16"} if computes_in_bf16("cpu") else set())
+
+
+def test_an_exported_file_becomes_int8_with_a_layer_kept(rapidseg, tmp_path):
+    write_brightness_onnx(tmp_path / "model.onnx", loud=1)
+    write_block_scenes(tmp_path / "scenes", classes=CLASSES)
+    words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes", "--max-drop", 2]
+    status, output, error = rapidseg("export", "model.onnx", *words)
+    assert (status, error) == (0, "")
+    assert "mIoU on cityscapes val: 0.8" in output
+    assert "kept in floating point: 1 of 4 layers, because with all in INT8 " in output
+    assert "  classifier: " in output
+    assert "3 of 1024x2048" in output
+    assert "wrote model-int8.onnx: brightness, 19 classes, 0.0 MB" in output
+
+
+def test_a_checkpoint_becomes_int8(rapidseg, tmp_path):
+    torch.manual_seed(0)
+    save_model(create_model("fast-scnn", labels=CITYSCAPES, width=0.25).eval(), tmp_path / "best.safetensors")
+    write_block_scenes(tmp_path / "scenes", train=4, val=1)
+    words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes", "--size", 64]
+    # An untrained network guesses, and INT8 guesses otherwise: 100 points may be lost.
+    words += ["--calibration-images", 3, "--max-drop", 100, "-o", "small.onnx", "--json"]
+    status, output, error = rapidseg("export", "best.safetensors", *words)
+    assert (status, error) == (0, "")
+    document = json.loads(output)
+    assert document["size_bytes"] == (tmp_path / "small.onnx").stat().st_size < 0.6 * document["float32_size_bytes"]
+    quantization = document["spec"]["quantization"]
+    assert (quantization["kept"], quantization["calibration_images"], quantization["working_size"]) == ([], 3, 64)
+    assert not (tmp_path / "best.onnx").exists()
+
+
+def test_without_nncf_the_extra_is_named(rapidseg, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    write_brightness_onnx(tmp_path / "model.onnx")
+    write_block_scenes(tmp_path / "scenes", classes=CLASSES)
+    words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes"]
+    status, _, error = rapidseg("export", "model.onnx", *words)
+    assert status == 2
+    assert "this command needs nncf, which is not installed; install it with: pip install 'rapidseg[quantize]'" in error
+
+
+def test_int8_that_costs_too_much_is_one_message_and_exit_status_2(rapidseg, tmp_path):
+    write_brightness_onnx(tmp_path / "model.onnx", quiet=0, loud=3)
+    write_block_scenes(tmp_path / "scenes", classes=CLASSES)
+    words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes"]
+    status, output, error = rapidseg("export", "model.onnx", *words)
+    assert (status, output) == (2, "")
+    assert "INT8 loses more than 0.5 points of the mean IoU of 0.8" in error
+    assert not (tmp_path / "model-int8.onnx").exists()
 
 
 @pytest.mark.parametrize(
@@ -43,6 +99,8 @@ def test_json_is_one_document_and_the_file_is_where_it_was_asked_for(rapidseg, c
         (["missing.pth"], "no such file"),
         (["model.onnx"], "is an exported file already"),
         (["best.safetensors", "-o", "model.bin"], "ends in .onnx; call it model.onnx"),
+        (["best.safetensors", "--precision", "fp8"], "--precision 'fp8' is unknown; allowed are float32, int8"),
+        (["best.safetensors", "--precision", "int8"], "give --data, such as --data camvid --root FOLDER"),
     ],
 )
 def test_mistakes_are_one_message_and_exit_status_2(words, message, rapidseg, checkpoint, monkeypatch):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rapidseg.core.spec import IMAGENET_MEAN, IMAGENET_STD
-from rapidseg.runtime.normalizing import normalize
+from rapidseg.runtime.normalizing import look_up, normalize
 
 
 def plainly(images: np.ndarray) -> np.ndarray:
@@ -41,3 +41,14 @@ def test_large_images_are_shared_between_threads_and_views_are_taken() -> None:
         planes = np.empty((1, 3, *view.shape[1:3]), np.float32)
         normalize(view, IMAGENET_MEAN, IMAGENET_STD, planes)
         np.testing.assert_array_equal(planes, plainly(view))
+
+
+def test_bytes_are_replaced_by_the_table_of_their_channel() -> None:
+    rng = np.random.default_rng(0)
+    table = rng.integers(0, 256, (3, 256), dtype=np.uint8)
+    images = rng.integers(0, 256, (2, 700, 1100, 3), dtype=np.uint8)
+    for view in (images, images[:, :33, ::-1], np.asfortranarray(images)):
+        replaced = np.empty(view.shape, np.uint8)
+        look_up(view, table, replaced)
+        for channel in range(3):
+            np.testing.assert_array_equal(replaced[..., channel], table[channel][view[..., channel]])

@@ -17,6 +17,7 @@ from rapidseg.core.errors import ExportError, InputError
 from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import SPEC_KEY, ModelSpec, Quantization, Score
 from rapidseg.data import Dataset, Sample
+from rapidseg.exporting.equalization import equalize_channels
 from rapidseg.exporting.export import check_output
 from rapidseg.exporting.kept_layers import LayersToKeep, fewest_kept
 from rapidseg.exporting.precisions import (
@@ -130,10 +131,10 @@ def quantize_onnx(
         return prepare(sample.image, spec, working_size)[None]
 
     before = scorer(source, "mean IoU in float32")
-    network = onnx.load(source)
+    network = equalize_channels(onnx.load(source), map(as_seen, samples))
     passes = 2 * len(samples)  # one for the ranges, one to correct biases
     quantized = quantize_graph(
-        network, samples, as_seen, progress=lambda done: tell("calibrating", min(done, passes), passes)
+        network, spec, samples, as_seen, progress=lambda done: tell("calibrating", min(done, passes), passes)
     )
     with tempfile.TemporaryDirectory(prefix="rapidseg-") as folder:
         images = [as_seen(sample) for sample in spread_over(samples, _RANKING_IMAGES)]

@@ -20,10 +20,13 @@ import onnx
 from onnx import numpy_helper
 
 from rapidseg.core.errors import ExportError
+from rapidseg.core.spec import ModelSpec
+from rapidseg.runtime.engines.base import NORMALIZED
 
 
 def quantize_graph(
     network: onnx.ModelProto,
+    spec: ModelSpec,
     samples: Sequence[Any],
     prepare: Callable[[Any], np.ndarray],
     *,
@@ -34,11 +37,13 @@ def quantize_graph(
     Nothing else is. Normalisation has to stay as it is for engines that cut it off; pooling and resizing, which are
     matrix products and interpolation, would lose accuracy and gain no time.
 
-    Weights are symmetric, with a scale for each output channel. Activations are unsigned, with one scale a layer, and
-    one a channel in front of depthwise convolutions, whose channels differ most.
+    Weights are symmetric, with a scale for each output channel, and keep to half of their range: processors without
+    VNNI add products in 16 bits, which the whole range would overflow. Activations are unsigned, with one scale a
+    layer; their range is that of the largest and smallest values seen, and for `normalized` that of all bytes.
 
     Args:
-        network: a model file that is not quantised.
+        network: a model file that is not quantised, with equal channels (`equalize_channels`).
+        spec: what it says about itself.
         samples: what it is calibrated on; read anew for each of NNCF's passes.
         prepare: makes a sample an image as the network sees it, (1, H, W, 3) uint8 RGB.
         progress: called after each sample of each pass with the number done.
@@ -48,7 +53,12 @@ def quantize_graph(
     """
     os.environ.setdefault("NNCF_CI", "1")  # or it would send notes of its use to its makers
     import nncf
-    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+    from nncf.quantization.advanced_parameters import (
+        AdvancedQuantizationParameters,
+        OverflowFix,
+        QuantizationParameters,
+    )
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     chosen = {node.name for node in layer_nodes(network).values()}
     if not chosen:
@@ -72,10 +82,16 @@ def quantize_graph(
             subset_size=len(samples),
             fast_bias_correction=True,
             ignored_scope=nncf.IgnoredScope(names=ignored),
-            advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
+            advanced_parameters=AdvancedQuantizationParameters(
+                overflow_fix=OverflowFix.ENABLE,
+                activations_quantization_params=QuantizationParameters(per_channel=False),
+                # NNCF's default, the mean of each image's largest value, cuts off what is bright in few images.
+                activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+            ),
         )
     del quantized.graph.value_info[:]
     _make_unsigned(quantized.graph)
+    _widen_to_all_bytes(quantized.graph, spec)
     return quantized
 
 
@@ -154,16 +170,27 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
 def _make_unsigned(graph: onnx.GraphProto) -> None:
     """Makes all activations uint8, which changes no value: the zero point moves with the range.
 
-    OpenVINO 2026.4 computes wrong values where int8 activations come from a concatenation of resized tensors; and
-    processors multiply unsigned activations with signed weights, so that int8 ones have to be moved anyway.
+    OpenVINO 2026.4 computes wrong values where int8 activations come from a concatenation of resized tensors.
     """
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "QuantizeLinear":
             zero_point = numpy_helper.to_array(stored[node.input[2]])
-            if zero_point.dtype == np.int8:
-                moved = (zero_point.astype(np.int16) + 128).astype(np.uint8)
-                stored[node.input[2]].CopyFrom(numpy_helper.from_array(moved, node.input[2]))
+            moved = (zero_point.astype(np.int16) - np.iinfo(zero_point.dtype).min).astype(np.uint8)
+            stored[node.input[2]].CopyFrom(numpy_helper.from_array(moved, node.input[2]))
+
+
+def _widen_to_all_bytes(graph: onnx.GraphProto, spec: ModelSpec) -> None:
+    """Gives the pair behind `normalized` the range of everything that bytes can become."""
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    mean, std = np.array(spec.mean), np.array(spec.std)
+    lowest, highest = (-mean / std).min(), ((255 - mean) / std).max()
+    scale = np.float32((highest - lowest) / 255)
+    zero_point = np.uint8(np.rint(-lowest / scale).clip(0, 255))
+    for node in graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[0] == NORMALIZED:
+            stored[node.input[1]].CopyFrom(numpy_helper.from_array(np.asarray(scale), node.input[1]))
+            stored[node.input[2]].CopyFrom(numpy_helper.from_array(np.asarray(zero_point), node.input[2]))
 
 
 @contextlib.contextmanager

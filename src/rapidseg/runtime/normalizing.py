@@ -37,6 +37,24 @@ def normalize(images: np.ndarray, mean: Sequence[float], std: Sequence[float], p
         )
 
 
+def look_up(images: np.ndarray, table: np.ndarray, into: np.ndarray) -> None:
+    """Replaces each byte of images by what a table says for its channel.
+
+    Args:
+        images: (N, H, W, 3) uint8.
+        table: (3, 256) uint8.
+        into: (N, H, W, 3) uint8, C-contiguous.
+    """
+    images = np.ascontiguousarray(images)
+    replace = compiled_look_up()
+    for image, bytes_ in zip(images, into, strict=True):
+        share_rows(
+            functools.partial(replace, image, table, bytes_),
+            image.shape[0],
+            most_parts=image.shape[0] * image.shape[1] // _LEAST_PIXELS_PER_PART,
+        )
+
+
 def _fill(
     image: np.ndarray, mean: np.ndarray, std: np.ndarray, planes: np.ndarray, first_row: int, last_row: int
 ) -> None:
@@ -67,3 +85,19 @@ def compiled_normalize(dtype: str) -> Callable[..., None]:
     image = numba.types.Array(numba.uint8, 3, "C", readonly=True)  # takes arrays that can be written, too
     constants = numba.float32[::1]
     return compile_loop(loop, numba.void(image, constants, constants, number[:, :, ::1], numba.int64, numba.int64))
+
+
+def _look_up(image: np.ndarray, table: np.ndarray, into: np.ndarray, first_row: int, last_row: int) -> None:
+    for y in range(first_row, last_row):
+        for x in range(image.shape[1]):
+            into[y, x, 0] = table[0, image[y, x, 0]]
+            into[y, x, 1] = table[1, image[y, x, 1]]
+            into[y, x, 2] = table[2, image[y, x, 2]]
+
+
+@functools.cache
+def compiled_look_up() -> Callable[..., None]:
+    """Returns the loop that replaces bytes as machine code."""
+    image = numba.types.Array(numba.uint8, 3, "C", readonly=True)
+    types = (image, numba.uint8[:, ::1], numba.uint8[:, :, ::1], numba.int64, numba.int64)
+    return compile_loop(_look_up, numba.void(*types))

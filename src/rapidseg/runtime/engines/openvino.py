@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import openvino
-from openvino import opset13 as opset
 
 from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.cache import cache_folder
-from rapidseg.runtime.engines.base import NORMALIZED, CompiledByShape, Engine, check_names
+from rapidseg.runtime.engines.base import CompiledByShape, Engine, check_names
+from rapidseg.runtime.engines.openvino_input import cut_input
 from rapidseg.runtime.machine import cpu_count
-from rapidseg.runtime.normalizing import compiled_normalize, normalize
 
 _HINTS = {"float32": "f32", "bf16": "bf16"}
 _MAX_CACHED_FILES = 64  # about 5 MB each for Fast-SCNN; photos of many sizes would fill the disk
@@ -33,16 +32,16 @@ class _Network:
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """Images as the network sees them, (N, 3, H, W)."""
+    """Images of some shape, (N, H, W, 3), in the form that the network takes."""
 
     shape: tuple[int, ...]
-    planes: openvino.Tensor
+    tensor: openvino.Tensor
 
 
 class OpenVinoEngine(Engine):
     """Runs a model file with OpenVINO, compiled for each input shape.
 
-    The normalisation in the file is cut off: one pass over the bytes of the image does it faster.
+    The normalisation in the file is cut off: one pass over the bytes of the image does it faster (`cut_input`).
     """
 
     name = "openvino"
@@ -63,7 +62,6 @@ class OpenVinoEngine(Engine):
         self.precision = "int8" if spec.quantization else precision
         self.device = device
         self._path = path
-        self._spec = spec
         self._hint = _HINTS[precision]
         self._core = openvino.Core()
         devices = [name.lower() for name in self._core.available_devices]
@@ -74,11 +72,10 @@ class OpenVinoEngine(Engine):
         self._model = self._read()
         ports = self._model.inputs, self._model.outputs
         check_names(path, *([port.any_name for port in side] for side in ports))
-        self._type = openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32
-        self._model = _without_normalization(self._model, self._type, path)
+        type_ = openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32
+        self._model, self._input = cut_input(self._model, spec, type_, path)
         self._cache = cache_folder("openvino") if cache else None
         self._networks = CompiledByShape(self._compile)
-        compiled_normalize("uint16" if precision == "bf16" else "float32")  # or the first image would wait for it
         self._turn = threading.Lock()
 
     def compile(self, shape: tuple[int, ...]) -> None:
@@ -86,29 +83,22 @@ class OpenVinoEngine(Engine):
             self._networks[shape]
 
     def prepare(self, images: np.ndarray) -> _Prepared:
-        count, height, width, channels = images.shape
         with self._turn:
             buffers = self._networks[images.shape].buffers
             # Fresh memory costs more than the pass over it, so buffers are used again.
-            planes = buffers.pop() if buffers else openvino.Tensor(self._type, [count, channels, height, width])
-        numbers = planes.data
-        normalize(
-            images,
-            self._spec.mean,
-            self._spec.std,
-            numbers if numbers.dtype == np.float32 else numbers.view(np.uint16),
-        )
-        return _Prepared(images.shape, planes)
+            tensor = buffers.pop() if buffers else openvino.Tensor(self._input.type, self._input.shape(images.shape))
+        self._input.fill(images, tensor)
+        return _Prepared(images.shape, tensor)
 
     def infer(self, prepared: _Prepared) -> np.ndarray:
         with self._turn:
             network = self._networks[prepared.shape]
             request = network.request
-            request.set_input_tensor(prepared.planes)
+            request.set_input_tensor(prepared.tensor)
             request.infer()
             # Copied, since the next call overwrites the request's own.
             logits = np.array(request.get_output_tensor().data, np.float32)
-            network.buffers.append(prepared.planes)
+            network.buffers.append(prepared.tensor)
         return logits
 
     def _read(self) -> openvino.Model:
@@ -121,7 +111,6 @@ class OpenVinoEngine(Engine):
             ) from error
 
     def _compile(self, shape: tuple[int, ...]) -> _Network:
-        count, height, width, channels = shape
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": cpu_count(),
@@ -133,7 +122,7 @@ class OpenVinoEngine(Engine):
         if self.device != "cpu":
             del settings["INFERENCE_NUM_THREADS"]
         try:
-            self._model.reshape(openvino.PartialShape([count, channels, height, width]))
+            self._model.reshape(self._input.shape(shape))
             compiled = self._core.compile_model(self._model, self.device.upper(), settings)
         except RuntimeError as error:
             raise EngineError(
@@ -157,24 +146,6 @@ def computes_in_bf16(device: str) -> bool:
         return "BF16" in openvino.Core().get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
     except RuntimeError:
         return False
-
-
-def _without_normalization(model: openvino.Model, type_: openvino.Type, path: Path) -> openvino.Model:
-    """Returns the part of a model behind the tensor `normalized`, which becomes the input.
-
-    Raises:
-        ModelFileError: there is no such tensor.
-    """
-    outputs = (output for node in model.get_ordered_ops() for output in node.outputs())
-    normalized = next((output for output in outputs if NORMALIZED in output.names), None)
-    if normalized is None:
-        raise ModelFileError(f"{path}: has no tensor {NORMALIZED!r}, as a model file has; export the model again")
-    planes = opset.parameter(normalized.partial_shape, type_, name=NORMALIZED)
-    planes.output(0).set_names({NORMALIZED})
-    floats = planes if type_ == openvino.Type.f32 else opset.convert(planes, "f32")
-    for reader in normalized.get_target_inputs():
-        reader.replace_source_output(floats.output(0))
-    return openvino.Model(model.get_results(), [planes], model.get_friendly_name())
 
 
 def _reason(error: Exception) -> str:

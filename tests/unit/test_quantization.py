@@ -1,0 +1,250 @@
+"""INT8 files: what is in them, which layers are kept, and what is refused."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import rapidseg
+from rapidseg.core.errors import EngineError, ExportError, InputError
+from rapidseg.data import open_dataset
+from rapidseg.exporting import quantize_onnx
+from rapidseg.exporting.kept_layers import fewest_kept
+from rapidseg.exporting.quantized_graph import keep_layers, layer_nodes
+from rapidseg.imaging import read_image
+from rapidseg.runtime.engines.openvino import computes_in_bf16
+from rapidseg.runtime.engines.openvino_input import ByteInput, PlaneInput
+from rapidseg.runtime.model_file import read_spec
+from tests.block_scenes import write_block_scenes
+from tests.brightness_onnx import CLASSES, write_brightness_onnx
+
+SIZES = [(96, 128), (33, 47)]
+MAX_DROP = 2  # points; on three small images rounding alone moves mean IoU by one, a ruined layer by fifty
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return write_block_scenes(tmp_path_factory.mktemp("scenes"), classes=CLASSES)
+
+
+def quantize(scenes, source, path, **options):
+    train, val = (open_dataset("cityscapes", scenes, split) for split in ("train", "val"))
+    return quantize_onnx(source, path, train, val, **{"check_sizes": SIZES, "max_drop": MAX_DROP, **options})
+
+
+@pytest.fixture(scope="module")
+def plain(scenes, tmp_path_factory):
+    """A file that INT8 does no harm to, and the report of making it INT8."""
+    folder = tmp_path_factory.mktemp("plain")
+    source = write_brightness_onnx(folder / "model.onnx")
+    return source, quantize(scenes, source, folder / "model-int8.onnx")
+
+
+@pytest.fixture(scope="module")
+def loud(scenes, tmp_path_factory):
+    """A file with one layer that INT8 ruins, and the report."""
+    folder = tmp_path_factory.mktemp("loud")
+    source = write_brightness_onnx(folder / "model.onnx", loud=1)
+    return source, quantize(scenes, source, folder / "model-int8.onnx")
+
+
+def test_names_and_free_dimensions_stay(plain):
+    file = onnx.load(plain[1].path)
+    (image,), (logits,) = file.graph.input, file.graph.output
+    dims = [[dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in (image, logits)]
+    assert (image.name, logits.name) == ("image", "logits")
+    assert dims == [["batch", "height", "width", 3], ["batch", 19, "logits_height", "logits_width"]]
+    assert (file.opset_import[0].version, file.ir_version) == (18, 8)
+    before_normalized = file.graph.node[: [node.output[0] for node in file.graph.node].index("normalized") + 1]
+    assert [node.op_type for node in before_normalized] == ["Transpose", "Cast", "Div"]
+
+
+def test_weights_are_stored_as_int8_and_activations_are_unsigned(plain):
+    graph = onnx.load(plain[1].path).graph
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    makers = {node.output[0]: node for node in graph.node}
+    for node in graph.node:
+        if node.op_type == "Conv":
+            dequantize = makers[node.input[1]]
+            assert dequantize.op_type == "DequantizeLinear"
+            assert stored[dequantize.input[0]].dtype == np.int8
+            assert np.abs(stored[dequantize.input[0]]).max() <= 64  # half of the range: no CPU overflows
+            quantize_node = makers[makers[node.input[0]].input[0]]
+            assert stored[quantize_node.input[2]].dtype == np.uint8
+            if makers[quantize_node.input[0]].op_type == "Relu":
+                assert not stored[quantize_node.input[2]].any()
+
+
+def test_the_specification_says_what_it_cost(plain):
+    source, report = plain
+    spec = read_spec(report.path)
+    assert spec == report.spec
+    quantization = spec.quantization
+    assert (quantization.dataset, quantization.calibration_split, quantization.validation_split) == (
+        "cityscapes",
+        "train",
+        "val",
+    )
+    assert quantization.calibration_images == 6
+    assert quantization.kept == ()
+    assert quantization.mean_iou_float32 > 0.5
+    assert quantization.mean_iou >= quantization.mean_iou_float32 - MAX_DROP / 100
+    assert quantization.agreement > 0.97
+    assert [score.mean_iou for score in spec.scores] == [quantization.mean_iou]
+    assert spec.scores[0].protocol == "whole image, single scale"
+    assert set(spec.precisions) == ({"bf16"} if computes_in_bf16("cpu") else set())
+    assert report.tried == {0: quantization.mean_iou}
+    assert report.float32_size_bytes == source.stat().st_size
+    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["spec"]["quantization"]["kept"] == []
+
+
+def test_both_engines_were_tried_at_every_size_and_batch(plain):
+    done = {(check.engine, check.size_hw, check.batch) for check in plain[1].checks}
+    assert done == {
+        (engine, size, batch) for engine in ("onnxruntime", "openvino") for size in SIZES for batch in (1, 3)
+    }
+    assert all(check.passed for check in plain[1].checks)
+    assert "onnxruntime, 96x128, batch 1: error of rounding" in str(plain[1].checks[0])
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("precision", ["auto", "int8"])
+def test_an_int8_file_runs_in_int8(plain, scenes, engine, precision):
+    source, report = plain
+    segmenter = rapidseg.load(report.path, engine=engine, precision=precision)
+    assert segmenter.engine.precision == "int8"
+    assert "int8, which the file is in, and " in segmenter.engine.choice
+    image = read_image(next((scenes / "leftImg8bit" / "val").rglob("*.png")))
+    same = segmenter.class_map(image) == rapidseg.load(source, precision="float32").class_map(image)
+    assert same.mean() > 0.97  # rounding moves borders here or there
+
+
+def test_openvino_starts_from_bytes_and_computes_what_the_whole_file_does(plain, loud, scenes):
+    import openvino
+
+    image = read_image(next((scenes / "leftImg8bit" / "val").rglob("*.png")))[None, :95]
+    engine = rapidseg.load(plain[1].path, engine="openvino").engine
+    assert isinstance(engine._input, ByteInput)
+    whole = openvino.Core().compile_model(plain[1].path, "CPU", {"INFERENCE_PRECISION_HINT": engine._hint})
+    np.testing.assert_array_equal(engine.run(image), whole(image)["logits"])
+    assert isinstance(rapidseg.load(plain[0]).engine._input, PlaneInput)
+
+
+def test_the_layer_that_costs_accuracy_is_kept(loud):
+    source, report = loud
+    assert report.quantization.kept == ("classifier",)
+    assert list(report.effects) == ["classifier"]
+    assert report.tried[0] < report.quantization.mean_iou_float32 - 0.2
+    assert report.tried[1] == report.quantization.mean_iou >= report.quantization.mean_iou_float32 - MAX_DROP / 100
+    original, file = onnx.load(source), onnx.load(report.path)
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in file.graph.initializer}
+    for tensor in original.graph.initializer:
+        if tensor.name.startswith("classifier"):
+            np.testing.assert_array_equal(stored[tensor.name], numpy_helper.to_array(tensor))
+    node = next(node for node in file.graph.node if node.name == "node.classifier")
+    assert list(node.input) == ["louder.output", "classifier.weight", "classifier.bias"]
+
+
+def test_keeping_every_layer_gives_the_file_in_float32_back(loud):
+    source, report = loud
+    network = onnx.load(source)
+    kept = keep_layers(onnx.load(report.path), network, layer_nodes(network))
+    assert [(node.op_type, list(node.input)) for node in kept.graph.node] == [
+        (node.op_type, list(node.input)) for node in network.graph.node
+    ]
+    originals = {tensor.name: numpy_helper.to_array(tensor) for tensor in network.graph.initializer}
+    assert {tensor.name for tensor in kept.graph.initializer} == set(originals)
+    for tensor in kept.graph.initializer:
+        np.testing.assert_array_equal(numpy_helper.to_array(tensor), originals[tensor.name])
+
+
+def test_a_model_that_loses_too_much_is_refused_with_its_figures(scenes, tmp_path):
+    source = write_brightness_onnx(tmp_path / "model.onnx", quiet=0, loud=3)
+    path = tmp_path / "model-int8.onnx"
+    path.write_bytes(b"older")
+    with pytest.raises(ExportError) as refusal:
+        quantize(scenes, source, path)
+    message = str(refusal.value)
+    assert message.startswith("INT8 loses more than 2 points of the mean IoU of 0.")
+    assert "points with 0 of 5 layers kept and " in message
+    assert "points with 2 of 5 layers kept. No file was written; allow more (--max-drop)" in message
+    assert path.read_bytes() == b"older"
+    assert sorted(tmp_path.iterdir()) == [path, source]
+
+
+def test_sums_are_layers_too():
+    node = onnx.helper.make_node
+    weight = numpy_helper.from_array(np.zeros((3, 3, 1, 1), np.float32), "first.conv.weight")
+    graph = onnx.helper.make_graph(
+        [
+            node("Conv", ["normalized", "first.conv.weight"], ["a"], "n1"),
+            node("Conv", ["a", "computed"], ["b"], "n2"),
+            node("Add", ["a", "normalized"], ["c"], "n3"),
+            node("Add", ["c", "normalized"], ["logits"], "n4"),
+        ],
+        "sums",
+        [],
+        [],
+        [weight],
+    )
+    layers = layer_nodes(onnx.helper.make_model(graph))
+    assert {name: layer.name for name, layer in layers.items()} == {"first.conv": "n1", "sum after first.conv": "n3"}
+
+
+@pytest.mark.parametrize("needed", range(12))
+def test_as_few_layers_are_kept_as_are_enough(needed):
+    measured = []
+
+    def mean_iou_with(count):
+        measured.append(count)
+        return 0.6 if count >= needed else 0.5
+
+    found = fewest_kept(20, mean_iou_with, 0.6)
+    assert found == (needed if needed <= 10 else None)
+    assert len(measured) == len(set(measured)) <= 6  # 2 + log2(20)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"calibration_images": 0}, "0 calibration images are too few; give 1 or more, such as 100"),
+        ({"max_drop": -1}, "max_drop is -1; give points of mean IoU from 0 to 100, such as 0.5"),
+        ({"path": "model.bin"}, r"model\.bin: the name of an exported file ends in \.onnx"),
+        ({"path": "model.onnx"}, r"model\.onnx is the float32 file itself; give the INT8 file another name"),
+    ],
+)
+def test_arguments_that_cannot_work_are_refused(options, message, scenes, tmp_path):
+    source = write_brightness_onnx(tmp_path / "model.onnx")
+    path = tmp_path / options.pop("path", "int8.onnx")
+    with pytest.raises(InputError, match=message):
+        quantize(scenes, source, path, **options)
+
+
+def test_an_int8_file_is_not_made_int8_again(plain, scenes, tmp_path):
+    with pytest.raises(InputError, match=r"model-int8\.onnx is an INT8 file already; give the float32 file"):
+        quantize(scenes, plain[1].path, tmp_path / "again.onnx")
+
+
+def test_labels_are_needed(plain, tmp_path):
+    unlabelled = write_block_scenes(tmp_path, labelled=False)
+    with pytest.raises(InputError, match="cityscapes val: no pixel is labelled, so mean IoU cannot be measured"):
+        quantize(unlabelled, plain[0], tmp_path / "int8.onnx")
+
+
+def test_an_engine_that_does_something_else_is_found(plain, monkeypatch, tmp_path, scenes):
+    from rapidseg.exporting import engines
+
+    right = engines._start_openvino
+    monkeypatch.setitem(engines._STARTS, "openvino", lambda path: lambda images: right(path)(images) * 1.2)
+    with pytest.raises(
+        ExportError, match=r"does not compute what the INT8 file says \(openvino, 96x128, batch 1: error"
+    ):
+        quantize(scenes, plain[0], tmp_path / "int8.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_float32_of_an_int8_file_is_an_error(plain):
+    with pytest.raises(EngineError, match="is an INT8 file, so it does not run in float32"):
+        rapidseg.load(plain[1].path, precision="float32")
