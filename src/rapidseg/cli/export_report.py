@@ -42,8 +42,11 @@ def print_quantization(report: QuantizationReport) -> None:
             _say(f"  {escape(name)}: {effect:.1%}")
     else:
         _say(f"all {report.num_layers} layers are INT8")
-    _say("compared with the graph node by node: difference of logits, root mean square, and pixels of the same class")
-    _print_table(report.checks, lambda check: f"{check.rounding_error:.1%}, {check.agreement:.2%}")
+    _say(
+        "logits against float32, root mean square of the difference, in brackets what the standard gives; and pixels "
+        "of the class that the standard gives"
+    )
+    _print_table(report.checks, lambda check: f"{check.error:.1%} ({check.standard_error:.1%}), {check.agreement:.2%}")
     _print_bf16(report.spec, "float32 for what is not INT8")
     sizes = f"{report.size_bytes / 1e6:.1f} MB ({report.float32_size_bytes / 1e6:.1f} MB in float32)"
     _print_written(report.path, report.spec, sizes)

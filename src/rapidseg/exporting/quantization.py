@@ -29,7 +29,7 @@ from rapidseg.exporting.precisions import (
     prepare,
     spread_over,
 )
-from rapidseg.exporting.quantized_checks import MAX_ROUNDING_ERROR, Int8Check, bearable_sizes, verify_quantized
+from rapidseg.exporting.quantized_checks import MARGIN, MAX_TIMES_FURTHER, Int8Check, bearable_sizes, verify_quantized
 from rapidseg.exporting.quantized_graph import quantize_graph
 from rapidseg.exporting.scoring import Progress, Scorer
 from rapidseg.runtime.model_file import read_spec
@@ -77,7 +77,7 @@ class QuantizationReport:
             "num_layers": self.num_layers,
             "effects": dict(self.effects),
             "tried": [{"kept": kept, "mean_iou": mean_iou} for kept, mean_iou in self.tried.items()],
-            "allowed": {"rounding_error": MAX_ROUNDING_ERROR},
+            "allowed": {"times_further": MAX_TIMES_FURTHER, "margin": MARGIN},
             "checks": [asdict(check) for check in self.checks],
         }
 
@@ -178,6 +178,7 @@ def quantize_onnx(
         onnx.save(graph, temporary)
         checks = verify_quantized(
             temporary,
+            source,
             spec,
             sizes=check_sizes or bearable_sizes(temporary),
             progress=lambda *at: tell("running both engines", *at),
