@@ -1,54 +1,49 @@
-"""Bytes to normalised planes in one pass."""
+"""Bytes of images to what the network sees, by a table."""
 
 import numpy as np
+import openvino
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rapidseg.core.spec import IMAGENET_MEAN, IMAGENET_STD
-from rapidseg.runtime.normalizing import look_up, normalize
+from rapidseg.runtime.engines.openvino_input import cut_input
+from rapidseg.runtime.model_file import find_model
+from rapidseg.runtime.normalizing import bfloat16_bits, look_up
 
 
-def plainly(images: np.ndarray) -> np.ndarray:
-    floats = (images.astype(np.float32) - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
-    return floats.transpose(0, 3, 1, 2)
+def normalized(images: np.ndarray) -> np.ndarray:
+    return (images.astype(np.float32) - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
 
 
-@settings(deadline=None)  # the first call compiles the loop
-@given(
-    shape=st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 70), st.just(3)),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_float32_equals_the_plain_way_to_the_last_bit(shape: tuple[int, ...], seed: int) -> None:
-    images = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-    planes = np.empty((shape[0], 3, *shape[1:3]), np.float32)
-    normalize(images, IMAGENET_MEAN, IMAGENET_STD, planes)
-    np.testing.assert_array_equal(planes, plainly(images))
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_each_byte_is_replaced_by_the_table_of_its_channel(dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    table = rng.integers(0, 256, (3, 256)).astype(dtype)
+    images = rng.integers(0, 256, (2, 700, 1100, 3), dtype=np.uint8)  # large enough to be shared between threads
+    for view in (images, images[:, :33, ::-1], np.asfortranarray(images)):
+        replaced = np.empty(view.shape, dtype)
+        look_up(view, table, replaced)
+        for channel in range(3):
+            np.testing.assert_array_equal(replaced[..., channel], table[channel][view[..., channel]])
+
+
+@pytest.mark.parametrize("type_", [openvino.Type.f32, openvino.Type.bf16])
+def test_openvino_is_fed_what_the_file_normalises_to_the_last_bit(type_: openvino.Type) -> None:
+    path = find_model(None)
+    _, network_input = cut_input(openvino.Core().read_model(path), type_, path)
+    images = np.random.default_rng(0).integers(0, 256, (2, 41, 67, 3), dtype=np.uint8)
+    tensor = openvino.Tensor(network_input.type, list(images.shape))
+    network_input.fill(images, tensor)
+    expected = normalized(images)
+    if type_ == openvino.Type.bf16:
+        np.testing.assert_array_equal(tensor.data.view(np.uint16), bfloat16_bits(expected))
+    else:
+        np.testing.assert_array_equal(tensor.data, expected)
 
 
 def test_bfloat16_is_rounded_to_the_nearest() -> None:
     torch = pytest.importorskip("torch")
-    images = np.random.default_rng(0).integers(0, 256, (2, 41, 67, 3), dtype=np.uint8)
-    planes = np.empty((2, 3, 41, 67), np.uint16)
-    normalize(images, IMAGENET_MEAN, IMAGENET_STD, planes)
-    expected = torch.from_numpy(plainly(images).copy()).bfloat16().view(torch.uint16).numpy()
-    np.testing.assert_array_equal(planes, expected)
-
-
-def test_large_images_are_shared_between_threads_and_views_are_taken() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (1, 700, 1100, 3), dtype=np.uint8)
-    for view in (images, images[:, ::-1, ::2], np.asfortranarray(images)):
-        planes = np.empty((1, 3, *view.shape[1:3]), np.float32)
-        normalize(view, IMAGENET_MEAN, IMAGENET_STD, planes)
-        np.testing.assert_array_equal(planes, plainly(view))
-
-
-def test_bytes_are_replaced_by_the_table_of_their_channel() -> None:
-    rng = np.random.default_rng(0)
-    table = rng.integers(0, 256, (3, 256), dtype=np.uint8)
-    images = rng.integers(0, 256, (2, 700, 1100, 3), dtype=np.uint8)
-    for view in (images, images[:, :33, ::-1], np.asfortranarray(images)):
-        replaced = np.empty(view.shape, np.uint8)
-        look_up(view, table, replaced)
-        for channel in range(3):
-            np.testing.assert_array_equal(replaced[..., channel], table[channel][view[..., channel]])
+    numbers = np.random.default_rng(0).normal(size=(1000, 7)).astype(np.float32)
+    halfway = np.array([1 + 2**-8, 1 + 3 * 2**-8, 0, -0.0, 3e38], np.float32)  # ties, zeros, beyond the largest
+    for case in (numbers, halfway, numbers.T):
+        expected = torch.from_numpy(case.copy()).bfloat16().view(torch.uint16).numpy()
+        np.testing.assert_array_equal(bfloat16_bits(case), expected)

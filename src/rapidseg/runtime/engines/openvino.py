@@ -73,7 +73,7 @@ class OpenVinoEngine(Engine):
         ports = self._model.inputs, self._model.outputs
         check_names(path, *([port.any_name for port in side] for side in ports))
         type_ = openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32
-        self._model, self._input = cut_input(self._model, spec, type_, path)
+        self._model, self._input = cut_input(self._model, type_, path)
         self._cache = cache_folder("openvino") if cache else None
         self._networks = CompiledByShape(self._compile)
         self._turn = threading.Lock()
@@ -86,7 +86,7 @@ class OpenVinoEngine(Engine):
         with self._turn:
             buffers = self._networks[images.shape].buffers
             # Fresh memory costs more than the pass over it, so buffers are used again.
-            tensor = buffers.pop() if buffers else openvino.Tensor(self._input.type, self._input.shape(images.shape))
+            tensor = buffers.pop() if buffers else openvino.Tensor(self._input.type, list(images.shape))
         self._input.fill(images, tensor)
         return _Prepared(images.shape, tensor)
 
@@ -122,7 +122,7 @@ class OpenVinoEngine(Engine):
         if self.device != "cpu":
             del settings["INFERENCE_NUM_THREADS"]
         try:
-            self._model.reshape(self._input.shape(shape))
+            self._model.reshape(list(shape))
             compiled = self._core.compile_model(self._model, self.device.upper(), settings)
         except RuntimeError as error:
             raise EngineError(
