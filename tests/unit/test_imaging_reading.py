@@ -43,6 +43,22 @@ def test_formats(tmp_path: Path, picture: np.ndarray, suffix: str, mean_differen
     assert np.abs(image.astype(int) - picture).mean() <= mean_difference
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0}, {"progressive": True}, {"quality": 30}, {"keep_rgb": True}]
+)
+def test_colour_jpegs_are_what_pillow_makes_of_them(
+    tmp_path: Path, picture: np.ndarray, options: dict[str, int]
+) -> None:
+    noise = np.random.default_rng(0).integers(-20, 20, (*picture.shape[:2], 3))
+    path = tmp_path / "image.jpg"
+    Image.fromarray((picture + noise).clip(0, 255).astype(np.uint8)).save(path, **options)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(read_image(path), np.array(image))
+    path.write_bytes(path.read_bytes() + bytes(5))  # as cameras pad their files
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(read_image(path), np.array(image))
+
+
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_16_bit_keeps_the_upper_8(tmp_path: Path, picture: np.ndarray, suffix: str) -> None:
     deep = picture.astype(np.uint16) * 256 + 99

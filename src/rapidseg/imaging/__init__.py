@@ -1,5 +1,6 @@
 """Reading, writing, resizing and drawing pictures and class maps. Every colour picture is (H, W, 3) uint8 RGB."""
 
+from rapidseg.imaging.counting import count_pixels
 from rapidseg.imaging.drawing import add_legend, overlay
 from rapidseg.imaging.finding import IMAGE_SUFFIXES, find_images
 from rapidseg.imaging.reading import read_image, read_mask
@@ -10,6 +11,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "MINIMUM_SIDE",
     "add_legend",
+    "count_pixels",
     "find_images",
     "overlay",
     "read_image",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import LabelSet
+from rapidseg.imaging.counting import count_pixels
 
 _LEAST_TEXT_HEIGHT = 13  # pixels; smaller text cannot be read
 
@@ -37,7 +40,7 @@ def overlay(image: np.ndarray, class_map: np.ndarray, palette: np.ndarray, alpha
     table = np.zeros((256, 1, 3), np.uint8)
     table[: len(palette), 0] = palette
     colours = cv2.applyColorMap(np.ascontiguousarray(class_map), table)
-    return cv2.addWeighted(np.ascontiguousarray(image), 1 - alpha, colours, alpha, 0)
+    return cv2.addWeighted(np.ascontiguousarray(image), 1 - alpha, colours, alpha, 0, dst=colours)
 
 
 def add_legend(image: np.ndarray, labels: LabelSet, class_map: np.ndarray) -> np.ndarray:
@@ -54,24 +57,34 @@ def add_legend(image: np.ndarray, labels: LabelSet, class_map: np.ndarray) -> np
         (H + strip, W or more, 3) uint8 RGB.
     """
     height, width = image.shape[:2]
-    counts = np.bincount(class_map.ravel(), minlength=labels.num_classes)[: labels.num_classes]
-    present = np.flatnonzero(counts)
+    present = np.flatnonzero(count_pixels(class_map)[: labels.num_classes])
+    classes = tuple((labels.names[i], labels.palette[i]) for i in present)
     text_height = max(_LEAST_TEXT_HEIGHT, min(height, width) // 32)
+    strip = _legend(classes, text_height, width)
+    canvas = np.empty((height + strip.shape[0], strip.shape[1], 3), np.uint8)
+    canvas[:height, :width] = image
+    canvas[:height, width:] = 255
+    canvas[height:] = strip
+    return canvas
+
+
+@functools.lru_cache(maxsize=16)  # the images of a stream mostly show the same classes
+def _legend(classes: tuple[tuple[str, tuple[int, int, int]], ...], text_height: int, width: int) -> np.ndarray:
+    """Returns a strip of at least this width with names and colours, (strip, W or more, 3) uint8 RGB, not to change."""
     font = ImageFont.load_default(text_height)
     pad = text_height // 2
-    widest = max((font.getlength(labels.names[i]) for i in present), default=0)
+    widest = max((font.getlength(name) for name, _ in classes), default=0)
     cell_width = int(widest) + text_height + 3 * pad
-    canvas_width = max(width, cell_width + pad)
-    columns = (canvas_width - pad) // cell_width
-    rows = -(-len(present) // columns)
+    strip_width = max(width, cell_width + pad)
+    columns = (strip_width - pad) // cell_width
+    rows = -(-len(classes) // columns)
     row_height = text_height + pad
-    canvas = Image.new("RGB", (canvas_width, height + rows * row_height + pad), "white")
-    canvas.paste(Image.fromarray(np.ascontiguousarray(image)), (0, 0))
-    draw = ImageDraw.Draw(canvas)
-    for place, class_id in enumerate(present):
+    strip = Image.new("RGB", (strip_width, rows * row_height + pad), "white")
+    draw = ImageDraw.Draw(strip)
+    for place, (name, colour) in enumerate(classes):
         left = pad + place % columns * cell_width
-        top = height + pad + place // columns * row_height
+        top = pad + place // columns * row_height
         box = (left, top, left + text_height - 1, top + text_height - 1)
-        draw.rectangle(box, fill=labels.palette[class_id], outline="black")
-        draw.text((left + text_height + pad, top + text_height / 2), labels.names[class_id], "black", font, anchor="lm")
-    return np.array(canvas)
+        draw.rectangle(box, fill=colour, outline="black")
+        draw.text((left + text_height + pad, top + text_height / 2), name, "black", font, anchor="lm")
+    return np.array(strip)

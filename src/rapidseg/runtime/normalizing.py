@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
@@ -55,5 +56,5 @@ def _look_up(image: np.ndarray, table: np.ndarray, into: np.ndarray, first_row: 
 def compiled_look_up(dtype: str) -> Callable[..., None]:
     """Returns the loop for tables of `dtype`, uint8, uint16 or float32, as machine code."""
     image = numba.types.Array(numba.uint8, 3, "C", readonly=True)  # takes arrays that can be written, too
-    number = {"uint8": numba.uint8, "uint16": numba.uint16, "float32": numba.float32}[dtype]
+    number: Any = {"uint8": numba.uint8, "uint16": numba.uint16, "float32": numba.float32}[dtype]
     return compile_loop(_look_up, numba.void(image, number[:, ::1], number[:, :, ::1], numba.int64, numba.int64))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rapidseg.core.labels import LabelSet
-from rapidseg.imaging import overlay
+from rapidseg.imaging import count_pixels, overlay
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,5 +49,5 @@ class Result:
 
     def class_shares(self) -> dict[str, float]:
         """Returns for each class, by name, which share of the pixels it has, from 0 to 1."""
-        counts = np.bincount(self.class_map.ravel(), minlength=self.labels.num_classes)
+        counts = count_pixels(self.class_map)[: self.labels.num_classes]
         return {name: int(count) / self.class_map.size for name, count in zip(self.labels.names, counts, strict=True)}
