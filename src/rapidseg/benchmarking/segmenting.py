@@ -18,13 +18,11 @@ from rapidseg.imaging import read_image, resize_image, working_size_hw
 from rapidseg.runtime import Result, load
 from rapidseg.runtime.class_map import class_map_from_logits
 from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder
-from rapidseg.runtime.streaming import ordered_map
 
 PATH_STAGES = ("prepare", "network", "class_map")  # from an image in memory to its class map in memory
 STAGES = ("decode", *PATH_STAGES, "draw", "write")  # from file to file
 
 _LEAST_FRAMES = 3  # of a stream; more where they take less than twice the time of a turn
-_WRITERS = 2  # threads, as in `rapidseg predict`
 
 
 class Segmenting:
@@ -164,7 +162,7 @@ class Segmenting:
         """Returns frames a second of a stream, from reading the first file to having written the last."""
         start = time.perf_counter()
         results = self._segmenter.stream([self._image] * frames, working_size=self._configuration.working_size)
-        with closing(results), closing(ordered_map(folder.save, results, threads=_WRITERS)) as saved:
+        with closing(results), closing(folder.save_all(results)) as saved:
             for _ in saved:
                 pass
         return frames / (time.perf_counter() - start)

@@ -55,7 +55,6 @@ def predict(
     from rapidseg.runtime import load
     from rapidseg.runtime.model_file import SAMPLE_IMAGE
     from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder, make_record, write_record
-    from rapidseg.runtime.streaming import ordered_map
 
     working_size = parse_working_size(size)
     images = find_images(paths or [SAMPLE_IMAGE])
@@ -78,7 +77,7 @@ def predict(
     )
     complete = False
     try:
-        with display, closing(results), closing(ordered_map(folder.save, results, threads=2)) as saved:
+        with display, closing(results), closing(folder.save_all(results)) as saved:
             for entry in saved:
                 entries.append(entry)
                 display.advance(task)

@@ -6,7 +6,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from rapidseg.core.files import write_text
 from rapidseg.imaging import add_legend, write_class_map, write_image
 from rapidseg.runtime.result import Result
 from rapidseg.runtime.segmenter import Segmenter
+from rapidseg.runtime.streaming import ordered_map
 
 # Folder and suffix of each.
 KINDS = {"class-map": ("class_maps", ".png"), "overlay": ("overlays", ".jpg"), "confidence": ("confidences", ".png")}
 DEFAULT_KINDS = ("class-map", "overlay")
 RECORD_NAME = "predictions.json"
+_WRITERS = 2  # threads
 
 
 class OutputFolder:
@@ -62,6 +64,14 @@ class OutputFolder:
         """Returns the output file of each kind."""
         name = self._names[image]
         return {kind: self.folder / KINDS[kind][0] / f"{name}{KINDS[kind][1]}" for kind in self.kinds}
+
+    def save_all(self, results: Iterable[Result]) -> Generator[dict[str, Any], None, None]:
+        """Writes results of a stream in threads while it goes on, in order; gives what `save` returns for each.
+
+        Raises:
+            RapidSegError: a file cannot be written.
+        """
+        return ordered_map(self.save, results, threads=_WRITERS)
 
     def save(self, result: Result) -> dict[str, Any]:
         """Writes the files of one result from a stream, each whole or not at all; returns its entry for the record.

@@ -1,0 +1,90 @@
+"""What keeps a stream from being faster: `python benchmarks/stream.py MODEL --image frame.jpg`.
+
+Goes through copies of an image as `rapidseg predict` does: reading, segmenting and saving, each alone with its own
+threads, and all three overlapping. Prints for each the frames a second and the processor time that a frame takes, and
+for the whole which share of the slowest part's rate it reaches, and which of what the CPUs could do at most: as many
+seconds of processor time as there are CPUs, each second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import rapidseg
+from rapidseg.cli.options import parse_size
+from rapidseg.imaging import read_image, resize_image, write_image
+from rapidseg.runtime.machine import cpu_count
+from rapidseg.runtime.model_file import BUILT_IN_MODELS, SAMPLE_IMAGE
+from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder
+from rapidseg.runtime.streaming import open_frames
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default=BUILT_IN_MODELS[0])
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--image", type=Path, default=SAMPLE_IMAGE)
+    parser.add_argument("--size", type=parse_size, default=(1024, 2048), metavar="HEIGHTxWIDTH")
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    segmenter = rapidseg.load(arguments.model, precision=arguments.precision)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "image.jpg"
+        write_image(path, resize_image(read_image(arguments.image), arguments.size))
+        files = [path] * arguments.frames
+        folder = OutputFolder(Path(scratch) / "out", [path], DEFAULT_KINDS)
+        image = read_image(path)
+        results = [replace(segmenter(image, working_size=arguments.size), source=path)] * arguments.frames
+
+        def read() -> None:
+            for _ in open_frames(files):
+                pass
+
+        def segment() -> None:
+            for _ in segmenter.stream([image] * arguments.frames, working_size=arguments.size):
+                pass
+
+        def save() -> None:
+            for _ in folder.save_all(results):
+                pass
+
+        def everything() -> None:
+            stream = segmenter.stream(files, working_size=arguments.size)
+            with closing(stream), closing(folder.save_all(stream)) as saved:
+                for _ in saved:
+                    pass
+
+        parts = {"reading": read, "segmenting": segment, "saving": save, "whole": everything}
+        measured: dict[str, list[tuple[float, float]]] = {name: [] for name in parts}
+        for _ in range(arguments.rounds):
+            for name, part in parts.items():
+                measured[name].append(measure(part, arguments.frames))
+    wall = {name: statistics.median(seconds for seconds, _ in rounds) for name, rounds in measured.items()}
+    busy = {name: statistics.median(busy for _, busy in rounds) for name, rounds in measured.items()}
+    for name in parts:
+        print(f"{name:10} {1 / wall[name]:7.1f} frames/s, {1e3 * busy[name]:6.1f} ms of processor time a frame")
+    slowest = max((name for name in parts if name != "whole"), key=wall.__getitem__)
+    least = sum(busy[name] for name in parts if name != "whole") / cpu_count()
+    print(f"the whole goes at {wall[slowest] / wall['whole']:.0%} of the rate of {slowest} alone")
+    print(
+        f"and at {max(least, wall[slowest]) / wall['whole']:.0%} of what {cpu_count()} CPUs allow for the three parts"
+    )
+
+
+def measure(work: Callable[[], None], frames: int) -> tuple[float, float]:
+    """Returns seconds by the clock and of processor time, for each frame."""
+    clock, busy = time.perf_counter(), time.process_time()
+    work()
+    return (time.perf_counter() - clock) / frames, (time.process_time() - busy) / frames
+
+
+if __name__ == "__main__":
+    main()
