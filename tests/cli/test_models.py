@@ -11,6 +11,7 @@ import pytest
 from rapidseg import zoo
 from rapidseg.cli.console import console
 from rapidseg.recipes import find_recipe, recipe_names
+from rapidseg.runtime.model_file import BUILT_IN_MODELS
 
 # Lists everything, shows each name given, and prints the exit statuses.
 WITHOUT_TORCH = """
@@ -62,9 +63,10 @@ def test_the_list_as_json(rapidseg):
     rows = {row["name"]: row for row in document["published"]}
     assert rows["fast-scnn-cityscapes"]["published"]["frames_per_second"] == 56.45
     assert rows["fast-scnn-cityscapes"]["weights"][0]["sha256_prefix"] == "0cec9937"
-    (built_in,) = document["built_in"]
-    for key in ("command", "data", "machine"):
-        assert built_in["measured"][0][key]
+    assert [model["name"] for model in document["built_in"]] == list(BUILT_IN_MODELS)
+    for model in document["built_in"]:
+        for key in ("command", "data", "machine"):
+            assert model["measured"][0][key]
 
 
 def test_a_published_model_is_shown_whole(rapidseg):
@@ -131,3 +133,9 @@ def test_all_but_the_size_of_an_architecture_needs_no_pytorch():
     assert "pspnet-r50-d8-cityscapes" in done.stdout
     message = "this command needs torch, which is not installed; install it with: pip install 'rapidseg[train]'"
     assert message in done.stderr
+
+
+def test_an_int8_model_says_what_that_cost(rapidseg):
+    _, output, _ = rapidseg("models", "show", "fast-scnn-camvid-int8")
+    assert "points of mIoU lost on camvid val" in output
+    assert "INT8" not in rapidseg("models", "show", "fast-scnn-camvid")[1]

@@ -1,4 +1,4 @@
-"""The model in the package does what its specification and its page say."""
+"""The models in the package do what their specifications and their page say."""
 
 import re
 from pathlib import Path
@@ -11,15 +11,16 @@ from rapidseg.core.labels import CAMVID, CITYSCAPES_TO_CAMVID
 from rapidseg.data import open_dataset
 from rapidseg.data.synth import draw_scene
 from rapidseg.evaluation import ConfusionMatrix, evaluate
+from rapidseg.exporting.quantization import MAX_DROP
 from rapidseg.imaging import read_image
-from rapidseg.runtime.model_file import SAMPLE_IMAGE
+from rapidseg.runtime.model_file import BUILT_IN_MODELS, SAMPLE_IMAGE, find_model, read_spec
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "models" / "fast-scnn-camvid.md"
 
 
-@pytest.fixture(scope="module")
-def segmenter():
-    return rapidseg.load()
+@pytest.fixture(scope="module", params=BUILT_IN_MODELS)
+def segmenter(request):
+    return rapidseg.load(request.param)
 
 
 def test_it_says_everything_that_must_be_known(segmenter):
@@ -51,3 +52,14 @@ def test_it_reads_the_built_in_sample(segmenter):
     matrix = ConfusionMatrix(CAMVID.num_classes, CAMVID.ignore_index)
     matrix.update(result.class_map, table[label])
     assert matrix.scores().pixel_accuracy > 0.8
+
+
+def test_the_int8_twin_is_smaller_and_of_the_same_weights():
+    float32, int8 = (find_model(name) for name in BUILT_IN_MODELS)
+    assert int8.stat().st_size < float32.stat().st_size / 3
+    spec = read_spec(int8)
+    assert spec.checksum == read_spec(float32).checksum
+    assert spec.quantization.mean_iou_float32 - spec.quantization.mean_iou <= MAX_DROP / 100
+    assert f"{100 * (spec.quantization.mean_iou_float32 - spec.quantization.mean_iou):.2f} points" in PAGE.read_text(
+        encoding="utf-8"
+    )

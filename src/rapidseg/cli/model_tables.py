@@ -132,6 +132,7 @@ def print_built_in(model: BuiltInModel, spec: ModelSpec) -> None:
             "network": " ".join([spec.architecture, *_options(spec.options)]),
             "classes": f"{spec.labels.num_classes}: {', '.join(spec.labels.names)}",
             "working size": f"shorter side {side} pixels" if side else "the image's own",
+            **_quantization(spec),
             "trained on": spec.dataset or "-",
             "source": spec.source or "-",
             "licence": spec.licence or "-",
@@ -142,6 +143,18 @@ def print_built_in(model: BuiltInModel, spec: ModelSpec) -> None:
     )
     _print_measured(model.measurements(spec))
     _print_commands("to run it", (f"rapidseg predict photo.jpg --model {model.name}",))
+
+
+def _quantization(spec: ModelSpec) -> dict[str, str]:
+    """Returns what INT8 cost, for an INT8 file."""
+    made = spec.quantization
+    if made is None:
+        return {}
+    loss = 100 * (made.mean_iou_float32 - made.mean_iou)
+    return {
+        "INT8": f"{loss:.2f} points of mIoU lost on {made.dataset} {made.validation_split}; the class of float32 at "
+        f"{made.agreement:.1%} of pixels; in floating point: {', '.join(made.kept) or 'no layer'}"
+    }
 
 
 def print_recipe(name: str, text: str, published: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.zoo import published_models
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-BUILT_IN_MODELS = ("fast-scnn-camvid",)  # the first is what `load()` takes
+BUILT_IN_MODELS = ("fast-scnn-camvid", "fast-scnn-camvid-int8")  # the first is what `load()` takes
 SAMPLE_IMAGE = ASSETS / "sample.png"
 
 _CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".pth.tar")

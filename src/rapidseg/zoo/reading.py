@@ -30,7 +30,7 @@ def published_models() -> Mapping[str, PublishedModel]:
 @functools.cache
 def built_in_models() -> Mapping[str, BuiltInModel]:
     """Returns what is known about the model files in the package, by name."""
-    paths = sorted((_FOLDER / "built_in").glob("*.yaml"))
+    paths = sorted((_FOLDER / "built_in").glob("*.yaml"), key=lambda path: path.stem)
     return MappingProxyType(_by_name([read_entry(path, BuiltInModel) for path in paths]))
 
 
