@@ -186,11 +186,8 @@ def test_bf16(model_path: Path, image: np.ndarray) -> None:
         ({"engine": "openvno"}, r"engine 'openvno' is unknown; .*did you mean 'openvino'"),
         ({"precision": "fp32"}, r"precision 'fp32' is unknown; allowed are auto, float32, bf16"),
         ({"device": "npu"}, r"OpenVINO finds no device 'npu' here; there are: .*cpu"),
-        ({"device": "cuda", "engine": "onnxruntime"}, r"has no device 'cuda'; there are: cpu"),
-        (
-            {"precision": "bf16", "engine": "onnxruntime"},
-            r"computes in float32 on the CPU, not in bf16; use engine",
-        ),
+        ({"device": "npu", "engine": "onnxruntime"}, r"has no device 'npu'; there are: cpu, cuda, tensorrt"),
+        ({"precision": "bf16", "engine": "onnxruntime"}, r"computes in float32 on device cpu, not in bf16; use anoth"),
     ],
 )
 def test_choices_that_are_not_there(model_path: Path, choice: dict[str, str], message: str) -> None:
@@ -205,23 +202,32 @@ def test_onnxruntime_is_not_installed(model_path: Path, monkeypatch: pytest.Monk
         rapidseg.load(model_path, engine="onnxruntime")
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_works_where_nothing_can_be_cached(
-    model_path: Path, image: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model_path: Path, image: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "file" / "cache"))
-    assert rapidseg.load(model_path)(image).class_map.shape == (90, 130)
+    assert rapidseg.load(model_path, engine=engine)(image).class_map.shape == (90, 130)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_compiled_models_are_cached(
-    model_path: Path, image: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model_path: Path, image: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("rapidseg.runtime.engines.openvino._MAX_CACHED_FILES", 2)
-    segmenter = rapidseg.load(model_path)
-    for rows in (90, 80, 70):
+    folder = tmp_path / "cache" / engine
+    first = rapidseg.load(model_path, engine=engine)(image).class_map
+    (kept,) = folder.iterdir()
+    written = kept.stat().st_mtime_ns
+    np.testing.assert_array_equal(rapidseg.load(model_path, engine=engine)(image).class_map, first)
+    assert [file.stat().st_mtime_ns for file in folder.iterdir()] == [written]
+    monkeypatch.setattr("rapidseg.runtime.cache._MAX_BYTES", 2 * kept.stat().st_size + 100)
+    segmenter = rapidseg.load(model_path, engine=engine)
+    for rows in (80, 70):
         segmenter(image[:rows])
-    assert len(list((tmp_path / "cache" / "openvino").glob("*.blob"))) == 2
+    assert len(list(folder.iterdir())) == 2
+    assert not kept.exists()
 
 
 def test_importing_the_package_loads_no_engine() -> None:

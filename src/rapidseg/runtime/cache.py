@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
 from pathlib import Path
+
+_MAX_BYTES = 1 << 30  # of a folder: some 200 sizes of Fast-SCNN, or four of a large ResNet
 
 
 def cache_folder(name: str) -> Path | None:
@@ -20,6 +23,17 @@ def cache_folder(name: str) -> Path | None:
             return folder
     except (OSError, RuntimeError):  # RuntimeError: the user has no home folder
         return None
+
+
+def keep_newest(folder: Path) -> None:
+    """Deletes the files of a folder that were changed longest ago, until the others take no more than 1 GiB."""
+    with contextlib.suppress(OSError):  # another process may clear up at the same time
+        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+        size_bytes = 0
+        for file in files:
+            size_bytes += file.stat().st_size
+            if size_bytes > _MAX_BYTES and file != files[0]:
+                file.unlink()
 
 
 def cache_root() -> Path:

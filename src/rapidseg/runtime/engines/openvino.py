@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,12 @@ import openvino
 
 from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.cache import cache_folder
+from rapidseg.runtime.cache import cache_folder, keep_newest
 from rapidseg.runtime.engines.base import CompiledByShape, Engine, check_names
 from rapidseg.runtime.engines.openvino_input import cut_input
 from rapidseg.runtime.machine import cpu_count
 
 _HINTS = {"float32": "f32", "bf16": "bf16"}
-_MAX_CACHED_FILES = 64  # about 5 MB each for Fast-SCNN; photos of many sizes would fill the disk
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,16 +126,9 @@ class OpenVinoEngine(Engine):
             raise EngineError(
                 f"OpenVINO cannot compile {self._path} for images of {shape}: {_reason(error)}"
             ) from error
-        self._drop_oldest_cached()
+        if self._cache:
+            keep_newest(self._cache)
         return _Network(compiled.create_infer_request(), [])
-
-    def _drop_oldest_cached(self) -> None:
-        if not self._cache:
-            return
-        with contextlib.suppress(OSError):  # another process may clear up at the same time
-            files = sorted(self._cache.glob("*.blob"), key=lambda file: file.stat().st_mtime)
-            for file in files[:-_MAX_CACHED_FILES]:
-                file.unlink()
 
 
 def computes_in_bf16(device: str) -> bool:
