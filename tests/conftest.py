@@ -9,6 +9,14 @@ import pytest
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def gpu_only_where_asked_for():
+    """Keeps `auto` on the CPU, so that tests mean the same on every machine; those of GPUs name the device."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rapidseg.runtime.engines.choosing.find_gpu", lambda: None)
+        yield
+
+
 def _needed(path: Path, what: str) -> Path:
     if not path.exists():
         pytest.skip(f"{what} is not at {path}")

@@ -23,7 +23,7 @@ def test_prediction_works_here(rapidseg):
     assert document["versions"]["openvino"]
     assert document["machine"]["cpus"] >= 1
     assert document["machine"]["memory_bytes"] is None or document["machine"]["memory_bytes"] > 1 << 28
-    assert [engine["name"] for engine in document["engines"]] == ["openvino", "onnxruntime"]
+    assert [engine["name"] for engine in document["engines"]] == ["openvino", "onnxruntime", "torch"]
     assert "CPU" in document["engines"][0]["devices"]
     assert document["caches"]["writable"] is True
     assert {extra["name"] for extra in document["extras"]} >= {"onnxruntime", "export", "train", "all"}

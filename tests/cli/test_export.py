@@ -30,6 +30,7 @@ def test_a_checkpoint_becomes_a_file_beside_it(rapidseg, checkpoint):
     assert "fast-scnn, 11 classes" in output
     expected = "bf16 in place of float32: the same class at " if computes_in_bf16("cpu") else "bf16 was not measured"
     assert expected in output
+    assert "fp16 in place of float32 on an NVIDIA GPU: the same class at " in output
 
 
 def test_json_is_one_document_and_the_file_is_where_it_was_asked_for(rapidseg, checkpoint, tmp_path):
@@ -41,7 +42,7 @@ def test_json_is_one_document_and_the_file_is_where_it_was_asked_for(rapidseg, c
     assert {check["engine"] for check in document["checks"]} == {"onnxruntime", "openvino"}
     assert all(check["relative_error"] < 1e-4 for check in document["checks"])
     assert document["spec"]["labels"]["names"] == list(CAMVID.names)
-    assert set(document["spec"]["precisions"]) == ({"bf16"} if computes_in_bf16("cpu") else set())
+    assert set(document["spec"]["precisions"]) == {"fp16", *(["bf16"] if computes_in_bf16("cpu") else [])}
 
 
 def test_an_exported_file_becomes_int8_with_a_layer_kept(rapidseg, tmp_path):

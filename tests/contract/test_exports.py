@@ -1,11 +1,14 @@
 """Every architecture as one file that runs at any size, in each engine, with any batch."""
 
+import numpy as np
 import pytest
 import torch
 
 from rapidseg.exporting import export_onnx
-from rapidseg.exporting.verification import CHECK_SIZES, bearable_sizes
+from rapidseg.exporting.verification import CHECK_SIZES, MAX_RELATIVE_ERROR, bearable_sizes, image_like_noise
 from rapidseg.models import create_model
+from rapidseg.runtime.engines.torch_file.engine import TorchFileEngine
+from rapidseg.runtime.engines.torch_file.network import TorchNetwork
 from tests.contract.networks import NETWORKS, make_network
 
 # One of each architecture, and all four heads and both necks. Tracing takes seconds each, so the rest is slow.
@@ -16,13 +19,39 @@ OTHERS = tuple(case for case in NETWORKS if case not in QUICK and not case.start
 # PyTorch, with one image and with three, and raise where they differ.
 SIZES = ((97, 161), (33, 32), (128, 64))
 
+# Of the largest logit: rounded to the 11 bits of fp16 after each of up to 180 operators.
+FP16_ERROR = 2e-2
+
 
 @pytest.mark.parametrize("case", [*QUICK, *(pytest.param(case, marks=pytest.mark.slow) for case in OTHERS)])
 def test_one_file_runs_at_any_size_in_each_engine(case, tmp_path):
     model = make_network(case).eval()
-    report = export_onnx(model, model.spec, tmp_path / "model.onnx", check_sizes=SIZES)
+    path = tmp_path / "model.onnx"
+    report = export_onnx(model, model.spec, path, check_sizes=SIZES, images=())
     assert len(report.checks) == len(SIZES) * 2 * 2
     assert report.spec.architecture == model.spec.architecture
+    runs_in_pytorch(model, path)
+
+
+def runs_in_pytorch(model, path):
+    """Checks the logits of the PyTorch engine, and that nothing which depends on sizes alone is left to the device."""
+    engine = TorchFileEngine(path, model.spec, precision="float32", device="cpu")
+    rounding = TorchFileEngine(path, model.spec, precision="float32", device="cpu", rounding="fp16")
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (model.spec.mean, model.spec.std))
+    for batch, size_hw in zip((1, 3, 2), SIZES, strict=True):
+        images = image_like_noise(batch, size_hw)
+        with torch.inference_mode():
+            expected = model((torch.from_numpy(images).permute(0, 3, 1, 2).float() - mean) / std).numpy()
+        largest = np.abs(expected).max()
+        assert np.abs(engine.run(images) - expected).max() <= MAX_RELATIVE_ERROR * largest
+        assert 0 < np.abs(rounding.run(images) - expected).max() <= FP16_ERROR * largest
+        operators = {step.operator for step in engine.plan(images.shape).steps}
+        assert not operators & {"Shape", "Range", "Less", "GreaterOrEqual", "And", "Floor", "Cast"}, operators
+        assert engine.infer(engine.prepare(images)).is_contiguous(memory_format=torch.channels_last)
+    # PyTorch's device without memory refuses to mix it with the CPU, and types with each other: so will a GPU.
+    elsewhere = TorchNetwork(path, device="meta", number_type=torch.float16)
+    logits = elsewhere(torch.empty(2, 3, 97, 161, device="meta"))
+    assert (logits.device.type, logits.dtype, logits.shape[:2]) == ("meta", torch.float16, (2, expected.shape[1]))
 
 
 def test_a_heavy_network_is_compared_at_the_sizes_that_take_no_minutes():

@@ -16,6 +16,7 @@ from rapidseg.imaging import read_image
 from rapidseg.importing import load_checkpoint
 from rapidseg.models import create_model
 from rapidseg.runtime import Segmenter
+from rapidseg.runtime.engines.torch_file.engine import TorchFileEngine
 
 # Of the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell that is
 # one pixel off gives 1e-2.
@@ -76,6 +77,23 @@ def test_openvino_specialised_to_a_size(exported):
         assert_close(compiled(images)["logits"], reference(model, images))
 
 
+def test_pytorch_runs_the_file_as_the_model(exported):
+    model, path = exported
+    engine = TorchFileEngine(path, model.spec, precision="float32", device="cpu")
+    for batch, size_hw in [(1, SIZES[0]), (2, SIZES[1]), (1, SIZES[4]), (3, SIZES[5]), (1, SIZES[6])]:
+        images = image_like_noise(batch, size_hw)
+        assert_close(engine.run(images), reference(model, images))
+
+
+def test_pytorch_folds_pooling_and_sizes_once_the_size_is_known(exported):
+    model, path = exported
+    engine = TorchFileEngine(path, model.spec, precision="float32", device="cpu")
+    operators = collections.Counter(step.operator for step in engine.plan((1, 97, 161, 3)).steps)
+    assert not SIZE_OPERATIONS & set(operators), operators
+    assert operators["MatMul"] == 2
+    assert operators["Relu"] == operators["Clip"] == 0  # part of the operator before
+
+
 def test_openvino_without_specialising(exported):
     model, path = exported
     compiled = openvino.Core().compile_model(path, "CPU", OPENVINO_SETTINGS)
@@ -114,6 +132,6 @@ def test_real_weights_give_the_same_class_map_of_a_photo(cityscapes_weights, cam
     photo = read_image(sorted((camvid_root / "val").glob("*.png"))[0])
     expected = Segmenter.from_model(model).class_map(photo)
     assert len(np.unique(expected)) > 5
-    for engine in ("openvino", "onnxruntime"):
-        segmenter = rapidseg.load(path, engine=engine, precision="float32")
+    for engine in ("openvino", "onnxruntime", "torch"):
+        segmenter = rapidseg.load(path, engine=engine, precision="float32", device="cpu")
         assert (segmenter(photo).class_map == expected).mean() >= 0.999

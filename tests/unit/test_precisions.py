@@ -1,7 +1,9 @@
-"""What is measured of bf16 when a file is exported."""
+"""What is measured of bf16 and fp16 when a file is exported."""
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from rapidseg.core.spec import ModelSpec
 from rapidseg.data import open_dataset
@@ -31,16 +33,29 @@ def test_the_share_of_pixels_that_keep_their_class(tmp_path):
     measured = measure_precisions(
         write_tiny_onnx(tmp_path / "tiny.onnx"), tiny_spec(), images, progress=lambda *at: told.append(at)
     )
-    assert set(measured) == {"bf16"}
-    assert 0.9 < measured["bf16"] < 1  # white noise: many pixels are close to the border of two classes
+    assert list(measured) == ["bf16", "fp16"]
+    # White noise: many pixels are close to the border of two classes. fp16 keeps three bits more than bf16.
+    assert 0.9 < measured["bf16"] < measured["fp16"] < 1
     assert told == [(1, 2), (2, 2)]
 
 
-def test_without_bf16_or_images_nothing_is_measured(tmp_path, monkeypatch):
+def test_what_cannot_be_measured_is_left_out(tmp_path, monkeypatch):
     path = write_tiny_onnx(tmp_path / "tiny.onnx")
     assert measure_precisions(path, tiny_spec(), []) == {}
     monkeypatch.setattr(precisions, "computes_in_bf16", lambda device: False)
-    assert measure_precisions(path, tiny_spec()) == {}
+    image = np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8)
+    assert list(measure_precisions(path, tiny_spec(), [image])) == ["fp16"]
+    assert measure_precisions(path, tiny_spec(), [image], is_int8=True) == {}  # PyTorch runs no INT8
+
+
+def test_what_is_too_large_for_fp16_shows(tmp_path):
+    path = write_tiny_onnx(tmp_path / "tiny.onnx")
+    file = onnx.load(path)
+    (weights,) = (tensor for tensor in file.graph.initializer if tensor.name == "weights")
+    weights.CopyFrom(numpy_helper.from_array(1e5 * numpy_helper.to_array(weights), "weights"))
+    onnx.save(file, path)
+    image = np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8)
+    assert measure_precisions(path, tiny_spec(), [image])["fp16"] < 0.5
 
 
 def test_pixels_count_alike_in_images_of_all_sizes():

@@ -27,39 +27,72 @@ QUANTIZATION = Quantization(
 
 
 @pytest.mark.parametrize(
-    ("changes", "asked", "has_bf16", "taken", "reason"),
+    ("changes", "asked", "native", "taken", "reason"),
     [
         (
             {"precisions": {"bf16": 0.9991}},
             "auto",
-            True,
+            ("bf16",),
             "bf16",
             "bf16, since in bf16 99.91 % of pixels keep their class, 99.5 % must",
         ),
-        ({"precisions": {"bf16": 0.995}}, "auto", True, "bf16", "bf16, since in bf16 99.50 % of pixels"),
+        ({"precisions": {"bf16": 0.995}}, "auto", ("bf16",), "bf16", "bf16, since in bf16 99.50 % of pixels"),
         (
             {"precisions": {"bf16": 0.9949}},
             "auto",
-            True,
+            ("bf16",),
             "float32",
             "float32, since in bf16 only 99.49 % of pixels keep their class, 99.5 % must",
         ),
-        ({"precisions": {"bf16": 1.0}}, "auto", False, "float32", "float32, since engine and device compute in no"),
-        ({}, "auto", True, "float32", "float32, since the file does not say how many pixels keep their class in bf16"),
-        ({"precisions": {"bf16": 1.0}}, "float32", True, "float32", "float32, as asked"),
-        ({"precisions": {"bf16": 0.5}}, "bf16", True, "bf16", "bf16, as asked"),
+        ({"precisions": {"bf16": 1.0}}, "auto", (), "float32", "float32, since engine and device compute in no"),
+        (
+            {},
+            "auto",
+            ("bf16",),
+            "float32",
+            "float32, since the file does not say how many pixels keep their class in bf16",
+        ),
+        ({"precisions": {"bf16": 1.0}}, "float32", ("bf16",), "float32", "float32, as asked"),
+        ({"precisions": {"bf16": 0.5}}, "bf16", ("bf16",), "bf16", "bf16, as asked"),
         (
             {"precisions": {"bf16": 0.998}, "quantization": QUANTIZATION},
             "auto",
-            True,
+            ("bf16",),
             "bf16",
             "int8, which the file is in, and bf16 for the rest, since in bf16 99.80 % of pixels keep",
         ),
-        ({"quantization": QUANTIZATION}, "int8", True, "float32", "int8, which the file is in, and float32 for the"),
+        (
+            {"precisions": {"bf16": 1.0, "fp16": 0.9998}},
+            "auto",
+            ("fp16", "bf16"),
+            "fp16",
+            "fp16, since in fp16 99.98 % of",
+        ),
+        (
+            {"precisions": {"bf16": 0.999, "fp16": 0.2}},
+            "auto",
+            ("fp16", "bf16"),
+            "bf16",
+            "bf16, since in bf16 99.90 % of pixels keep their class, 99.5 % must",
+        ),
+        (
+            {"precisions": {"bf16": 0.9}},
+            "auto",
+            ("fp16", "bf16"),
+            "float32",
+            "float32, since the file does not say how many pixels keep their class in fp16, and in bf16 only",
+        ),
+        (
+            {"quantization": QUANTIZATION},
+            "int8",
+            ("bf16",),
+            "float32",
+            "int8, which the file is in, and float32 for the",
+        ),
     ],
 )
-def test_the_fastest_precision_that_keeps_the_class_map_is_taken(changes, asked, has_bf16, taken, reason):
-    floats, said = choose_precision(tiny_spec(**changes), asked, has_bf16=has_bf16)
+def test_the_fastest_precision_that_keeps_the_class_map_is_taken(changes, asked, native, taken, reason):
+    floats, said = choose_precision(tiny_spec(**changes), asked, native=native)
     assert floats == taken
     assert said.startswith(reason)
 

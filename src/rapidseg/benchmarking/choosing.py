@@ -10,7 +10,7 @@ from typing import Any
 from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.spread import Spread
 
-_EXACTNESS = ("int8", "bf16", "float16", "float32")  # from the least exact; what is unknown counts as less
+_EXACTNESS = ("int8", "bf16", "fp16", "float32")  # from the least exact; what is unknown counts as less
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ def peak_gpu_memory_bytes() -> int | None:
     """
     torch = sys.modules.get("torch")  # never imported for this: an engine has, or has not
     if torch is not None and torch.cuda.is_initialized():
-        return int(torch.cuda.max_memory_reserved())
+        # What its allocator took, CUDA graphs included; not what libraries and the context take beside it.
+        return sum(int(torch.cuda.max_memory_reserved(index)) for index in range(torch.cuda.device_count()))
     if shutil.which("nvidia-smi") is None:
         return None
     command = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"]

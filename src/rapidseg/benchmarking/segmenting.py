@@ -14,9 +14,8 @@ import numpy as np
 from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.turns import Samples, repeat_for
 from rapidseg.core.errors import EngineError
-from rapidseg.imaging import read_image, resize_image, working_size_hw
+from rapidseg.imaging import read_image, working_size_hw
 from rapidseg.runtime import Result, load
-from rapidseg.runtime.class_map import class_map_from_logits
 from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder
 
 PATH_STAGES = ("prepare", "network", "class_map")  # from an image in memory to its class map in memory
@@ -129,21 +128,21 @@ class Segmenting:
     def _segment_batch(self, images: list[np.ndarray], size: int | tuple[int, int] | None) -> list[Result]:
         """Takes all images through the network at once, and books the time of the batch on its first image."""
         segmenter, spec = self._segmenter, self._segmenter.spec
-        image_hw = (images[0].shape[0], images[0].shape[1])
+        engine, image_hw = segmenter.engine, (images[0].shape[0], images[0].shape[1])
         size_hw = working_size_hw(image_hw, spec.working_short_side if size is None else size, spec.stride)
-        segmenter.engine.compile((len(images), *size_hw, 3))
-        moments = [time.perf_counter()]
-        prepared = segmenter.engine.prepare(np.stack([resize_image(image, size_hw) for image in images]))
-        moments.append(time.perf_counter())
-        logits = segmenter.engine.infer(prepared)
-        moments.append(time.perf_counter())
+        engine.compile((len(images), *size_hw, 3))
+        moments = [engine.moment()]
+        prepared = engine.prepare(np.stack([engine.resize(image, size_hw) for image in images]))
+        moments.append(engine.moment())
+        logits = engine.infer(prepared)
+        moments.append(engine.moment())
         if len(logits) != len(images):
-            raise EngineError(f"{len(images)} images gave logits of shape {logits.shape}; take --batch 1")
-        maps = [class_map_from_logits(one, image_hw, align_corners=spec.align_corners) for one in logits]
-        moments.append(time.perf_counter())
-        spent_ms = 1e3 * np.diff(moments)
+            raise EngineError(f"{len(images)} images gave logits of shape {tuple(logits.shape)}; take --batch 1")
+        maps, _ = engine.class_maps(logits, image_hw, align_corners=spec.align_corners)
+        maps = [engine.give(one, images[0]) for one in maps]
+        moments.append(engine.moment())
         none = dict.fromkeys(PATH_STAGES, 0.0)
-        timings = [dict(zip(PATH_STAGES, spent_ms, strict=True)), *[none] * (len(images) - 1)]
+        timings = [engine.timings_ms(PATH_STAGES, moments), *[none] * (len(images) - 1)]
         return [
             Result(class_map, spec.labels, image, size_hw, timing)
             for class_map, image, timing in zip(maps, images, timings, strict=True)

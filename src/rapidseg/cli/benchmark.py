@@ -94,7 +94,7 @@ def benchmark(
             raise typer.BadParameter("is for --against eager", param_hint="--checkpoint")
         plan = Plan(
             models=names,
-            engines=installed_engines() if engines is None else parse_names(engines, "engine", ENGINES),
+            engines=installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
             precisions=PRECISIONS if precisions is None else parse_names(precisions, "precision", PRECISIONS),
             sizes_hw=tuple(dict.fromkeys(parse_size(size) for size in sizes.split(","))),
             image=image or SAMPLE_IMAGE,
@@ -118,13 +118,16 @@ def benchmark(
         raise typer.Exit(1)
 
 
-def installed_engines() -> tuple[str, ...]:
-    """Returns the engines whose packages are there."""
+def installed_engines(device: str) -> tuple[str, ...]:
+    """Returns the engines whose packages are there; PyTorch only for a GPU, since it is for comparison on CPUs."""
     from importlib.util import find_spec
 
     from rapidseg.runtime.engines import ENGINES
+    from rapidseg.runtime.nvidia import find_gpu
 
-    return tuple(name for name in ENGINES if find_spec(name) is not None)
+    gpu = find_gpu() if device == "auto" else None
+    left_out = () if device.startswith("cuda") or (gpu is not None and gpu.obstacle is None) else ("torch",)
+    return tuple(name for name in ENGINES if find_spec(name) is not None and name not in left_out)
 
 
 def _with_checkpoint(

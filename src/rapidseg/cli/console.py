@@ -6,9 +6,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -21,6 +22,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from rapidseg.runtime.engines import Engine
 
 console = Console()  # results, on standard output
 errors = Console(stderr=True)  # messages and progress, on standard error
@@ -76,6 +80,12 @@ def download_progress() -> Iterator[Callable[[int, int | None], None]]:
 
     with display:
         yield report
+
+
+def warn_of_engine(engine: Engine) -> None:
+    """Prints on standard error what a person must be told about what was taken."""
+    if engine.warning is not None:
+        errors.print(f"[bold yellow]note:[/] {escape(engine.warning)}", soft_wrap=True, highlight=False)
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:

@@ -70,7 +70,9 @@ def _rows(diagnosis: Diagnosis) -> list[tuple[str, str]]:
             rows.append((engine.name, "not installed"))
             continue
         devices = ", ".join(
-            f"{name} ({label}: {', '.join(engine.capabilities[name])})" if name in engine.capabilities else name
+            f"{name} ({': '.join((label, *filter(None, [', '.join(engine.capabilities.get(name, ()))])))})"
+            if label != name
+            else name
             for name, label in engine.devices.items()
         )
         rows.append((engine.name, f"{engine.version}: {devices}"))
@@ -108,7 +110,8 @@ def _machine(machine: Machine) -> str:
 def _gpus(diagnosis: Diagnosis) -> str:
     driver, torch = diagnosis.gpus["driver"], diagnosis.gpus["torch"]
     seen = ", ".join(f"{gpu['name']} ({gpu['memory']}, driver {gpu['driver']})" for gpu in driver) or "no NVIDIA GPU"
+    unused = f"; not used: {diagnosis.gpus['obstacle']}" if diagnosis.gpus["obstacle"] else ""
     if torch is None:
-        return f"{seen}; PyTorch is not installed"
+        return f"{seen}; PyTorch is not installed{unused}"
     usable = ", ".join(torch["devices"]) or "none"
-    return f"{seen}; PyTorch {torch['version']} can use {usable}"
+    return f"{seen}; PyTorch {torch['version']} can use {usable}{unused}"

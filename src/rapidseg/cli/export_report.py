@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def print_export(report: ExportReport) -> None:
-    """Prints the comparisons, what bf16 changes, and what was written."""
+    """Prints the comparisons, what bf16 and fp16 change, and what was written."""
     _say("compared with PyTorch: difference of logits, in parts of the largest, and pixels of the same class")
     _print_table(report.checks, lambda check: f"{check.relative_error:.1e}, {check.agreement:.3%}")
-    _print_bf16(report.spec, "float32")
+    _print_precision(report.spec, "bf16", "float32")
+    _print_precision(report.spec, "fp16", "float32 on an NVIDIA GPU")
     _print_written(report.path, report.spec, f"{report.size_bytes / 1e6:.1f} MB")
 
 
@@ -47,7 +48,7 @@ def print_quantization(report: QuantizationReport) -> None:
         "of the class that the standard gives"
     )
     _print_table(report.checks, lambda check: f"{check.error:.1%} ({check.standard_error:.1%}), {check.agreement:.2%}")
-    _print_bf16(report.spec, "float32 for what is not INT8")
+    _print_precision(report.spec, "bf16", "float32 for what is not INT8")
     sizes = f"{report.size_bytes / 1e6:.1f} MB ({report.float32_size_bytes / 1e6:.1f} MB in float32)"
     _print_written(report.path, report.spec, sizes)
 
@@ -64,16 +65,17 @@ def _print_table(checks: Sequence[Any], cell: Callable[[Any], str]) -> None:
     console.print(table)
 
 
-def _print_bf16(spec: ModelSpec, instead_of: str) -> None:
+def _print_precision(spec: ModelSpec, precision: str, instead_of: str) -> None:
     from rapidseg.runtime.engines import MIN_AGREEMENT
 
-    agreement = spec.precisions.get("bf16")
+    agreement = spec.precisions.get(precision)
     if agreement is None:
-        _say("bf16 was not measured, since this CPU does not compute in it; the file runs without it by default")
+        if precision == "bf16":
+            _say("bf16 was not measured, since this CPU does not compute in it; the file runs without it by default")
         return
     taken = "is the default" if agreement >= MIN_AGREEMENT else "is not the default"
     _say(
-        f"bf16 in place of {instead_of}: the same class at {agreement:.2%} of pixels; "
+        f"{precision} in place of {instead_of}: the same class at {agreement:.2%} of pixels; "
         f"it {taken}, for which {MIN_AGREEMENT:.1%} are needed"
     )
 

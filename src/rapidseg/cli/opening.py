@@ -17,7 +17,7 @@ def open_segmenter(model: str | None, *, engine: str, precision: str, device: st
         model: an exported file, a checkpoint, the name of a built-in model, or None for the first of those.
         engine: for exported files; checkpoints run in PyTorch.
         precision: for exported files; checkpoints run in float32.
-        device: "auto" takes the CPU for exported files, and for checkpoints a GPU where PyTorch finds one.
+        device: "auto" takes a GPU where PyTorch finds one, else the CPU.
 
     Raises:
         EngineError: engine, precision or device do not go with the model, or are not there.
@@ -25,8 +25,11 @@ def open_segmenter(model: str | None, *, engine: str, precision: str, device: st
     """
     if model is None or not model.endswith(_CHECKPOINTS):
         from rapidseg import load
+        from rapidseg.cli.console import warn_of_engine
 
-        return load(model, engine=engine, precision=precision, device=device)
+        segmenter = load(model, engine=engine, precision=precision, device=device)
+        warn_of_engine(segmenter.engine)
+        return segmenter
     from rapidseg.core.errors import EngineError
 
     if engine not in ("auto", "torch") or precision not in ("auto", "float32"):

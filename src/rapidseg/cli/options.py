@@ -32,7 +32,7 @@ EnginesOption = Annotated[
 PrecisionsOption = Annotated[
     str | None, typer.Option("--precisions", help="Precisions, with commas between them.", show_default="all that run")
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, or another that the engine finds.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or another that the engine finds.")]
 DataOption = Annotated[
     str | None,
     typer.Option("--data", help="Data set to measure mIoU on: camvid, cityscapes, or a YAML file.", show_default=False),

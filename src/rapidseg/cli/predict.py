@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from rapidseg.cli.console import console, errors, print_json, progress
+from rapidseg.cli.console import console, errors, print_json, progress, warn_of_engine
 from rapidseg.cli.options import JsonOption, SizeOption, parse_working_size
 
 
@@ -41,9 +41,9 @@ def predict(
         ),
     ] = None,
     size: SizeOption = None,
-    engine: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32 or bf16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, or another that the engine finds.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bf16 or fp16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or another that the engine finds.")] = "auto",
     json: JsonOption = False,
 ) -> None:
     """Segment images: for each a class map (PNG of class ids) and an overlay with a legend.
@@ -62,6 +62,7 @@ def predict(
     if not paths:
         errors.print("no image given: segmenting the built-in sample", highlight=False)
     segmenter = load(model, engine=engine, precision=precision, device=device)
+    warn_of_engine(segmenter.engine)
     entries: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     display = progress()

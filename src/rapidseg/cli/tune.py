@@ -106,7 +106,7 @@ def tune_model(
     size_hw = read_image(picture).shape[:2] if image_size is None else parse_size(image_size)
     configurations = combinations(
         names,
-        installed_engines() if engines is None else parse_names(engines, "engine", ENGINES),
+        installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
         PRECISIONS if precisions is None else parse_names(precisions, "precision", PRECISIONS),
         _working_sides(working_sizes, names, size_hw),
         (size_hw[0], size_hw[1]),

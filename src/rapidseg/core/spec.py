@@ -78,8 +78,8 @@ class ModelSpec(BaseModel):
         scores: figures measured with these weights.
         licence, source: under what terms the weights may be used, and where they come from.
         checksum: SHA-256 of the weights (tensor names, shapes and values), independent of the file format.
-        precisions: for other number types that the file was tried in when it was exported, such as `bf16`, the share
-            of pixels that keep the class that float32 gives. In an INT8 file both are of what is not INT8.
+        precisions: for other number types that the file was tried in when it was exported, `bf16` and `fp16`, the
+            share of pixels that keep the class that float32 gives. In an INT8 file both are of what is not INT8.
         quantization: how an INT8 file was made; None in others.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 
+from rapidseg.diagnosis.gpus import found_by_torch
 from rapidseg.diagnosis.installation import find_version
 
 
@@ -15,7 +16,7 @@ class FoundEngine:
     Attributes:
         name: as for `rapidseg.load`.
         version: None where it is not installed.
-        devices: names of its devices, or of ONNX Runtime's providers.
+        devices: names of its devices, or of ONNX Runtime's providers, and what they call themselves.
         capabilities: what each device of OpenVINO computes natively.
     """
 
@@ -26,8 +27,8 @@ class FoundEngine:
 
 
 def find_engines() -> tuple[FoundEngine, ...]:
-    """Looks for OpenVINO and ONNX Runtime."""
-    return _openvino(), _onnxruntime()
+    """Looks for OpenVINO, ONNX Runtime and PyTorch."""
+    return _openvino(), _onnxruntime(), _torch()
 
 
 def _openvino() -> FoundEngine:
@@ -46,3 +47,11 @@ def _onnxruntime() -> FoundEngine:
 
     devices = {name: name for name in onnxruntime.get_available_providers()}
     return FoundEngine("onnxruntime", find_version("onnxruntime") or onnxruntime.__version__, devices, {})
+
+
+def _torch() -> FoundEngine:
+    found = found_by_torch()
+    if found is None:
+        return FoundEngine("torch", None, {}, {})
+    devices = {"cpu": "cpu", **{f"cuda:{index}": name for index, name in enumerate(found["devices"])}}
+    return FoundEngine("torch", found["version"], devices, {})

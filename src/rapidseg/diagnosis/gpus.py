@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from typing import Any
 
+from rapidseg.runtime.nvidia import find_gpu
+
 
 def find_gpus() -> dict[str, Any]:
     """Lists NVIDIA GPUs.
@@ -15,8 +17,11 @@ def find_gpus() -> dict[str, Any]:
         `driver`: name, memory and driver version of each GPU that `nvidia-smi` lists; empty without it.
         `torch`: what PyTorch finds: `version`, `cuda` (the version that it was built for, or None) and `devices`; None
         where PyTorch is not installed.
+        `obstacle`: why a GPU that is there is not used; None where it is, or where there is none.
     """
-    return {"driver": _listed_by_driver(), "torch": _found_by_torch()}
+    gpu = find_gpu()
+    obstacle = None if gpu is None else gpu.obstacle
+    return {"driver": _listed_by_driver(), "torch": found_by_torch(), "obstacle": obstacle}
 
 
 def _listed_by_driver() -> list[dict[str, str]]:
@@ -31,7 +36,8 @@ def _listed_by_driver() -> list[dict[str, str]]:
     return [dict(zip(("name", "memory", "driver"), row, strict=True)) for row in rows if len(row) == 3]
 
 
-def _found_by_torch() -> dict[str, Any] | None:
+def found_by_torch() -> dict[str, Any] | None:
+    """Returns what PyTorch finds, as `find_gpus` does."""
     if importlib.util.find_spec("torch") is None:
         return None
     import torch

@@ -65,8 +65,8 @@ def export_onnx(
     The file takes bytes of RGB images and gives logits; normalisation and the specification are inside
     (docs/export.md). It is written under a temporary name, run in ONNX Runtime and in OpenVINO at several sizes with
     one image and with three, and compared with the model in PyTorch. Only when all agree does it take its name;
-    otherwise nothing is left behind and an older file of that name stays. Where this CPU computes in bf16, the share of
-    pixels that keep their class in it is measured and written into the file: `load` goes by it.
+    otherwise nothing is left behind and an older file of that name stays. The share of pixels that keep their class in
+    fp16, and where this CPU computes in it in bf16, is measured and written into the file: `load` goes by it.
 
     Args:
         model: any device and number type; it is not changed.
@@ -74,8 +74,8 @@ def export_onnx(
         path: where to write; ends in `.onnx`.
         check_sizes: heights and widths of the images to compare at; None takes those of `CHECK_SIZES` at which the
             network's work is bearable.
-        images: (H, W, 3) uint8 RGB, such as the model is made for, to measure bf16 on; None takes drawn street scenes
-            (`street_scenes`), and an empty sequence measures nothing.
+        images: (H, W, 3) uint8 RGB, such as the model is made for, to measure fp16 and bf16 on; None takes drawn street
+            scenes (`street_scenes`), and an empty sequence measures nothing.
         progress: called after each comparison with the number done and of all.
 
     Raises:

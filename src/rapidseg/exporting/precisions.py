@@ -14,6 +14,7 @@ from rapidseg.data.synth import draw_scene
 from rapidseg.imaging import read_image, resize_image, working_size_hw
 from rapidseg.runtime import Segmenter
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
+from rapidseg.runtime.engines.torch_file.engine import TorchFileEngine
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 
 COMPARED_IMAGES = 16  # of a data set: several million pixels, of which 0.5 % is far above what chance moves
@@ -30,27 +31,37 @@ def measure_precisions(
     spec: ModelSpec,
     images: Sequence[np.ndarray] | None = None,
     *,
+    is_int8: bool = False,
     working_size: WorkingSize = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, float]:
-    """Compares the class maps of a file in bf16 with those in float32, in OpenVINO.
+    """Compares the class maps of a file in bf16 and fp16 with those in float32.
+
+    bf16 is what OpenVINO makes of it on this CPU. fp16 is for GPUs, so it is computed here as their matrix units do:
+    weights and the result of every operator are fp16, and sums are float32. What is too large for fp16 becomes
+    infinite, which shows. GPUs order sums otherwise, which moves few pixels against those that rounding moves.
 
     Args:
         path: the model file; of an INT8 file, what is not INT8 is computed in either.
         spec: what it says about itself.
         images: (H, W, 3) uint8 RGB of any sizes, as the model is made for; None takes `street_scenes`.
+        is_int8: whether it is an INT8 file.
         working_size: as for a call of `Segmenter`.
         progress: called after each image with the number done and of all.
 
     Returns:
-        For `bf16`, the share of pixels that get the same class; nothing where this CPU does not compute in bf16, or
-        without images.
+        The share of pixels that get the same class, for `bf16` where this CPU computes in it, and for `fp16` but for
+        INT8 files, which PyTorch does not run; nothing without images.
     """
     images = street_scenes() if images is None else images
-    if not images or not computes_in_bf16("cpu"):
+    others = {}
+    if images and computes_in_bf16("cpu"):
+        others["bf16"] = open_in_openvino(path, spec, "bf16")
+    if images and not is_int8:
+        others["fp16"] = open_rounding(path, spec, "fp16")
+    if not others:
         return {}
     reference = open_in_openvino(path, spec, "float32")
-    others = {"bf16": open_in_openvino(path, spec, "bf16")}
     return agreement(reference, others, images, working_size=working_size, progress=progress)
 
 
@@ -62,6 +73,11 @@ def open_in_openvino(path: Path, spec: ModelSpec, precision: str) -> Segmenter:
         precision: float32 or bf16; in an INT8 file, of what is not INT8.
     """
     return Segmenter(OpenVinoEngine(path, spec, precision=precision, device="cpu", cache=False), spec, path)
+
+
+def open_rounding(path: Path, spec: ModelSpec, rounding: str) -> Segmenter:
+    """Returns a segmenter on the CPU in float32 whose numbers are rounded to fp16 or bf16 after every operator."""
+    return Segmenter(TorchFileEngine(path, spec, precision="float32", device="cpu", rounding=rounding), spec, path)
 
 
 def agreement(

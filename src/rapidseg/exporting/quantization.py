@@ -158,6 +158,7 @@ def quantize_onnx(
             temporary,
             spec,
             compared,
+            is_int8=True,
             working_size=working_size,
             progress=lambda *at: tell("comparing bf16 for the rest", *at),
         )

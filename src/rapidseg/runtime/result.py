@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from rapidseg.imaging import count_pixels, overlay
 @dataclass(frozen=True, eq=False)
 class Result:
     """The class map of one image, and how it came about.
+
+    Where the image was a PyTorch tensor on a device, so are `class_map` and `confidence`, and they may still be under
+    way there, as is usual in PyTorch; reading `timings_ms`, `overlay` and `class_shares` wait for them.
 
     Attributes:
         class_map: (H, W) uint8 class ids, at the image's own size.
@@ -45,9 +49,16 @@ class Result:
         Raises:
             InputError: `image` has another size, or `alpha` is not between 0 and 1.
         """
-        return overlay(self.image if image is None else image, self.class_map, self.labels.palette_array(), alpha)
+        picture = _in_memory(self.image if image is None else image)
+        return overlay(picture, _in_memory(self.class_map), self.labels.palette_array(), alpha)
 
     def class_shares(self) -> dict[str, float]:
         """Returns for each class, by name, which share of the pixels it has, from 0 to 1."""
-        counts = count_pixels(self.class_map)[: self.labels.num_classes]
-        return {name: int(count) / self.class_map.size for name, count in zip(self.labels.names, counts, strict=True)}
+        class_map = _in_memory(self.class_map)
+        counts = count_pixels(class_map)[: self.labels.num_classes]
+        return {name: int(count) / class_map.size for name, count in zip(self.labels.names, counts, strict=True)}
+
+
+def _in_memory(array: Any) -> np.ndarray:
+    """Returns an array as it is, and a tensor as an array."""
+    return array if isinstance(array, np.ndarray) else np.asarray(array.cpu())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,8 @@ import numpy as np
 
 from rapidseg.core.errors import EngineError, InputError, ModelFileError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.imaging import resize_image, working_size_hw
-from rapidseg.runtime.class_map import class_map_from_logits, compiled_fill
-from rapidseg.runtime.confidence import confidence_from_logits
+from rapidseg.imaging import working_size_hw
+from rapidseg.runtime.class_map import compiled_fill
 from rapidseg.runtime.engines import Engine, create_engine
 from rapidseg.runtime.model_file import find_model, read_spec
 from rapidseg.runtime.result import Result
@@ -24,6 +22,8 @@ from rapidseg.runtime.streaming import Frame, open_frames
 
 if TYPE_CHECKING:
     from rapidseg.runtime.engines.torch import TorchModel
+
+_STAGES = ("compile", "prepare", "network", "class_map")
 
 
 def load(
@@ -38,9 +38,11 @@ def load(
     Args:
         model: a model file (.onnx, written by `rapidseg export`), the name of a built-in model, or None for the
             built-in Fast-SCNN; or a file that `rapidseg tune` wrote (.yaml), which says for "auto" what to take.
-        engine: "openvino" or "onnxruntime"; "auto" is OpenVINO.
-        precision: "float32", or "bf16" on CPUs that have it; "auto" is float32.
-        device: "cpu", or another that the engine finds; "auto" is the CPU.
+        engine: "openvino", "onnxruntime" or "torch"; "auto" is PyTorch on an NVIDIA GPU, and OpenVINO on a CPU.
+        precision: "float32", "bf16", "fp16" (on GPUs), or "int8" for INT8 files; "auto" is the fastest with which the
+            class map stays the same, as measured when the file was exported.
+        device: "cpu", "cuda" (an NVIDIA GPU, also "cuda:1"), or another that the engine finds; "auto" is the NVIDIA
+            GPU where there is one that PyTorch can use, else the CPU; `segmenter.engine.choice` says what and why.
 
     Raises:
         ModelFileError: there is no such model, its file is broken or lacks its specification, or is another than was
@@ -112,7 +114,8 @@ class Segmenter:
         """Segments one image.
 
         Args:
-            image: (H, W, 3) uint8 RGB of any size. (OpenCV reads BGR: turn it with `image[:, :, ::-1]`.)
+            image: (H, W, 3) uint8 RGB of any size. (OpenCV reads BGR: turn it with `image[:, :, ::-1]`.) With engine
+                "torch" also a PyTorch tensor on the engine's device; the class map then stays there, too.
             working_size: at which size the network sees the image: pixels of the shorter side, the shape being kept,
                 or (height, width). None: the size that the model was made for, or else the image's own. Images with
                 a side below 32 pixels are enlarged. The class map always has the image's own size.
@@ -121,28 +124,26 @@ class Segmenter:
         Raises:
             InputError: the image is not (H, W, 3) uint8, or `working_size` has a side below 32.
         """
-        check_image(image)
-        start = time.perf_counter()
+        check_image(image, tensor=self.engine.takes(image))
+        engine, image_hw = self.engine, (int(image.shape[0]), int(image.shape[1]))
+        moments = [engine.moment()]
         if working_size is None:
             working_size = self.spec.working_short_side
-        size_hw = working_size_hw((image.shape[0], image.shape[1]), working_size, self.spec.stride)
-        self.engine.compile((1, *size_hw, 3))
-        compiled = time.perf_counter()
-        prepared = self.engine.prepare(resize_image(image, size_hw)[None])
-        ready = time.perf_counter()
-        logits = self._checked(self.engine.infer(prepared)[0])
-        computed = time.perf_counter()
-        class_map = class_map_from_logits(logits, image.shape[:2], align_corners=self.spec.align_corners)
-        certainty = None
-        if confidence:
-            certainty = confidence_from_logits(logits, image.shape[:2], align_corners=self.spec.align_corners)
-        end = time.perf_counter()
-        timings_ms = {
-            "compile": 1e3 * (compiled - start),
-            "prepare": 1e3 * (ready - compiled),
-            "network": 1e3 * (computed - ready),
-            "class_map": 1e3 * (end - computed),
-        }
+        size_hw = working_size_hw(image_hw, working_size, self.spec.stride)
+        engine.compile((1, *size_hw, 3))
+        moments.append(engine.moment())
+        prepared = engine.prepare(engine.resize(image, size_hw)[None])
+        moments.append(engine.moment())
+        logits = engine.infer(prepared)
+        self._check(logits)
+        moments.append(engine.moment())
+        maps, confidences = engine.class_maps(
+            logits, image_hw, align_corners=self.spec.align_corners, confidence=confidence
+        )
+        class_map = engine.give(maps[0], image)
+        certainty = None if confidences is None else engine.give(confidences[0], image)
+        moments.append(engine.moment())
+        timings_ms = engine.timings_ms(_STAGES, moments)
         return Result(class_map, self.spec.labels, image, size_hw, timings_ms, confidence=certainty)
 
     def logits(self, image: np.ndarray) -> np.ndarray:
@@ -151,7 +152,10 @@ class Segmenter:
         Args:
             image: (H, W, 3) uint8 RGB, each side 32 pixels or more.
         """
-        return self._checked(self.engine.run(image[None])[0])
+        logits = self.engine.run(image[None])
+        self._check(logits)
+        one: np.ndarray = logits[0]
+        return one
 
     def class_map(self, image: np.ndarray) -> np.ndarray:
         """Returns only the class map, (H, W) uint8, of an image; what evaluation takes as a predictor."""
@@ -184,13 +188,12 @@ class Segmenter:
         working_size_hw((32, 32), working_size)  # a wrong size is wrong for all images: raise it here
         return self._stream(open_frames(source), working_size, confidence, on_error)
 
-    def _checked(self, logits: np.ndarray) -> np.ndarray:
-        if logits.shape[0] != self.spec.labels.num_classes:
+    def _check(self, logits: Any) -> None:
+        if logits.shape[1] != self.spec.labels.num_classes:
             raise ModelFileError(
-                f"{self.path or self.spec.architecture}: gives {logits.shape[0]} classes, but its specification names "
+                f"{self.path or self.spec.architecture}: gives {logits.shape[1]} classes, but its specification names "
                 f"{self.spec.labels.num_classes}; export the model again"
             )
-        return logits
 
     def _stream(
         self,
@@ -214,9 +217,14 @@ class Segmenter:
                 yield replace(result, source=frame.source, timings_ms=timings_ms)
 
 
-def check_image(image: object) -> None:
-    """Raises `InputError` unless the image is an (H, W, 3) uint8 array, with a hint for the usual other layouts."""
-    if not isinstance(image, np.ndarray):
+def check_image(image: Any, *, tensor: bool = False) -> None:
+    """Raises `InputError` unless the image is an (H, W, 3) uint8 array, with a hint for the usual other layouts.
+
+    Args:
+        image: what came.
+        tensor: whether it is no array, but of a kind that the engine takes as well.
+    """
+    if not tensor and not isinstance(image, np.ndarray):
         raise InputError(
             f"an image must be an (H, W, 3) uint8 RGB array, not {type(image).__name__}; "
             "read files with rapidseg.imaging.read_image, turn other images into arrays with numpy.asarray"
@@ -234,7 +242,9 @@ def check_image(image: object) -> None:
         hint = "give three channels, red, green and blue"
     elif 0 in image.shape:
         hint = "it has no pixels"
-    elif image.dtype != np.uint8:
+    elif str(image.dtype).rpartition(".")[2] != "uint8":
         hint = "give values from 0 to 255 as uint8, not normalised; the model file does the rest"
     if hint:
-        raise InputError(f"an image must be (H, W, 3) uint8 RGB, but this one is {image.shape} {image.dtype}; {hint}")
+        raise InputError(
+            f"an image must be (H, W, 3) uint8 RGB, but this one is {tuple(image.shape)} {image.dtype}; {hint}"
+        )

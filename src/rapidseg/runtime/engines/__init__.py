@@ -7,12 +7,10 @@ from pathlib import Path
 from rapidseg.core.errors import EngineError, nearest_hint
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine
+from rapidseg.runtime.engines.choosing import MIN_AGREEMENT, choose_engine, choose_precision
 
-ENGINES = ("openvino", "onnxruntime")
-PRECISIONS = ("float32", "bf16", "int8")
-
-# `auto` leaves float32 only for a precision with which at least this share of pixels keeps the class of float32.
-MIN_AGREEMENT = 0.995
+ENGINES = ("openvino", "onnxruntime", "torch")
+PRECISIONS = ("float32", "bf16", "fp16", "int8")
 
 
 def create_engine(
@@ -23,10 +21,10 @@ def create_engine(
     Args:
         path: a model file of this project.
         spec: what the file says about itself.
-        engine: one of `ENGINES`; "auto" is OpenVINO.
+        engine: one of `ENGINES`; "auto": see `choose_engine`.
         precision: one of `PRECISIONS`, where "int8" is that of INT8 files and of no others; "auto": see
             `choose_precision`.
-        device: "cpu", or another that the engine knows; "auto" is the CPU.
+        device: "cpu", "cuda", or another that the engine knows; "auto": see `choose_engine`.
 
     Raises:
         EngineError: the engine, precision or device is unknown, not installed or not there, or the precision is not
@@ -36,56 +34,53 @@ def create_engine(
     _check("engine", engine, ENGINES)
     _check("precision", precision, PRECISIONS)
     _check_is_in_file(path, spec, precision)
-    taken_device = "cpu" if device == "auto" else device.lower()
-    started: Engine
-    if engine == "onnxruntime":
-        from rapidseg.runtime.engines.onnxruntime import OnnxRuntimeEngine
-
-        floats, reason = choose_precision(spec, precision, has_bf16=False)
-        started = OnnxRuntimeEngine(path, spec, precision=floats, device=taken_device)
-    else:
-        from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
-
-        floats, reason = choose_precision(spec, precision, has_bf16=computes_in_bf16(taken_device))
-        started = OpenVinoEngine(path, spec, precision=floats, device=taken_device)
-    reasons = [
-        "OpenVINO, the fastest on CPUs" if engine == "auto" else f"{engine}, as asked",
-        reason,
-        "on the CPU" if device == "auto" else f"on {device}, as asked",
-    ]
-    started.choice = "; ".join(reasons)
+    choice = choose_engine(spec, engine, device.lower())
+    started, why_precision = _START[choice.engine](path, spec, precision, choice.device)
+    started.choice = "; ".join((choice.why_engine, why_precision, choice.why_device))
+    started.warning = choice.warning
     return started
 
 
-def choose_precision(spec: ModelSpec, precision: str, *, has_bf16: bool) -> tuple[str, str]:
-    """Says what a file's floating-point numbers are computed in, and why.
+def _start_onnxruntime(path: Path, spec: ModelSpec, precision: str, device: str) -> tuple[Engine, str]:
+    from rapidseg.runtime.engines.onnxruntime import OnnxRuntimeEngine
 
-    Where nobody asks for a precision, bf16 is taken where it was measured at export that at least `MIN_AGREEMENT` of
-    the pixels keep the class of float32, and where the device computes in it. In an INT8 file this holds for what is
-    not INT8.
+    floats, reason = choose_precision(spec, precision, native=("fp16",) if device == "tensorrt" else ())
+    return OnnxRuntimeEngine(path, spec, precision=floats, device=device), reason
 
-    Args:
-        spec: what the file says about itself.
-        precision: one of `PRECISIONS`, or "auto".
-        has_bf16: whether engine and device compute in bf16 by themselves.
 
-    Returns:
-        "float32" or "bf16", and the reason in words.
-    """
-    if precision in ("float32", "bf16"):
-        return precision, f"{precision}, as asked"
-    agreement = spec.precisions.get("bf16")
-    if not has_bf16:
-        floats, reason = "float32", "engine and device compute in no faster one"
-    elif agreement is None:
-        floats, reason = "float32", "the file does not say how many pixels keep their class in bf16"
-    else:
-        floats = "bf16" if agreement >= MIN_AGREEMENT else "float32"
-        only = "" if agreement >= MIN_AGREEMENT else "only "
-        reason = f"in bf16 {only}{100 * agreement:.2f} % of pixels keep their class, {100 * MIN_AGREEMENT:.1f} % must"
+def _start_openvino(path: Path, spec: ModelSpec, precision: str, device: str) -> tuple[Engine, str]:
+    from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
+
+    if precision == "fp16":
+        raise EngineError("OpenVINO computes in float32 or bf16 here, not in fp16; take one of them, or device cuda")
+    floats, reason = choose_precision(spec, precision, native=("bf16",) if computes_in_bf16(device) else ())
+    return OpenVinoEngine(path, spec, precision=floats, device=device), reason
+
+
+def _start_torch(path: Path, spec: ModelSpec, precision: str, device: str) -> tuple[Engine, str]:
     if spec.quantization is not None:
-        return floats, f"int8, which the file is in, and {floats} for the rest, since {reason}"
-    return floats, f"{floats}, since {reason}"
+        raise EngineError(
+            f"{path} is an INT8 file, which PyTorch does not run; use engine openvino or onnxruntime, or take the file "
+            "that it was made from"
+        )
+    try:
+        from rapidseg.runtime.engines.torch_file.devices import computes_in_bf16, find_device
+        from rapidseg.runtime.engines.torch_file.engine import TorchFileEngine
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            f"{error.name} is not installed, which the PyTorch engine needs; install it with: pip install "
+            "'rapidseg[nvidia]', with a build of PyTorch for CUDA, or use engine openvino"
+        ) from error
+    found = str(find_device(device, "float32"))
+    native = () if found == "cpu" else ("fp16", "bf16") if computes_in_bf16(found) else ("fp16",)
+    floats, reason = choose_precision(spec, precision, native=native)
+    started = TorchFileEngine(path, spec, precision=floats, device=device)
+    if found == "cpu":
+        return started, reason
+    return started, f"{reason}; class maps {started.class_map_way}"
+
+
+_START = {"openvino": _start_openvino, "onnxruntime": _start_onnxruntime, "torch": _start_torch}
 
 
 def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -101,11 +96,11 @@ def _check_is_in_file(path: Path, spec: ModelSpec, precision: str) -> None:
             f"{path} is no INT8 file; make one of it with: rapidseg export {path} --precision int8 --data DATA, "
             "or leave the precision out"
         )
-    if spec.quantization is not None and precision in ("float32", "bf16"):
+    if spec.quantization is not None and precision not in ("auto", "int8"):
         raise EngineError(
             f"{path} is an INT8 file, so it does not run in {precision}; leave the precision out, or take the file "
             "that it was made from"
         )
 
 
-__all__ = ["ENGINES", "MIN_AGREEMENT", "PRECISIONS", "Engine", "choose_precision", "create_engine"]
+__all__ = ["ENGINES", "MIN_AGREEMENT", "PRECISIONS", "Engine", "choose_engine", "choose_precision", "create_engine"]

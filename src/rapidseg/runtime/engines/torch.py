@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine
+from rapidseg.runtime.engines.torch_file.images import Normalizer, to_device
 
 
 class TorchModel(Protocol):
@@ -47,17 +48,20 @@ class TorchEngine(Engine):
         self.precision = "float32"
         self.device = str(device)
         self._network: nn.Module = model
-        self._mean = torch.tensor(model.spec.mean, device=device).view(1, 3, 1, 1)
-        self._std = torch.tensor(model.spec.std, device=device).view(1, 3, 1, 1)
+        self._device = device
+        self._normalize = Normalizer(model.spec.mean, model.spec.std, device)
         self._turn = threading.Lock()
 
     def compile(self, shape: tuple[int, ...]) -> None:
         """Does nothing: PyTorch runs every shape as it comes."""
 
     def prepare(self, images: np.ndarray) -> Tensor:
-        pixels = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(self._mean.device)
+        count, height, width, channels = images.shape
         with torch.inference_mode():
-            return pixels.permute(0, 3, 1, 2).float().sub_(self._mean).div_(self._std)
+            planes = torch.empty(
+                (count, channels, height, width), device=self._device, memory_format=torch.channels_last
+            )
+            return self._normalize(to_device(images, self._device), planes)
 
     def infer(self, prepared: Tensor) -> np.ndarray:
         with self._turn, torch.inference_mode(), _evaluation_mode(self._network):

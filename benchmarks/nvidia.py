@@ -1,0 +1,256 @@
+"""The figures of an NVIDIA GPU: frames a second from image to class map on the device, and how near that is to what
+memory allows.
+
+    python benchmarks/nvidia.py model.onnx best.safetensors -o out
+
+takes the model file, and the checkpoint that it was made of, for plain PyTorch in float32 beside it. Measured are
+batches of 1 and 16 at 1024x2048, in turns; the floor of memory traffic; in how far classes agree between precisions and
+with OpenVINO on the CPU; and where the time goes, kernel by kernel, in `profile-BATCH.txt`. With `--device cpu --size
+64x128` it runs anywhere, to try the script itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+import rapidseg
+from rapidseg.imaging import read_image, resize_image
+from rapidseg.importing import load_checkpoint
+from rapidseg.runtime.model_file import SAMPLE_IMAGE
+
+ROUNDS = 5
+# What a network reads and writes at least. All else can be part of these: activations and sums happen while a result is
+# in registers, so that a sum costs reading its other side; joined features are written where they belong.
+COUNTED = ("Conv", "Resize", "MaxPool", "MatMul", "ReduceMean", "Gemm", "InstanceNormalization")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--size", default="1024x2048")
+    parser.add_argument("--batches", default="1,16")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each turn")
+    parser.add_argument("-o", "--output", type=Path, default=Path("nvidia"))
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    size_hw = tuple(int(side) for side in options.size.split("x"))
+    begun = time.perf_counter()
+    segmenter = rapidseg.load(options.model, engine="torch", precision=options.precision, device=options.device)
+    device = torch.device(segmenter.engine.device)
+    image = resize_image(read_image(SAMPLE_IMAGE), size_hw)
+    report = {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "choice": segmenter.engine.choice,
+        "size_hw": size_hw,
+        "copy_bytes_per_s": copy_rate(device),
+        "agreement": agreement(options.model, image, options.device, segmenter.engine.precision),
+    }
+    if device.type == "cuda":
+        report["first_convolution_us"] = first_convolution(segmenter, size_hw)
+    model = load_checkpoint(options.checkpoint).eval().to(device)
+    for batch in (int(text) for text in options.batches.split(",")):
+        report[f"batch_{batch}"] = measure(segmenter, model, image, batch, report["copy_bytes_per_s"], options)
+        report["seconds"] = time.perf_counter() - begun
+        text = json.dumps(report, indent=2)
+        (options.output / "nvidia.json").write_text(text + "\n")  # each time, so that nothing measured is lost
+    print(text)
+
+
+def measure(segmenter, model, image, batch, copy_bytes_per_s, options):
+    engine, spec = segmenter.engine, segmenter.spec
+    device, size_hw = torch.device(engine.device), image.shape[:2]
+    images = torch.from_numpy(np.stack([image] * batch)).to(device)
+    start = time.perf_counter()
+    engine.compile(tuple(images.shape))
+    wait(device)
+    compile_s = time.perf_counter() - start
+
+    def ours():
+        logits = engine.infer(engine.prepare(images))
+        return engine.class_maps(logits, size_hw, align_corners=spec.align_corners)[0]
+
+    def through_segmenter():
+        return [segmenter(one, working_size=size_hw).class_map for one in images]
+
+    def eager():
+        with torch.inference_mode():
+            mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (spec.mean, spec.std))
+            logits = model((images.permute(0, 3, 1, 2).float().contiguous() - mean) / std)
+            full = interpolate(logits, size_hw, mode="bilinear", align_corners=spec.align_corners)
+            return full.argmax(1).to(torch.uint8)
+
+    contestants = {"ours": ours, "eager": eager}
+    if batch == 1:
+        contestants["segmenter"] = through_segmenter
+    rounds = {name: [] for name in contestants}
+    for function in contestants.values():
+        turn(function, device, 0.2)
+    for _ in range(ROUNDS):
+        for name, function in contestants.items():
+            rounds[name].append(turn(function, device, options.seconds))
+    floor = floor_bytes(engine, images, size_hw)
+    result = {"compile_s": compile_s, "ways": count(engine.ways(tuple(images.shape)))}
+    for name, turns in rounds.items():
+        queued_ms = float(np.median([one["queued_ms"] for one in turns]))
+        result[name] = {
+            "images_per_s": 1e3 * batch / queued_ms,
+            "queued_ms": queued_ms,  # of a batch, many waiting one behind the other
+            "alone_ms": spread([one for each in turns for one in each["alone_ms"]]),  # by the clock, each waited for
+            "gpu_ms": spread([one for each in turns for one in each["gpu_ms"]]),  # by the GPU's own
+        }
+    pairs = [
+        theirs["queued_ms"] / own["queued_ms"] for theirs, own in zip(rounds["eager"], rounds["ours"], strict=True)
+    ]
+    result["times_eager"] = {"median": float(np.median(pairs)), "range": [min(pairs), max(pairs)]}
+    floor_ms = 1e3 * floor / copy_bytes_per_s
+    result["floor"] = {"bytes": floor, "ms": floor_ms, "share_reached": floor_ms / result["ours"]["queued_ms"]}
+    if device.type == "cuda":
+        result["peak_gpu_bytes"] = torch.cuda.max_memory_reserved(device)
+    result["same_class_as_eager"] = float(
+        (torch.stack([torch.as_tensor(m) for m in ours()]).to(device) == eager()).float().mean()
+    )
+    (options.output / f"profile-{batch}.txt").write_text(profile(ours, device))
+    return result
+
+
+def turn(function, device, seconds):
+    """Measures calls one by one, then as many queued at once."""
+    alone_ms, gpu_ms = [], []
+    wait(device)
+    end = time.perf_counter() + seconds / 2
+    while time.perf_counter() < end or len(alone_ms) < 3:
+        start = time.perf_counter()
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(2)] if device.type == "cuda" else []
+        if events:
+            events[0].record()
+        function()
+        if events:
+            events[1].record()
+        wait(device)
+        alone_ms.append(1e3 * (time.perf_counter() - start))
+        gpu_ms.append(events[0].elapsed_time(events[1]) if events else alone_ms[-1])
+    calls = max(3, round(500 * seconds / np.median(alone_ms)))
+    start = time.perf_counter()
+    for _ in range(calls):
+        function()
+    wait(device)
+    return {"alone_ms": alone_ms, "gpu_ms": gpu_ms, "queued_ms": 1e3 * (time.perf_counter() - start) / calls}
+
+
+def floor_bytes(engine, images, size_hw):
+    """Returns the bytes that must be read and written from image to class map: each once, by whoever needs it."""
+    plan = engine.plan(tuple(images.shape))
+    # Normalising is part of the first convolution, which so reads the image's bytes; the class map is written.
+    total = images.numel() + len(images) * size_hw[0] * size_hw[1]
+    values = {
+        "normalized": torch.zeros(
+            (images.shape[0], 3, *images.shape[1:3]), dtype=engine.number_type, device=images.device
+        ).contiguous(memory_format=torch.channels_last)
+    }
+    with torch.no_grad():
+        for step in plan.steps:
+            result = values[step.output] = step(values)
+            operands = [values[entry] for entry in step.arguments if isinstance(entry, str) and entry != "normalized"]
+            if step.operator in COUNTED:
+                total += sum(map(size_of, operands)) + size_of(result)
+            elif step.operator == "Add":
+                total += size_of(operands[-1])
+    return total + size_of(values["logits"])  # which the class map reads
+
+
+def size_of(tensor):
+    return tensor.numel() * tensor.element_size()
+
+
+def copy_rate(device):
+    """Returns bytes a second of copying on the device, read and written ones counted."""
+    source = torch.empty((1 << 30) if device.type == "cuda" else (1 << 26), dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    best = 0.0
+    for _ in range(10):
+        wait(device)
+        start = time.perf_counter()
+        for _ in range(5):
+            target.copy_(source)
+        wait(device)
+        best = max(best, 10 * source.numel() / (time.perf_counter() - start))
+    return best
+
+
+def agreement(path, image, device, precision):
+    """Returns the share of pixels with the same class, for each pair of precisions and for OpenVINO on the CPU."""
+    maps = {
+        f"torch {name}": rapidseg.load(path, engine="torch", precision=name, device=device)
+        for name in dict.fromkeys((precision, "float32"))
+    }
+    maps["openvino float32"] = rapidseg.load(path, engine="openvino", precision="float32", device="cpu")
+    maps = {name: segmenter(image, working_size=image.shape[:2]).class_map for name, segmenter in maps.items()}
+    return {
+        f"{one}, {other}": float((maps[one] == maps[other]).mean()) for one, other in itertools.combinations(maps, 2)
+    }
+
+
+def first_convolution(segmenter, size_hw):
+    """Returns microseconds of the first convolution with 3, 4 and 8 channels going in, the added ones being zeros."""
+    found = {}
+    dtype = segmenter.engine.number_type
+    for channels in (3, 4, 8):
+        x, weight = (
+            torch.randn(shape, dtype=dtype, device=segmenter.engine.device).contiguous(
+                memory_format=torch.channels_last
+            )
+            for shape in ((1, channels, *size_hw), (32, channels, 3, 3))
+        )
+        with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
+            timed = turn(lambda x=x, w=weight: torch.conv2d(x, w, stride=2), torch.device(segmenter.engine.device), 0.1)
+        found[channels] = 1e3 * timed["queued_ms"]
+    return found
+
+
+def count(ways):
+    return {
+        "taken": {name: ways.taken.count(name) for name in dict.fromkeys(ways.taken)},
+        "refused": {f"{name}: {reason}": ways.refused.count((name, reason)) for name, reason in set(ways.refused)},
+    }
+
+
+def profile(function, device):
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if device.type == "cuda":
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=activities) as found:
+        for _ in range(5):
+            function()
+        wait(device)
+    order = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    return found.key_averages().table(sort_by=order, row_limit=15, max_name_column_width=110)
+
+
+def spread(values):
+    return {
+        "median": float(np.median(values)),
+        "p5": float(np.percentile(values, 5)),
+        "p95": float(np.percentile(values, 95)),
+    }
+
+
+def wait(device):
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+if __name__ == "__main__":
+    main()
