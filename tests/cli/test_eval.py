@@ -90,7 +90,7 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
         (["model.onnx", "--data", "camvid"], "camvid needs the folder that holds the data"),
         (["model.onnx", "--data", "camvid", "--root", "camvid", "--split", "tset"], "has no split 'tset'"),
         (["model.onnx", "--data", "camvid", "--root", "camvid", "--size", "64,96"], "a size is HEIGHTxWIDTH in pixels"),
-        (["model.onnx", "--data", "camvid", "--root", "camvid", "--engine", "torch"], "engine 'torch' is unknown"),
+        (["model.onnx", "--data", "camvid", "--root", "camvid", "--engine", "fast"], "engine 'fast' is unknown"),
         (
             ["best.pth", "--data", "camvid", "--root", "camvid", "--engine", "openvino"],
             "best.pth is a checkpoint, which runs in PyTorch in float32; leave --engine",
