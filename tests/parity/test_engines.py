@@ -16,6 +16,8 @@ from rapidseg.imaging import read_image
 from rapidseg.importing import load_checkpoint
 from rapidseg.models import create_model
 from rapidseg.runtime import Segmenter
+from rapidseg.runtime.engines import openvino_strips
+from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 from rapidseg.runtime.engines.torch_file.engine import TorchFileEngine
 
 # Of the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell that is
@@ -123,6 +125,33 @@ def test_onnxruntime_folds_pooling_and_sizes_once_the_size_is_known(exported, tm
     onnxruntime.InferenceSession(exported[1], options, providers=["CPUExecutionProvider"])
     operations = collections.Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
     assert not SIZE_OPERATIONS & set(operations), operations
+
+
+@pytest.mark.parametrize("size_hw", [(250, 330), (161, 97), (192, 384)])
+def test_strips_of_rows_change_nothing(exported, size_hw, monkeypatch):
+    model, path = exported
+    image = image_like_noise(1, size_hw)
+    cuts = []
+    cut = openvino_strips._cut
+    monkeypatch.setattr(openvino_strips, "_cut", lambda chain, count: cuts.append(count) or cut(chain, count))
+
+    def run(precision):
+        return OpenVinoEngine(path, model.spec, precision=precision, device="cpu", cache=False).run(image)
+
+    precisions = ["float32", *(["bf16"] if computes_in_bf16("cpu") else [])]
+    whole = {precision: run(precision) for precision in precisions}
+    assert not cuts  # so small an image is left whole
+    monkeypatch.setattr(openvino_strips, "_CACHED_BYTES", 1 << 10)
+    monkeypatch.setattr(openvino_strips, "_STRIP_BYTES", 1 << 14)
+    monkeypatch.setattr(openvino_strips, "_OVERLAP", 1)
+    strips = {precision: run(precision) for precision in precisions}
+    assert len(cuts) >= 2 * len(precisions)
+    assert max(cuts) >= 8
+    # The same products are added in the same order for each number, however many rows there are.
+    np.testing.assert_array_equal(strips["float32"], whole["float32"])
+    if "bf16" in precisions:  # where a kernel rounds in between depends on its shape; it rounds as often
+        apart, usual = (np.abs(each["bf16"] - whole["float32"]).max() for each in (strips, whole))
+        assert apart <= 1.5 * usual
 
 
 def test_real_weights_give_the_same_class_map_of_a_photo(cityscapes_weights, camvid_root, tmp_path):

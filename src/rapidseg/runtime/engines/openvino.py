@@ -15,6 +15,7 @@ from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.cache import cache_folder, keep_newest
 from rapidseg.runtime.engines.base import CompiledByShape, Engine, check_names
 from rapidseg.runtime.engines.openvino_input import cut_input
+from rapidseg.runtime.engines.openvino_strips import cut_into_strips
 from rapidseg.runtime.machine import cpu_count
 
 _HINTS = {"float32": "f32", "bf16": "bf16"}
@@ -39,7 +40,8 @@ class _Prepared:
 class OpenVinoEngine(Engine):
     """Runs a model file with OpenVINO, compiled for each input shape.
 
-    The normalisation in the file is cut off: one pass over the bytes of the image does it faster (`cut_input`).
+    The normalisation in the file is cut off: one pass over the bytes of the image does it faster (`cut_input`). For
+    large images the first layers are computed in strips of rows (`cut_into_strips`).
     """
 
     name = "openvino"
@@ -120,8 +122,11 @@ class OpenVinoEngine(Engine):
         if self.device != "cpu":
             del settings["INFERENCE_NUM_THREADS"]
         try:
-            self._model.reshape(list(shape))
-            compiled = self._core.compile_model(self._model, self.device.upper(), settings)
+            model = self._model.clone()
+            model.reshape(list(shape))
+            if shape[0] == 1 and self._input.type != openvino.Type.u8:
+                cut_into_strips(model, self._input.type.size)
+            compiled = self._core.compile_model(model, self.device.upper(), settings)
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO cannot compile {self._path} for images of {shape}: {_reason(error)}"
