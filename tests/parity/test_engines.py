@@ -154,6 +154,14 @@ def test_strips_of_rows_change_nothing(exported, size_hw, monkeypatch):
         assert apart <= 1.5 * usual
 
 
+def test_layers_of_large_weights_are_left_whole(exported, monkeypatch):
+    model, path = exported
+    monkeypatch.setattr(openvino_strips, "_CACHED_BYTES", 1 << 10)
+    monkeypatch.setattr(openvino_strips, "_WEIGHT_BYTES", 100)
+    monkeypatch.setattr(openvino_strips, "_cut", lambda chain, count: pytest.fail("cut"))
+    OpenVinoEngine(path, model.spec, precision="float32", device="cpu", cache=False).compile((1, 250, 330, 3))
+
+
 def test_real_weights_give_the_same_class_map_of_a_photo(cityscapes_weights, camvid_root, tmp_path):
     model = load_checkpoint(cityscapes_weights)
     path = tmp_path / "cityscapes.onnx"

@@ -124,7 +124,7 @@ class OpenVinoEngine(Engine):
         try:
             model = self._model.clone()
             model.reshape(list(shape))
-            if shape[0] == 1 and self._input.type != openvino.Type.u8:
+            if self.device == "cpu" and shape[0] == 1 and self._input.type != openvino.Type.u8:
                 cut_into_strips(model, self._input.type.size)
             compiled = self._core.compile_model(model, self.device.upper(), settings)
         except RuntimeError as error:

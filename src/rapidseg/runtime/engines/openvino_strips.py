@@ -19,6 +19,7 @@ from openvino.passes import ConstantFolding, Manager
 
 _CACHED_BYTES = 1 << 24  # what a layer may make without being cut; the next one finds most of it in a shared cache
 _STRIP_BYTES = 1 << 22  # what the largest layer of a strip makes: with weights, the caches of two cores hold it
+_WEIGHT_BYTES = 1 << 20  # of a chain at most: every strip reads its weights again, and OpenVINO keeps them once a strip
 _OVERLAP = 8  # a strip has at least so many times the rows that it shares with the one before
 
 _WINDOWS = {"Convolution": opset.convolution, "GroupConvolution": opset.group_convolution}
@@ -36,6 +37,12 @@ class _Layer:
     def height(self) -> int:
         """Rows that go in."""
         return int(self.node.input(self.place).get_shape()[2])
+
+    @property
+    def weights(self) -> int:
+        """How many numbers the layer has of its own."""
+        inputs = self.node.inputs()
+        return sum(math.prod(port.get_shape()) for place, port in enumerate(inputs) if place != self.place)
 
     def rows_in(self, first: int, last: int) -> tuple[int, int]:
         """Returns which rows go in for the rows from `first` to `last` of what comes out; some may lie outside."""
@@ -72,7 +79,8 @@ def cut_into_strips(model: openvino.Model, bytes_per_number: int) -> None:
     for chain in list(_chains(model)):
         made = [bytes_per_number * math.prod(layer.node.output(0).get_shape()) for layer in chain[:-1]]
         windows = sum(layer.node.get_type_name() in _WINDOWS for layer in chain)
-        if windows < 2 or max(made) <= _CACHED_BYTES:
+        weights = bytes_per_number * sum(layer.weights for layer in chain)
+        if windows < 2 or max(made) <= _CACHED_BYTES or weights > _WEIGHT_BYTES:
             continue
         count = min(
             -(-max(made) // _STRIP_BYTES),
