@@ -15,7 +15,7 @@ import torch
 from networks import NETWORKS
 
 from rapidseg.benchmarking.benchmark import Plan, run_benchmark
-from rapidseg.benchmarking.spread import Spread
+from rapidseg.benchmarking.summary import Summary
 from rapidseg.cli.options import parse_size
 from rapidseg.exporting import export_onnx
 from rapidseg.models import create_model
@@ -55,7 +55,7 @@ def measure(name: str, arguments: argparse.Namespace) -> None:
         )
 
 
-def spread(figures: Spread | None) -> str:
+def spread(figures: Summary | None) -> str:
     return "-" if figures is None else f"{figures.median:.3g} ({figures.p5:.3g} to {figures.p95:.3g})"
 
 

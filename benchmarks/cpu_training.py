@@ -26,7 +26,7 @@ BATCH_SIZE, CROP_HW, NUM_CLASSES = 8, (352, 480), 11
 
 
 def measure(setting: dict, steps: int) -> float:
-    """Returns images/s of the forward and backward pass, the loss and the optimiser, on random images."""
+    """Returns images/s of the forward and backward pass, the loss and the optimizer, on random images."""
     import torch
 
     from rapidseg.losses import HeadLosses, PixelLoss

@@ -15,9 +15,9 @@ import openvino
 
 from rapidseg.cli.options import parse_size
 from rapidseg.imaging import read_image, resize_image
-from rapidseg.runtime.engines.openvino_input import cut_input
-from rapidseg.runtime.machine import cpu_count
+from rapidseg.runtime.engines.openvino_input import split_preprocessing
 from rapidseg.runtime.model_file import SAMPLE_IMAGE, find_model
+from rapidseg.system.cpu import cpu_count
 
 HINTS = {"float32": ("f32", openvino.Type.f32), "bf16": ("bf16", openvino.Type.bf16)}
 
@@ -33,7 +33,7 @@ def main() -> None:
     image = resize_image(read_image(arguments.image), arguments.size)[None]
     hint, type_ = HINTS[arguments.precision]
     path = find_model(arguments.model)
-    network, network_input = cut_input(openvino.Core().read_model(path), type_, path)
+    network, network_input = split_preprocessing(openvino.Core().read_model(path), type_, path)
     network.reshape(list(image.shape))
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": cpu_count(), "INFERENCE_PRECISION_HINT": hint}
     compiled = openvino.Core().compile_model(network, "CPU", {**settings, "PERF_COUNT": True})

@@ -83,7 +83,7 @@ def measure(segmenter, model, image, batch, copy_bytes_per_s, options):
         return engine.class_maps(logits, size_hw, align_corners=spec.align_corners)[0]
 
     def through_segmenter():
-        return [segmenter(one, working_size=size_hw).class_map for one in images]
+        return [segmenter(one, input_size=size_hw).class_map for one in images]
 
     def eager():
         with torch.inference_mode():
@@ -92,14 +92,14 @@ def measure(segmenter, model, image, batch, copy_bytes_per_s, options):
             full = interpolate(logits, size_hw, mode="bilinear", align_corners=spec.align_corners)
             return full.argmax(1).to(torch.uint8)
 
-    contestants = {"ours": ours, "eager": eager}
+    workloads = {"ours": ours, "eager": eager}
     if batch == 1:
-        contestants["segmenter"] = through_segmenter
-    rounds = {name: [] for name in contestants}
-    for function in contestants.values():
+        workloads["segmenter"] = through_segmenter
+    rounds = {name: [] for name in workloads}
+    for function in workloads.values():
         turn(function, device, 0.2)
     for _ in range(ROUNDS):
-        for name, function in contestants.items():
+        for name, function in workloads.items():
             rounds[name].append(turn(function, device, options.seconds))
     floor = floor_bytes(engine, images, size_hw)
     result = {"compile_s": compile_s, "ways": count(engine.ways(tuple(images.shape)))}
@@ -153,11 +153,11 @@ def turn(function, device, seconds):
 def floor_bytes(engine, images, size_hw):
     """Returns the bytes that must be read and written from image to class map: each once, by whoever needs it."""
     plan = engine.plan(tuple(images.shape))
-    # Normalising is part of the first convolution, which so reads the image's bytes; the class map is written.
+    # Normalizing is part of the first convolution, which so reads the image's bytes; the class map is written.
     total = images.numel() + len(images) * size_hw[0] * size_hw[1]
     values = {
         "normalized": torch.zeros(
-            (images.shape[0], 3, *images.shape[1:3]), dtype=engine.number_type, device=images.device
+            (images.shape[0], 3, *images.shape[1:3]), dtype=engine.dtype, device=images.device
         ).contiguous(memory_format=torch.channels_last)
     }
     with torch.no_grad():
@@ -197,7 +197,7 @@ def agreement(path, image, device, precision):
         for name in dict.fromkeys((precision, "float32"))
     }
     maps["openvino float32"] = rapidseg.load(path, engine="openvino", precision="float32", device="cpu")
-    maps = {name: segmenter(image, working_size=image.shape[:2]).class_map for name, segmenter in maps.items()}
+    maps = {name: segmenter(image, input_size=image.shape[:2]).class_map for name, segmenter in maps.items()}
     return {
         f"{one}, {other}": float((maps[one] == maps[other]).mean()) for one, other in itertools.combinations(maps, 2)
     }
@@ -206,7 +206,7 @@ def agreement(path, image, device, precision):
 def first_convolution(segmenter, size_hw):
     """Returns microseconds of the first convolution with 3, 4 and 8 channels going in, the added ones being zeros."""
     found = {}
-    dtype = segmenter.engine.number_type
+    dtype = segmenter.engine.dtype
     for channels in (3, 4, 8):
         x, weight = (
             torch.randn(shape, dtype=dtype, device=segmenter.engine.device).contiguous(

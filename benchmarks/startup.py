@@ -30,7 +30,7 @@ print(time.time() - float(start))
 """
 PREDICT = """
 import contextlib, io, sys
-from rapidseg.benchmarking.memory import peak_memory_bytes
+from rapidseg.system.memory import peak_memory_bytes
 from rapidseg.cli import app
 with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
     app.main()

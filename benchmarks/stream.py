@@ -20,10 +20,10 @@ from pathlib import Path
 import rapidseg
 from rapidseg.cli.options import parse_size
 from rapidseg.imaging import read_image, resize_image, write_image
-from rapidseg.runtime.machine import cpu_count
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, SAMPLE_IMAGE
 from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder
 from rapidseg.runtime.streaming import open_frames
+from rapidseg.system.cpu import cpu_count
 
 
 def main() -> None:
@@ -42,14 +42,14 @@ def main() -> None:
         files = [path] * arguments.frames
         folder = OutputFolder(Path(scratch) / "out", [path], DEFAULT_KINDS)
         image = read_image(path)
-        results = [replace(segmenter(image, working_size=arguments.size), source=path)] * arguments.frames
+        results = [replace(segmenter(image, input_size=arguments.size), source=path)] * arguments.frames
 
         def read() -> None:
             for _ in open_frames(files):
                 pass
 
         def segment() -> None:
-            for _ in segmenter.stream([image] * arguments.frames, working_size=arguments.size):
+            for _ in segmenter.stream([image] * arguments.frames, input_size=arguments.size):
                 pass
 
         def save() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
                 pass
 
         def everything() -> None:
-            stream = segmenter.stream(files, working_size=arguments.size)
+            stream = segmenter.stream(files, input_size=arguments.size)
             with closing(stream), closing(folder.save_all(stream)) as saved:
                 for _ in saved:
                     pass

@@ -29,18 +29,18 @@ def main() -> None:
     parser.add_argument("--size", type=parse_size, default=(1024, 2048), metavar="HEIGHTxWIDTH")
     arguments = parser.parse_args()
     image = resize_image(read_image(arguments.image), arguments.size)
-    cut_into_strips = engine.cut_into_strips
+    tile_rows = engine.tile_rows
     segmenters = {}
-    for name, cut in {"whole": lambda model, size: None, "strips": cut_into_strips}.items():
-        engine.cut_into_strips = cut
+    for name, cut in {"whole": lambda model, size: None, "strips": tile_rows}.items():
+        engine.tile_rows = cut
         segmenters[name] = rapidseg.load(arguments.model, engine="openvino", precision=arguments.precision)
-        segmenters[name](image, working_size=arguments.size)
+        segmenters[name](image, input_size=arguments.size)
     spent_ms: dict[str, list[float]] = {name: [] for name in segmenters}
     for turn in range(TURNS):
         for name in list(segmenters)[:: -1 if turn % 2 else 1]:
             time.sleep(PAUSE_S)
             for _ in range(FRAMES):
-                result = segmenters[name](image, working_size=arguments.size)
+                result = segmenters[name](image, input_size=arguments.size)
                 spent_ms[name].append(result.timings_ms["network"])
     for name, samples in spent_ms.items():
         low, median, high = np.percentile(samples, (10, 50, 90))

@@ -2,7 +2,7 @@
 
     python scripts/draw_sample.py
 
-It is one scene of `rapidseg.data.synth`. Its seed is used for nothing else, so that no training data holds it.
+It is one scene of `rapidseg.scenes`. Its seed is used for nothing else, so that no training data holds it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from rapidseg.core.files import write_bytes
-from rapidseg.data.synth import draw_scene
+from rapidseg.scenes import draw_scene
 
 SEED, SCENE, SIZE_HW = 2019, 99, (640, 1280)
 SAMPLE = Path(__file__).resolve().parents[1] / "src" / "rapidseg" / "assets" / "sample.png"

@@ -1,6 +1,6 @@
 """Makes the INT8 twin of the built-in model: `python scripts/package_int8.py path/to/camvid`.
 
-Calibrates on CamVid's `train`, measures the drop on `val`, both at the model's own working size, scores the result on
+Calibrates on CamVid's `train`, measures the drop on `val`, both at the model's own input size, scores the result on
 `test`, and writes src/rapidseg/assets/fast-scnn-camvid-int8.onnx. The model learned from `val` too, so the figures on
 `test` are those that the file states as its scores.
 """
@@ -18,7 +18,7 @@ from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import SPEC_KEY
 from rapidseg.data import open_dataset
 from rapidseg.exporting import quantize_onnx
-from rapidseg.exporting.scoring import Scorer
+from rapidseg.exporting.int8.scoring import Scorer
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model, read_spec
 
 FLOAT32, INT8 = BUILT_IN_MODELS
@@ -29,11 +29,11 @@ def main() -> None:
     parser.add_argument("camvid", help="folder of CamVid")
     camvid = parser.parse_args().camvid
     source = find_model(FLOAT32)
-    size = read_spec(source).working_short_side
+    size = read_spec(source).input_short_side
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "int8.onnx"
         train, val, test = (open_dataset("camvid", camvid, split) for split in ("train", "val", "test"))
-        report = quantize_onnx(source, made, train, val, working_size=size)
+        report = quantize_onnx(source, made, train, val, input_size=size)
         if report.size_bytes >= report.float32_size_bytes:
             raise SystemExit(f"INT8 takes {report.size_bytes} bytes, no less than float32: not packaged")
         score = Scorer(report.spec, test, size, lambda *_: None)(made, "test")

@@ -1,8 +1,8 @@
 """Makes the built-in model of trained weights: `python scripts/package_weights.py runs/camvid/best.safetensors`.
 
-Adds licence and source to the specification, exports with all its checks, and writes
+Adds license and source to the specification, exports with all its checks, and writes
 src/rapidseg/assets/fast-scnn-camvid.onnx, and beside it what the self test of `rapidseg doctor` expects of it. With
-`--working-size` and the JSON that `rapidseg eval --output` wrote at that size, the specification states that size and
+`--input-size` and the JSON that `rapidseg eval --output` wrote at that size, the specification states that size and
 those scores in place of training's.
 """
 
@@ -20,7 +20,7 @@ from rapidseg.models import load_model
 from rapidseg.runtime import load
 from rapidseg.runtime.model_file import ASSETS
 
-LICENCE = (
+LICENSE = (
     "Weights trained on CamVid, whose terms (CC BY-NC 4.0) allow personal and research use; "
     "see docs/models/fast-scnn-camvid.md"
 )
@@ -30,15 +30,15 @@ SOURCE = "trained with the recipe fast-scnn_camvid of RapidSeg"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
-    parser.add_argument("--working-size", type=int)
+    parser.add_argument("--input-size", type=int)
     parser.add_argument("--scores", type=Path, help="JSON of rapidseg eval at that size")
     arguments = parser.parse_args()
-    if (arguments.working_size is None) != (arguments.scores is None):
-        parser.error("give --working-size and --scores together")
+    if (arguments.input_size is None) != (arguments.scores is None):
+        parser.error("give --input-size and --scores together")
     model = load_model(arguments.weights)
-    update: dict[str, object] = {"licence": LICENCE, "source": SOURCE}
+    update: dict[str, object] = {"license": LICENSE, "source": SOURCE}
     if arguments.scores is not None:
-        update |= {"working_short_side": arguments.working_size, "scores": (read_score(arguments),)}
+        update |= {"input_short_side": arguments.input_size, "scores": (read_score(arguments),)}
     report = export_onnx(model, model.spec.model_copy(update=update), ASSETS / "fast-scnn-camvid.onnx")
     segmenter = load(report.path, precision="float32")
     write_text(EXPECTED, json.dumps(expected_document(segmenter), indent=2) + "\n")
@@ -47,17 +47,15 @@ def main() -> None:
 
 def read_score(arguments: argparse.Namespace) -> Score:
     evaluation = json.loads(arguments.scores.read_text(encoding="utf-8"))
-    if evaluation["working_size"] != arguments.working_size:
-        raise SystemExit(
-            f"{arguments.scores} was measured at {evaluation['working_size']}, not {arguments.working_size}"
-        )
+    if evaluation["input_size"] != arguments.input_size:
+        raise SystemExit(f"{arguments.scores} was measured at {evaluation['input_size']}, not {arguments.input_size}")
     return Score(
         dataset=evaluation["dataset"],
         split=evaluation["split"],
         mean_iou=evaluation["mean_iou"],
         mean_accuracy=evaluation["mean_accuracy"],
         pixel_accuracy=evaluation["pixel_accuracy"],
-        protocol=f"whole image, single scale, short side resized to {arguments.working_size} pixels",
+        protocol=f"whole image, single scale, short side resized to {arguments.input_size} pixels",
     )
 
 

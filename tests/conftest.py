@@ -13,7 +13,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def gpu_only_where_asked_for():
     """Keeps `auto` on the CPU, so that tests mean the same on every machine; those of GPUs name the device."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rapidseg.runtime.engines.choosing.find_gpu", lambda: None)
+        patch.setattr("rapidseg.runtime.engines.selection.find_gpu", lambda: None)
         yield
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 from rapidseg.core.labels import CAMVID
 from rapidseg.core.spec import Score
 from rapidseg.imaging import read_image
-from tests.data_folders import write_camvid
-from tests.tiny_onnx import tiny_spec, write_tiny_onnx
+from tests.support.data_folders import write_camvid
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 SHORT = ["--rounds", "2", "--seconds", "0"]
 STAGES = ["decode", "prepare", "network", "class_map", "draw", "write"]
@@ -34,15 +34,15 @@ def photo(tmp_path):
 def test_two_engines_at_two_sizes_with_miou_file_and_plot(rapidseg, model, photo, tmp_path):
     write_camvid(tmp_path / "camvid")
     words = ["--engines", "openvino,onnxruntime", "--precisions", "float32", "--sizes", "64x96,48x80", *SHORT]
-    labelled = ["--data", "camvid", "--root", "camvid"]
-    status, output, error = rapidseg("benchmark", model, "--image", photo, *words, *labelled, "-o", "out", "--json")
+    labeled = ["--data", "camvid", "--root", "camvid"]
+    status, output, error = rapidseg("benchmark", model, "--image", photo, *words, *labeled, "-o", "out", "--json")
     assert status == 0, error
     document = json.loads(output)
     assert document == json.loads(Path("out/benchmark.json").read_text())
-    found = [(one["engine"], tuple(one["working_size_hw"])) for one in document["measurements"]]
+    found = [(one["engine"], tuple(one["input_size_hw"])) for one in document["measurements"]]
     assert found == [(engine, size) for engine in ("openvino", "onnxruntime") for size in ((64, 96), (48, 80))]
     for one in document["measurements"]:
-        assert one["image_size_hw"] == one["working_size_hw"]
+        assert one["image_size_hw"] == one["input_size_hw"]
         assert list(one["stages_ms"]) == STAGES
         assert all(spread["count"] >= 2 and spread["median"] > 0 for spread in one["stages_ms"].values())
         in_path = [one["stages_ms"][stage]["median"] for stage in ("prepare", "network", "class_map")]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from rapidseg.cli import data
 from rapidseg.core.errors import ConfigError, DatasetError
-from tests.data_folders import cut, random_label, write_camvid, write_described
+from tests.support.data_folders import cut, random_label, write_camvid, write_described
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tests.data_folders import cut, write_image
-from tests.polygon_files import SIZE_HW, street, write_polygons
+from tests.support.data_folders import cut, write_image
+from tests.support.polygon_files import SIZE_HW, street, write_polygons
 
 
 def write_two(root):

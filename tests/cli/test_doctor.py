@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 import rapidseg as package
-from rapidseg.diagnosis import caches, installation, machine, self_test
-from rapidseg.diagnosis.gpus import find_gpus
+from rapidseg.diagnosis import installation, self_test
 from rapidseg.runtime.engines import Engine
-from tests.tiny_onnx import write_tiny_onnx
+from rapidseg.system import caches, machine
+from rapidseg.system.gpus import find_gpus
+from tests.support.tiny_onnx import write_tiny_onnx
 
 
 def test_prediction_works_here(rapidseg):

@@ -10,8 +10,8 @@ from PIL import Image
 from rapidseg.core.labels import CAMVID, CITYSCAPES, LabelSet
 from rapidseg.metrics import ConfusionMatrix
 from rapidseg.models import create_model, save_model
-from tests.data_folders import write_camvid, write_mask
-from tests.tiny_onnx import tiny_spec, write_tiny_onnx
+from tests.support.data_folders import write_camvid, write_mask
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_json_has_every_figure_and_the_same_document_is_in_the_file(rapidseg, tm
     assert (status, error) == (0, "")
     document = json.loads(output)
     assert document == json.loads((tmp_path / "scores" / "val.json").read_text())
-    assert (document["engine"], document["working_size"], document["class_mapping"]) == ("openvino", [48, 64], None)
+    assert (document["engine"], document["input_size"], document["class_mapping"]) == ("openvino", [48, 64], None)
     counts = np.array(document["confusion_matrix"])
     assert document["pixel_accuracy"] == pytest.approx(np.trace(counts) / counts.sum())
     assert [entry["name"] for entry in document["classes"]] == list(CAMVID.names)

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from rapidseg.core.labels import CITYSCAPES
-from tests.data_folders import write_camvid, write_image
-from tests.official_scripts import NEEDS_SCRIPTS, evaluate_officially
-from tests.polygon_files import SIZE_HW, street, write_polygons
-from tests.tiny_onnx import tiny_spec, write_tiny_onnx
+from tests.support.data_folders import write_camvid, write_image
+from tests.support.official_scripts import NEEDS_SCRIPTS, evaluate_officially
+from tests.support.polygon_files import SIZE_HW, street, write_polygons
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import torch
 from rapidseg.core.labels import CAMVID, CITYSCAPES
 from rapidseg.models import create_model, save_model
 from rapidseg.runtime.engines.openvino import computes_in_bf16
-from tests.block_scenes import write_block_scenes
-from tests.brightness_onnx import CLASSES, write_brightness_onnx
+from tests.support.block_scenes import write_block_scenes
+from tests.support.brightness_onnx import CLASSES, write_brightness_onnx
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_checkpoint_becomes_int8(rapidseg, tmp_path):
     document = json.loads(output)
     assert document["size_bytes"] == (tmp_path / "small.onnx").stat().st_size < 0.6 * document["float32_size_bytes"]
     quantization = document["spec"]["quantization"]
-    assert (quantization["kept"], quantization["calibration_images"], quantization["working_size"]) == ([], 3, 64)
+    assert (quantization["kept"], quantization["calibration_images"], quantization["input_size"]) == ([], 3, 64)
     assert not (tmp_path / "best.onnx").exists()
 
 

@@ -8,8 +8,8 @@ import torch
 
 from rapidseg.importing import transfer
 from rapidseg.models import load_model
-from tests.published import published_state
-from tests.web_server import Site, serve
+from tests.support.published import published_state
+from tests.support.web_server import Site, serve
 
 
 @pytest.fixture

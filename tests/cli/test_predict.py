@@ -17,7 +17,7 @@ from PIL import Image
 from rapidseg.core.labels import CAMVID
 from rapidseg.imaging import read_image, read_mask
 from rapidseg.runtime import model_file
-from tests.tiny_onnx import tiny_spec, write_tiny_onnx
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 STAGES = ["decode", "compile", "prepare", "network", "class_map", "draw", "write"]
 
@@ -93,19 +93,19 @@ def test_what_to_save(rapidseg, model, photos):
     rapidseg("predict", "a", "-m", model, "--save", "overlay", "-o", "pictures")
     assert sorted(path.name for path in Path("pictures").iterdir()) == ["overlays", "predictions.json"]
     rapidseg("predict", "a", "-m", model, "--save", "confidence", "-o", "sure")
-    with Image.open(next(Path("sure/confidences").iterdir())) as grey:
-        assert grey.mode == "L"
-        assert np.asarray(grey).min() >= 255 // 11
+    with Image.open(next(Path("sure/confidences").iterdir())) as gray:
+        assert gray.mode == "L"
+        assert np.asarray(gray).min() >= 255 // 11
     status, _, error = rapidseg("predict", "a", "-m", model, "--save", "overlays")
     assert status == 2
     assert "'overlays' cannot be saved; allowed are class-map, overlay, confidence; did you mean 'overlay'?" in error
 
 
-@pytest.mark.parametrize(("size", "working_size_hw"), [("96", [96, 128]), ("64x100", [64, 100])])
-def test_size(rapidseg, model, photos, size, working_size_hw):
+@pytest.mark.parametrize(("size", "input_size_hw"), [("96", [96, 128]), ("64x100", [64, 100])])
+def test_size(rapidseg, model, photos, size, input_size_hw):
     status, output, _ = rapidseg("predict", "a/x.png", "-m", model, "--size", size, "--json")
     assert status == 0
-    assert json.loads(output)["files"][0]["working_size_hw"] == working_size_hw
+    assert json.loads(output)["files"][0]["input_size_hw"] == input_size_hw
     assert json.loads(output)["files"][0]["size_hw"] == [60, 80]
 
 
@@ -145,7 +145,7 @@ def test_only_bad_files(rapidseg, model, photos):
         (["a", "--model", "absent.onnx"], "absent.onnx: no such model file"),
         (["a", "--model", "a/x.png"], "a/x.png: is not an ONNX file"),
         (["a", "--size", "big"], "a size is HEIGHTxWIDTH in pixels"),
-        (["a", "--size", "12"], "working size 12 is not allowed"),
+        (["a", "--size", "12"], "input size 12 is not allowed"),
         (["a", "--engine", "fast"], "engine 'fast' is unknown; allowed are auto, openvino, onnxruntime"),
         (["a", "--device", "moon"], "OpenVINO finds no device 'moon' here; there are:"),
         (["a", "--output", "b/y.png"], "b/y.png: is a file; results go to a folder"),

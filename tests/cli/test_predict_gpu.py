@@ -2,9 +2,9 @@
 
 import pytest
 
-from rapidseg.runtime.engines import choosing
-from rapidseg.runtime.nvidia import FoundGpu
-from tests.tiny_onnx import write_tiny_onnx
+from rapidseg.runtime.engines import selection as choosing
+from rapidseg.system.gpu import FoundGpu
+from tests.support.tiny_onnx import write_tiny_onnx
 
 UNUSABLE = FoundGpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install a build for CUDA")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rapidseg import zoo
-from tests.block_scenes import write_block_scenes
+from tests.support.block_scenes import write_block_scenes
 
 RECIPES = {model.recipe: model for model in zoo.published_models().values()}
 # One recipe of each network in every run, the others with the slow tests.

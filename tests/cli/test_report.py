@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from rapidseg.evaluation import report
-from tests.data_folders import write_camvid
-from tests.evaluated_runs import LABELS, Scenes, make_run_document, write_run
-from tests.tiny_onnx import write_tiny_onnx
+from tests.support.data_folders import write_camvid
+from tests.support.evaluated_runs import LABELS, Scenes, make_run_document, write_run
+from tests.support.tiny_onnx import write_tiny_onnx
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ const size = (node) => { const box = node.getBoundingClientRect(); return [box.w
 const all = (selector, what) => [...document.querySelectorAll(selector)].map(what);
 document.body.dataset.measured = JSON.stringify({
   rooms: all("#classes td.bar", size), bars: all("#classes td.bar i", size),
-  cells: all("#matrix td", size), colours: all("#matrix td", (node) => getComputedStyle(node).backgroundColor),
+  cells: all("#matrix td", size), colors: all("#matrix td", (node) => getComputedStyle(node).backgroundColor),
   images: all("img", (node) => [...size(node), node.naturalWidth, node.complete]),
   page: [document.documentElement.scrollWidth, window.innerWidth],
 });
@@ -174,7 +174,7 @@ def test_a_browser_draws_bars_matrix_and_images_in_their_sizes(browser, pages, n
     if name == "run":
         assert len(found["cells"]) == LABELS.num_classes**2
         assert min(min(cell) for cell in found["cells"]) >= 15
-        assert len(set(found["colours"])) > 2
+        assert len(set(found["colors"])) > 2
     assert len(found["images"]) == 12
     for shown_width, shown_height, natural_width, complete in found["images"]:
         assert complete
@@ -206,8 +206,8 @@ def test_a_browser_has_nothing_to_say_and_asks_the_network_for_nothing(browser, 
         assert asked == set()
         assert "CONSOLE" not in said
         assert tuple(picture[2, 2]) == (255, 255, 255)
-        for colour in LABELS.palette:  # swatches, labels and predictions
-            assert (picture == colour).all(axis=2).sum() > 5000
+        for color in LABELS.palette:  # swatches, labels and predictions
+            assert (picture == color).all(axis=2).sum() > 5000
 
 
 def test_a_browser_set_to_dark_gets_a_dark_page(browser, pages):

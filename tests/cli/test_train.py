@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.block_scenes import write_block_scenes
+from tests.support.block_scenes import write_block_scenes
 
 
 @pytest.fixture(autouse=True)

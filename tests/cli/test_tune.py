@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.data_folders import write_camvid
-from tests.tiny_onnx import write_tiny_onnx
+from tests.support.data_folders import write_camvid
+from tests.support.tiny_onnx import write_tiny_onnx
 
 SHORT = ["--engines", "openvino", "--precisions", "float32", "--rounds", "1", "--seconds", "0"]
 
@@ -21,8 +21,8 @@ def model(tmp_path):
 
 def test_the_choice_is_written_and_used(rapidseg, model, tmp_path):
     camvid = write_camvid(tmp_path / "camvid")
-    labelled = ["--data", "camvid", "--root", camvid, "--sizes", "48,32"]
-    status, output, error = rapidseg("tune", model, "--min-fps", "0.001", *labelled, *SHORT)
+    labeled = ["--data", "camvid", "--root", camvid, "--sizes", "48,32"]
+    status, output, error = rapidseg("tune", model, "--min-fps", "0.001", *labeled, *SHORT)
     assert status == 0, error
     assert "tried, from image in memory to class map in memory" in output
     assert "48x80" in output
@@ -31,12 +31,12 @@ def test_the_choice_is_written_and_used(rapidseg, model, tmp_path):
     assert "wrote tiny.tuned.yaml" in error
     tuned = yaml.safe_load(Path("tiny.tuned.yaml").read_text())
     assert (tuned["model"], tuned["engine"], tuned["precision"]) == ("tiny.onnx", "openvino", "float32")
-    assert tuned["working_short_side"] in (32, 48)
+    assert tuned["input_short_side"] in (32, 48)
     assert tuned["measured"]["image_size_hw"] == [12, 20]
     assert tuned["measured"]["data"] == "camvid val"
     status, output, _ = rapidseg("predict", camvid / "val" / "000.png", "-m", "tiny.tuned.yaml", "--json")
     assert status == 0
-    assert min(json.loads(output)["files"][0]["working_size_hw"]) == tuned["working_short_side"]
+    assert min(json.loads(output)["files"][0]["input_size_hw"]) == tuned["input_short_side"]
     status, output, _ = rapidseg("eval", "tiny.tuned.yaml", "--data", "camvid", "--root", camvid, "--json")
     assert status == 0
     assert json.loads(output)["mean_iou"] == pytest.approx(tuned["measured"]["mean_iou"])

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from rapidseg.exporting import export_onnx
-from rapidseg.exporting.verification import CHECK_SIZES, MAX_RELATIVE_ERROR, bearable_sizes, image_like_noise
+from rapidseg.exporting.verification import CHECK_SIZES, MAX_RELATIVE_ERROR, affordable_check_sizes, image_like_noise
 from rapidseg.models import create_model
-from rapidseg.runtime.engines.torch_file.engine import TorchFileEngine
-from rapidseg.runtime.engines.torch_file.network import TorchNetwork
+from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
+from rapidseg.runtime.engines.torch_onnx.network import TorchNetwork
 from tests.contract.networks import NETWORKS, make_network
 
 # One of each architecture, and all four heads and both necks. Tracing takes seconds each, so the rest is slow.
@@ -55,14 +55,14 @@ def runs_in_pytorch(model, path):
         assert not operators & {"Shape", "Range", "Less", "GreaterOrEqual", "And", "Floor", "Cast"}, operators
         assert engine.infer(engine.prepare(images)).is_contiguous(memory_format=torch.channels_last)
     # PyTorch's device without memory refuses to mix it with the CPU, and types with each other: so will a GPU.
-    elsewhere = TorchNetwork(path, device="meta", number_type=torch.float16)
+    elsewhere = TorchNetwork(path, device="meta", dtype=torch.float16)
     logits = elsewhere(torch.empty(2, 3, 97, 161, device="meta"))
     assert (logits.device.type, logits.dtype, logits.shape[:2]) == ("meta", torch.float16, (2, expected.shape[1]))
 
 
 @contextlib.contextmanager
 def highest_feature(model):
-    """Gives a list of the largest absolute features behind each normalisation and activation of a network."""
+    """Gives a list of the largest absolute features behind each normalization and activation of a network."""
     highest = []
     hooks = [
         module.register_forward_hook(lambda module, inputs, output: highest.append(float(output.abs().max())))
@@ -77,5 +77,5 @@ def highest_feature(model):
 def test_a_heavy_network_is_compared_at_the_sizes_that_take_no_minutes():
     with torch.device("meta"):
         light, heavy = create_model("fast-scnn", 19), create_model("deeplabv3", 19)
-    assert bearable_sizes(light) == CHECK_SIZES
-    assert bearable_sizes(heavy) == ((360, 480), (97, 161))
+    assert affordable_check_sizes(light) == CHECK_SIZES
+    assert affordable_check_sizes(heavy) == ((360, 480), (97, 161))

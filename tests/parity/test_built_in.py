@@ -9,11 +9,11 @@ import pytest
 import rapidseg
 from rapidseg.core.labels import CAMVID, CITYSCAPES_TO_CAMVID
 from rapidseg.data import open_dataset
-from rapidseg.data.synth import draw_scene
 from rapidseg.evaluation import ConfusionMatrix, evaluate
-from rapidseg.exporting.quantization import MAX_DROP
+from rapidseg.exporting.int8.quantization import MAX_DROP
 from rapidseg.imaging import read_image
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, SAMPLE_IMAGE, find_model, read_spec
+from rapidseg.scenes import draw_scene
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "models" / "fast-scnn-camvid.md"
 
@@ -28,7 +28,7 @@ def test_it_says_everything_that_must_be_known(segmenter):
     assert (spec.architecture, spec.labels) == ("fast-scnn", CAMVID)
     assert spec.dataset
     assert spec.checksum
-    assert "CC BY-NC 4.0" in spec.licence
+    assert "CC BY-NC 4.0" in spec.license
     assert "fast-scnn_camvid" in spec.source
     (score,) = spec.scores
     assert f"{score.mean_iou:.3f}" in PAGE.read_text(encoding="utf-8")

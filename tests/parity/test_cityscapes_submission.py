@@ -8,9 +8,9 @@ import pytest
 from rapidseg.data import open_dataset
 from rapidseg.data.preparation import prepare_cityscapes
 from rapidseg.evaluation import SubmissionWriter, evaluate
-from tests.data_folders import write_image
-from tests.official_scripts import NEEDS_SCRIPTS, evaluate_officially
-from tests.polygon_files import SIZE_HW, street, write_polygons
+from tests.support.data_folders import write_image
+from tests.support.official_scripts import NEEDS_SCRIPTS, evaluate_officially
+from tests.support.polygon_files import SIZE_HW, street, write_polygons
 
 pytestmark = NEEDS_SCRIPTS
 

@@ -14,8 +14,8 @@ from rapidseg.core.cityscapes import CITYSCAPES_LABELS
 from rapidseg.core.labels import CITYSCAPES
 from rapidseg.data.polygons import MASK_KINDS
 from rapidseg.data.preparation import find_polygon_files, mask_path, prepare_cityscapes
-from tests.official_scripts import NEEDS_SCRIPTS, run_official
-from tests.polygon_files import blob, polygon, street, write_polygons
+from tests.support.official_scripts import NEEDS_SCRIPTS, run_official
+from tests.support.polygon_files import blob, polygon, street, write_polygons
 
 pytestmark = NEEDS_SCRIPTS
 
@@ -51,7 +51,7 @@ def test_the_table_of_labels_is_the_official_one():
             "categoryId": ["void", *CITYSCAPES.category_names].index(label.category),
             "hasInstances": label.has_instances,
             "ignoreInEval": not label.is_scored,
-            "color": list(label.colour),
+            "color": list(label.color),
         }
         for label in CITYSCAPES_LABELS
     ]

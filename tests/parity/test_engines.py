@@ -18,7 +18,7 @@ from rapidseg.models import create_model
 from rapidseg.runtime import Segmenter
 from rapidseg.runtime.engines import openvino_strips
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
-from rapidseg.runtime.engines.torch_file.engine import TorchFileEngine
+from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
 
 # Of the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell that is
 # one pixel off gives 1e-2.
@@ -56,7 +56,7 @@ def assert_close(ours, expected):
     assert np.abs(ours - expected).max() <= TOLERANCE * np.abs(expected).max()
 
 
-def specialised(path, batch, size_hw):
+def specialized(path, batch, size_hw):
     network = openvino.Core().read_model(path)
     network.reshape({"image": [batch, *size_hw, 3]})
     return network
@@ -71,11 +71,11 @@ def test_one_onnxruntime_session_serves_every_size_and_batch(exported):
             assert_close(session.run(["logits"], {"image": images})[0], reference(model, images))
 
 
-def test_openvino_specialised_to_a_size(exported):
+def test_openvino_specialized_to_a_size(exported):
     model, path = exported
     for batch, size_hw in [(1, SIZES[0]), (2, SIZES[1]), (1, SIZES[4]), (2, SIZES[5]), (1, SIZES[6])]:
         images = image_like_noise(batch, size_hw)
-        compiled = openvino.Core().compile_model(specialised(path, batch, size_hw), "CPU", OPENVINO_SETTINGS)
+        compiled = openvino.Core().compile_model(specialized(path, batch, size_hw), "CPU", OPENVINO_SETTINGS)
         assert_close(compiled(images)["logits"], reference(model, images))
 
 
@@ -96,7 +96,7 @@ def test_pytorch_folds_pooling_and_sizes_once_the_size_is_known(exported):
     assert operators["Relu"] == operators["Clip"] == 0  # part of the operator before
 
 
-def test_openvino_without_specialising(exported):
+def test_openvino_without_specializing(exported):
     model, path = exported
     compiled = openvino.Core().compile_model(path, "CPU", OPENVINO_SETTINGS)
     for size_hw in SIZES:
@@ -107,7 +107,7 @@ def test_openvino_without_specialising(exported):
 def test_openvino_folds_pooling_and_sizes_once_the_size_is_known(exported):
     from openvino.passes import ConstantFolding, Manager
 
-    network = specialised(exported[1], 1, (97, 161))
+    network = specialized(exported[1], 1, (97, 161))
     manager = Manager()
     manager.register_pass(ConstantFolding())
     manager.run_passes(network)

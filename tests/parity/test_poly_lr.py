@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rapidseg.recipes import find_recipe
+from rapidseg.recipes.schema import Recipe
 from rapidseg.training import load_recipe
-from rapidseg.training.recipe import Recipe
 from rapidseg.training.schedule import learning_rate
 
 TOLERANCE = 1e-6  # relative; mmengine multiplies its rate iteration by iteration, ours is computed from the number
@@ -41,7 +41,7 @@ def test_rates_of_both_published_schedules(reference, name):
         assert learning_rate(recipe, int(iteration)) == pytest.approx(rate, rel=TOLERANCE)
 
 
-def test_the_optimiser_uses_these_rates(reference):
+def test_the_optimizer_uses_these_rates(reference):
     published = reference["fast_scnn_160k"]["lr"]
     recipe = cityscapes_recipe()
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=recipe.optimizer.lr)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rapidseg.core.errors import InputError
-from rapidseg.runtime.class_map import class_map_from_logits
+from rapidseg.runtime.kernels.class_map import class_map_from_logits
 
 # Weights and blends are rounded to float32 in another order than PyTorch does it: a few units in the last place.
 ROUNDING = 1e-5

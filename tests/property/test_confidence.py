@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rapidseg.runtime.confidence import confidence_from_logits
+from rapidseg.runtime.kernels.confidence import confidence_from_logits
 
 sides = st.integers(1, 30)
 

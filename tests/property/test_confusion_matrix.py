@@ -30,9 +30,9 @@ def matrix_of(prediction, label):
 def test_counts_equal_the_plain_way(picture):
     prediction, label = picture
     counts = np.zeros((NUM_CLASSES, NUM_CLASSES), int)
-    for predicted, labelled in zip(prediction.flat, label.flat, strict=True):
-        if labelled != IGNORED:
-            counts[labelled, predicted] += 1
+    for predicted, labeled in zip(prediction.flat, label.flat, strict=True):
+        if labeled != IGNORED:
+            counts[labeled, predicted] += 1
     assert np.array_equal(matrix_of(*picture).counts, counts)
 
 

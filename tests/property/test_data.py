@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from rapidseg.data.masks import ColourMasks, IdMasks
-from rapidseg.data.pairing import pair_files
+from rapidseg.data.layouts.pairing import pair_files
+from rapidseg.data.masks import ColorMasks, IdMasks
 
 LABELS = arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 4))
 IGNORE = 4
-COLOUR = st.tuples(*[st.integers(0, 255)] * 3)
+COLOR = st.tuples(*[st.integers(0, 255)] * 3)
 
 
 def written(mask: np.ndarray, read):
@@ -38,10 +38,10 @@ def test_ids_give_back_the_label(label, ids):
 
 
 @settings(deadline=None, max_examples=50)
-@given(LABELS, st.lists(COLOUR, min_size=5, max_size=5, unique=True))
-def test_colours_give_back_the_label(label, colours):
-    masks = ColourMasks({value: index for index, value in enumerate(colours)}, IGNORE)
-    decoded = written(np.array(colours, np.uint8)[label], masks.decode)
+@given(LABELS, st.lists(COLOR, min_size=5, max_size=5, unique=True))
+def test_colors_give_back_the_label(label, colors):
+    masks = ColorMasks({value: index for index, value in enumerate(colors)}, IGNORE)
+    decoded = written(np.array(colors, np.uint8)[label], masks.decode)
     np.testing.assert_array_equal(decoded.label, label)
     assert decoded.label.dtype == np.uint8
     assert decoded.foreign is None

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from rapidseg.core.errors import InputError
-from rapidseg.runtime.class_map import class_map_from_logits
-from rapidseg.runtime.confidence import confidence_from_logits
-from rapidseg.runtime.engines.torch_file.class_maps import class_maps_on_device, why_not_triton
-from rapidseg.runtime.engines.torch_file.convolutions import Convolution
-from rapidseg.runtime.engines.torch_file.fastest import FastestWays
+from rapidseg.runtime.engines.torch_onnx.autotuner import Autotuner
+from rapidseg.runtime.engines.torch_onnx.class_maps import class_maps_on_device, why_not_triton
+from rapidseg.runtime.engines.torch_onnx.convolutions import Convolution
+from rapidseg.runtime.kernels.class_map import class_map_from_logits
+from rapidseg.runtime.kernels.confidence import confidence_from_logits
 from tests.property.test_class_map import assert_is_argmax, make_logits
 
 # kind, classes, (h, w), (H, W), align_corners, type, channels last; up and down, odd, a single pixel, many programs
@@ -35,9 +35,9 @@ CASES = [
 
 
 def check(case, *, with_triton):
-    kind, num_classes, logits_hw, size_hw, align_corners, number_type, channels_last = case
+    kind, num_classes, logits_hw, size_hw, align_corners, dtype, channels_last = case
     logits = np.stack([make_logits(kind, num_classes, logits_hw, seed) for seed in range(2)])
-    tensor = torch.from_numpy(logits).to(number_type)
+    tensor = torch.from_numpy(logits).to(dtype)
     if channels_last:
         tensor = tensor.contiguous(memory_format=torch.channels_last)
     options = {"align_corners": align_corners, "with_triton": with_triton}
@@ -64,13 +64,13 @@ DEPTHWISE = [
 ]
 
 
-def check_depthwise(channels, size_hw, stride, padding, dilation, bounds, number_type):
+def check_depthwise(channels, size_hw, stride, padding, dilation, bounds, dtype):
     torch.manual_seed(0)
-    for bias in (torch.randn(channels).to(number_type), None):
-        weight = torch.randn(channels, 1, 3, 3).to(number_type)
+    for bias in (torch.randn(channels).to(dtype), None):
+        weight = torch.randn(channels, 1, 3, 3).to(dtype)
         sides = ([stride] * 2, [padding] * 2, [dilation] * 2)
         convolution = Convolution(weight, bias, *sides, channels, bounds)
-        x = torch.randn(2, channels, *size_hw).to(number_type).contiguous(memory_format=torch.channels_last)
+        x = torch.randn(2, channels, *size_hw).to(dtype).contiguous(memory_format=torch.channels_last)
         assert_same(convolution, "depthwise", x)
 
 
@@ -82,17 +82,17 @@ OF_IMAGES = [
 ]
 
 
-def check_of_image(channels, out_channels, kernel, size_hw, stride, padding, dilation, bounds, number_type):
+def check_of_image(channels, out_channels, kernel, size_hw, stride, padding, dilation, bounds, dtype):
     torch.manual_seed(0)
-    for bias in (torch.randn(out_channels).to(number_type), None):
-        weight = torch.randn(out_channels, channels, kernel, kernel).to(number_type)
+    for bias in (torch.randn(out_channels).to(dtype), None):
+        weight = torch.randn(out_channels, channels, kernel, kernel).to(dtype)
         convolution = Convolution(weight, bias, [stride] * 2, [padding] * 2, [dilation] * 2, 1, bounds)
-        x = torch.randn(2, channels, *size_hw).to(number_type).contiguous(memory_format=torch.channels_last)
+        x = torch.randn(2, channels, *size_hw).to(dtype).contiguous(memory_format=torch.channels_last)
         assert_same(convolution, "image", x)
 
 
 def assert_same(convolution, way, x):
-    chosen = FastestWays(with_triton=True)
+    chosen = Autotuner(with_triton=True)
     right = chosen.right(convolution.ways(with_triton=True), x)
     assert way in right, chosen.refused  # it gives what the plain way gives
     assert right[way](x).is_contiguous(memory_format=torch.channels_last)

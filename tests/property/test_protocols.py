@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rapidseg.core.errors import InputError
-from rapidseg.evaluation import InputSize, MultiScale, SlidingWindow, WholeImage, predict_multi_scale
+from rapidseg.evaluation import InputScaling, MultiScale, SlidingWindow, WholeImage, predict_multi_scale
 from rapidseg.evaluation.protocols import _cover
 from rapidseg.evaluation.resampling import Resampling, softmax
-from tests.fake_networks import pixel_segmenter
+from tests.support.fake_networks import pixel_segmenter
 
 # Sums of at most 16 products in float32 that PyTorch groups otherwise: a few units in the last place of the logits.
 ROUNDING = 2e-6
@@ -26,7 +26,7 @@ image_sizes = st.tuples(st.integers(32, 150), st.integers(32, 150))
 
 
 def make_image(size_hw: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """Smooth, so that classes come in regions, and every grey level occurs."""
+    """Smooth, so that classes come in regions, and every gray level occurs."""
     coarse = np.random.default_rng(seed).integers(0, 256, (1, 3, 6, 8)).astype(np.float32)
     smooth = torch.nn.functional.interpolate(torch.from_numpy(coarse), size_hw, mode="bilinear")
     return smooth[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
@@ -57,7 +57,7 @@ def test_resampling_is_pytorch_s_one_size_after_the_other(
         assert np.isnan(ours[tile]).all()  # tiles do not overlap
         ours[tile] = values
     # PyTorch computes positions in float32: at 300 pixels that is 300 * 2**-24 of a pixel off, and logits differ by
-    # up to 8 between neighbours.
+    # up to 8 between neighbors.
     np.testing.assert_allclose(ours, expected, atol=3e-4)
 
 
@@ -119,7 +119,7 @@ def test_with_flip_a_mirrored_image_has_mirrored_probabilities(size_hw: tuple[in
     image = make_image(size_hw)
     first = predict_multi_scale(segmenter, image, scales, flip=True)
     second = predict_multi_scale(segmenter, np.ascontiguousarray(image[:, ::-1]), scales, flip=True)
-    # OpenCV resizes a mirrored image to the mirror image but for one grey level here and there, which is 1/127.5 of
+    # OpenCV resizes a mirrored image to the mirror image but for one gray level here and there, which is 1/127.5 of
     # the logits' unit, times weights of up to 6.
     np.testing.assert_allclose(first, second[:, :, ::-1], atol=0.05)
 
@@ -128,7 +128,7 @@ def test_with_flip_a_mirrored_image_has_mirrored_probabilities(size_hw: tuple[in
 @settings(max_examples=20, deadline=None)
 def test_subsampled_input_gives_a_class_map_of_full_size(size_hw: tuple[int, int], subsample: int) -> None:
     segmenter = pixel_segmenter()
-    class_map = WholeImage(segmenter, InputSize(subsample=subsample))(make_image(size_hw))
+    class_map = WholeImage(segmenter, InputScaling(subsample=subsample))(make_image(size_hw))
     assert class_map.shape == size_hw
     (seen_hw,) = segmenter.engine.seen_hw
     assert seen_hw == tuple(max(32, int(side / subsample + 0.5)) for side in size_hw)

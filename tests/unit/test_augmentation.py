@@ -13,7 +13,7 @@ IGNORE = 255
 
 
 def halves(index, size_hw=(48, 64)):
-    """An image whose grey level is 60 times its class, plus its number: left half 0, right half 1, a small thing 2."""
+    """An image whose gray level is 60 times its class, plus its number: left half 0, right half 1, a small thing 2."""
     label = np.zeros(size_hw, np.uint8)
     label[:, size_hw[1] // 2 :] = 1
     label[10:20, 10:20] = 2

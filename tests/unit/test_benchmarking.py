@@ -8,20 +8,20 @@ import numpy as np
 import openvino
 import pytest
 
-from rapidseg.benchmarking import matrix_rate
+from rapidseg.benchmarking import peak_matmul as peak_matmul_rate
 from rapidseg.benchmarking.accuracy import stated_accuracy
 from rapidseg.benchmarking.complexity import count_complexity
 from rapidseg.benchmarking.configuration import Configuration, parse_names, parse_sides
-from rapidseg.benchmarking.memory import peak_memory_bytes
+from rapidseg.benchmarking.interleaving import pooled, repeat_for, run_interleaved
 from rapidseg.benchmarking.opening import image_of_size
 from rapidseg.benchmarking.process import MeasuringProcess
-from rapidseg.benchmarking.spread import Spread, drift
-from rapidseg.benchmarking.turns import pooled, repeat_for, take_turns
+from rapidseg.benchmarking.summary import Summary, drift
 from rapidseg.core.errors import EngineError, InputError, ModelFileError, RapidSegError
 from rapidseg.core.spec import Score
 from rapidseg.imaging import read_image, write_image
 from rapidseg.runtime.model_file import find_model
-from tests.tiny_onnx import STRIDE, tiny_spec, write_tiny_onnx
+from rapidseg.system.memory import peak_memory_bytes
+from tests.support.tiny_onnx import STRIDE, tiny_spec, write_tiny_onnx
 
 
 def configuration(**changes):
@@ -31,21 +31,21 @@ def configuration(**changes):
         "precision": "float32",
         "device": "auto",
         "image_size_hw": (360, 480),
-        "working_size": None,
+        "input_size": None,
     }
     return Configuration(**values | changes)
 
 
 def test_a_spread_has_the_middle_and_the_range_of_ninety_percent():
-    spread = Spread.of([float(value) for value in range(101)])
+    spread = Summary.of([float(value) for value in range(101)])
     assert (spread.median, spread.p5, spread.p95, spread.count) == (50, 5, 95, 101)
-    assert Spread.of([7.0]) == Spread(7, 7, 7, 1)
+    assert Summary.of([7.0]) == Summary(7, 7, 7, 1)
     with pytest.raises(InputError, match="nothing was measured"):
-        Spread.of([])
+        Summary.of([])
 
 
 def test_the_rate_of_a_spread_turns_its_ends_round():
-    rate = Spread(median=20, p5=10, p95=40, count=9).rate(2)
+    rate = Summary(median=20, p5=10, p95=40, count=9).rate(2)
     assert (rate.median, rate.p5, rate.p95) == (100, 50, 200)
     assert rate.to_dict() == {"median": 100, "p5": 50, "p95": 200, "count": 9}
 
@@ -67,7 +67,7 @@ def test_turns_go_forth_and_back():
             return {"path": [seconds, float(len(order))]}
 
     seen = []
-    samples = take_turns(
+    samples = run_interleaved(
         {name: Contestant(name) for name in "abc"},
         rounds=3,
         seconds=0.5,
@@ -89,7 +89,7 @@ def test_a_configuration_comes_back_from_json():
     import json
 
     for size in (None, 512, (96, 128)):
-        one = configuration(working_size=size, batch=3)
+        one = configuration(input_size=size, batch=3)
         assert Configuration.from_arguments(json.loads(json.dumps(one.to_arguments()))) == one
     assert configuration().name == "street"
 
@@ -110,22 +110,20 @@ SCORES = (Score(dataset="camvid", split="val", mean_iou=0.6),)
 
 
 @pytest.mark.parametrize(
-    ("working_short_side", "changes", "known"),
+    ("input_short_side", "changes", "known"),
     [
         (None, {}, True),
         (None, {"precision": "bf16"}, False),
         (None, {"image_size_hw": (720, 960)}, False),
-        (None, {"image_size_hw": (720, 960), "working_size": (360, 480)}, True),
+        (None, {"image_size_hw": (720, 960), "input_size": (360, 480)}, True),
         (480, {}, True),
         (480, {"image_size_hw": (720, 960)}, True),
-        (480, {"working_size": (360, 480)}, False),
-        (480, {"working_size": 480}, True),
+        (480, {"input_size": (360, 480)}, False),
+        (480, {"input_size": 480}, True),
     ],
 )
-def test_a_stated_score_holds_only_for_the_size_and_precision_that_it_was_measured_at(
-    working_short_side, changes, known
-):
-    spec = tiny_spec(scores=SCORES, working_short_side=working_short_side)
+def test_a_stated_score_holds_only_for_the_size_and_precision_that_it_was_measured_at(input_short_side, changes, known):
+    spec = tiny_spec(scores=SCORES, input_short_side=input_short_side)
     accuracy = stated_accuracy(spec, configuration(**changes))
     assert (accuracy is not None) == known
     if accuracy is not None:
@@ -151,7 +149,7 @@ def test_complexity_is_what_pytorch_counts():
     complexity = count_complexity(find_model(None), (96, 160))
     model = create_model("fast-scnn", num_classes=11)
     assert complexity.multiply_accumulates == count_macs(model, (96, 160))
-    # Folded into a convolution, batch normalisation leaves one bias for each of its two learned values.
+    # Folded into a convolution, batch normalization leaves one bias for each of its two learned values.
     folded = sum(
         (module.weight.numel() for module in model.modules() if type(module).__name__ == "BatchNorm2d"), start=0
     )
@@ -167,8 +165,8 @@ def test_complexity_is_what_pytorch_counts():
 def test_the_matrix_product_is_one_and_in_its_precision(monkeypatch, precision, tolerance, computed_in):
     if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU does not compute in bf16")
-    monkeypatch.setattr(matrix_rate, "SIDE", 64)
-    product = matrix_rate.MatrixProduct(precision, "cpu")
+    monkeypatch.setattr(peak_matmul_rate, "SIDE", 64)
+    product = peak_matmul_rate.MatrixProduct(precision, "cpu")
     samples = product.measure(0)
     assert set(samples) == ({"openvino", "numpy"} if precision == "float32" else {"openvino"})
     first, second = np.random.default_rng(0).standard_normal((2, 64, 64), np.float32)
@@ -182,7 +180,7 @@ def test_the_matrix_product_is_one_and_in_its_precision(monkeypatch, precision, 
 
 def test_no_matrix_product_in_an_unknown_precision():
     with pytest.raises(EngineError, match="no matrix product is known for precision 'float16'"):
-        matrix_rate.MatrixProduct("float16", "cpu")
+        peak_matmul_rate.MatrixProduct("float16", "cpu")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")

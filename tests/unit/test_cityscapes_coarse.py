@@ -7,8 +7,8 @@ import pytest
 from rapidseg.core.errors import DatasetError
 from rapidseg.data import Dataset, check_dataset, open_dataset, open_layout
 from rapidseg.data.preparation import prepare_cityscapes
-from tests.data_folders import write_image
-from tests.polygon_files import SIZE_HW, street, write_polygons
+from tests.support.data_folders import write_image
+from tests.support.polygon_files import SIZE_HW, street, write_polygons
 
 FINE, COARSE = "ulm/ulm_000000_000019", "bad-honnef/bad-honnef_000000_000000"
 

@@ -15,8 +15,8 @@ from rapidseg.core.errors import DatasetError, InputError
 from rapidseg.data.polygons import MASK_KINDS, draw_masks, read_annotation
 from rapidseg.data.preparation import find_polygon_files, mask_path, prepare_cityscapes
 from rapidseg.imaging import read_mask
-from tests.data_folders import cut
-from tests.polygon_files import box, polygon, street, write_polygons
+from tests.support.data_folders import cut
+from tests.support.polygon_files import box, polygon, street, write_polygons
 
 
 def masks_of(tmp_path, objects, size_hw=(4, 6)):

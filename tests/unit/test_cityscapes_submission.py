@@ -9,14 +9,14 @@ import pytest
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import CAMVID, CITYSCAPES
-from rapidseg.data.cityscapes import LABEL_IDS
+from rapidseg.data.layouts.cityscapes import LABEL_IDS
 from rapidseg.evaluation import SubmissionWriter
 from rapidseg.imaging import read_mask
-from tests.data_folders import write_image
+from tests.support.data_folders import write_image
 
 
 @dataclass
-class Labelled:
+class Labeled:
     name: str
     image: np.ndarray = field(default_factory=lambda: np.zeros((1, 19, 3), np.uint8))
     label: np.ndarray = field(default_factory=lambda: np.zeros((1, 19), np.uint8))
@@ -26,8 +26,8 @@ def test_train_ids_become_label_ids_in_files_that_the_benchmark_finds(tmp_path):
     class_map = np.arange(19, dtype=np.uint8)[None]
     for _ in range(2):  # a second run replaces the files
         writer = SubmissionWriter(tmp_path / "submission", CITYSCAPES)
-        writer(Labelled("ulm/ulm_000000_000019"), class_map)
-        writer(Labelled("berlin_000001_000019"), class_map)
+        writer(Labeled("ulm/ulm_000000_000019"), class_map)
+        writer(Labeled("berlin_000001_000019"), class_map)
         assert writer.num_written == 2
     files = sorted(tmp_path.rglob("*.png"))
     assert [file.name for file in files] == [
@@ -51,6 +51,6 @@ def test_a_folder_with_other_pictures_is_refused(tmp_path):
 def test_images_of_other_names_and_other_classes_are_refused(tmp_path):
     writer = SubmissionWriter(tmp_path, CITYSCAPES)
     with pytest.raises(InputError, match=r"mine/photo_1: a submission needs images that are named CITY_SEQUENCE_FRAME"):
-        writer(Labelled("mine/photo_1"), np.zeros((1, 19), np.uint8))
+        writer(Labeled("mine/photo_1"), np.zeros((1, 19), np.uint8))
     with pytest.raises(InputError, match=r"ulm_0_1: the prediction holds class 19; 0 to 18 are allowed"):
-        writer(Labelled("ulm/ulm_0_1"), np.full((1, 19), 19, np.uint8))
+        writer(Labeled("ulm/ulm_0_1"), np.full((1, 19), 19, np.uint8))

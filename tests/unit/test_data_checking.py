@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rapidseg.data import check_dataset, open_layout
-from tests.data_folders import (
+from tests.support.data_folders import (
     SIZE_HW,
     cut,
     random_label,
@@ -81,13 +81,13 @@ def test_cut_images_and_masks(tmp_path):
     assert report.splits[0].num_read == 2
 
 
-def test_coloured_masks_given_as_ids(tmp_path):
+def test_colored_masks_given_as_ids(tmp_path):
     mask = np.array([(128, 0, 0), (0, 128, 0), (0, 0, 128)], np.uint8)[random_label(3)]
     finding = only(check(write_described(tmp_path, IDS, {"a": mask})))
     assert finding.kind == "unreadable"
     assert "give" not in finding.files[0].detail.split(";")[0]
     assert finding.files[0].detail.endswith(
-        "that is `mask_format: colours`, with a colour for each class, in a YAML file that describes the data "
+        "that is `mask_format: colors`, with a color for each class, in a YAML file that describes the data "
         "(docs/data.md)"
     )
 
@@ -100,7 +100,7 @@ def test_other_sizes(tmp_path):
     assert (swapped.kind, swapped.files[0].detail) == ("size", "20x12 pixels, its image 12x20")
     assert "EXIF rotation" in swapped.advice
     assert (scaled.kind, scaled.files[0].detail) == ("size", "20x12 pixels, its image 40x24")
-    assert "nearest neighbour" in scaled.advice
+    assert "nearest neighbor" in scaled.advice
 
 
 def test_values_outside_the_classes(tmp_path):
@@ -117,7 +117,7 @@ def test_values_outside_the_classes(tmp_path):
 def test_255_while_another_value_is_ignored(tmp_path):
     bad = np.where(random_label(3) == 1, 255, random_label(3)).astype(np.uint8)
     finding = only(check(write_described(tmp_path, IDS, {"a": random_label(3), "b": bad})))
-    assert finding.advice.startswith("255 usually means unlabelled, but ignore_index is 9; write `ignore_index: 255`")
+    assert finding.advice.startswith("255 usually means unlabeled, but ignore_index is 9; write `ignore_index: 255`")
 
 
 def test_off_by_one(tmp_path):
@@ -129,7 +129,7 @@ def test_off_by_one(tmp_path):
 
 def test_one_id_more_than_classes(tmp_path):
     finding = only(check(write_described(tmp_path, IDS, {"a": random_label(4)})))
-    assert finding.advice.startswith("ids run from 0 to 3, one more than there are classes; if 0 means unlabelled")
+    assert finding.advice.startswith("ids run from 0 to 3, one more than there are classes; if 0 means unlabeled")
 
 
 def test_off_by_one_that_ends_in_the_ignored_value(tmp_path):
@@ -181,9 +181,9 @@ def test_masks_that_are_ignored_as_a_whole(tmp_path):
 
 
 @pytest.mark.parametrize(("split", "severity"), [("train", "error"), ("test", "warning")])
-def test_a_split_without_a_labelled_pixel(tmp_path, split, severity):
+def test_a_split_without_a_labeled_pixel(tmp_path, split, severity):
     path = write_described(tmp_path, IDS, {"a": np.full(SIZE_HW, 9, np.uint8)}, split)
-    assert (only(check(path)).kind, only(check(path)).severity) == ("nothing_labelled", severity)
+    assert (only(check(path)).kind, only(check(path)).severity) == ("nothing_labeled", severity)
 
 
 def test_an_image_in_two_splits(tmp_path):
@@ -221,10 +221,10 @@ def test_an_error_in_the_progress_stops_the_reading(tmp_path):
         check_dataset(layout, workers=2, progress=stop)
 
 
-def test_colour_masks_with_interpolated_edges(tmp_path):
-    colours = "classes: {road: [128, 64, 128], car: [0, 0, 142]}\nmask_format: colours"
+def test_color_masks_with_interpolated_edges(tmp_path):
+    colors = "classes: {road: [128, 64, 128], car: [0, 0, 142]}\nmask_format: colors"
     edges = np.linspace((128, 64, 128), (0, 0, 142), 240).reshape(*SIZE_HW, 3).astype(np.uint8)
-    path = write_described(tmp_path, colours, {"a": edges})
+    path = write_described(tmp_path, colors, {"a": edges})
     finding = only(check(path))
     assert "resized with interpolation" in finding.advice
     assert len(finding.to_dict()["files"][0]["values"]) <= 64

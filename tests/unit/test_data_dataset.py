@@ -11,7 +11,7 @@ from PIL import Image
 from rapidseg.core.errors import DatasetError, ImageError, InputError
 from rapidseg.core.labels import CAMVID, LabelSet
 from rapidseg.data import Dataset, open_dataset
-from tests.data_folders import cut, random_label, write_camvid, write_described, write_image, write_mask
+from tests.support.data_folders import cut, random_label, write_camvid, write_described, write_image, write_mask
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_value_that_is_no_class_names_file_value_pixels_and_advice(root):
         open_dataset("camvid", root)[1]
     assert str(caught.value) == (
         f"{root}/trainannot/001.png holds value 255 at 6 pixels, outside the classes (ids 0 to 10 are classes, 11 is "
-        "ignored); 255 usually means unlabelled, but ignore_index is 11; write `ignore_index: 255`, or list every "
+        "ignored); 255 usually means unlabeled, but ignore_index is 11; write `ignore_index: 255`, or list every "
         "value in `label_map`, with `255: ignore`, in a YAML file that describes the data (docs/data.md); "
         "`rapidseg data check` lists all such files"
     )
@@ -112,14 +112,14 @@ def test_swapped_sides_are_explained(root):
         open_dataset("camvid", root)[1]
 
 
-def test_a_coloured_mask_in_place_of_ids_is_explained(tmp_path):
-    colours = np.random.default_rng(0).integers(0, 256, (12, 20, 3)).astype(np.uint8)
-    grey = np.repeat(random_label(2)[..., None], 3, axis=2)
-    described = write_described(tmp_path, "classes: [road, car]", {"a": colours, "b": grey})
+def test_a_colored_mask_in_place_of_ids_is_explained(tmp_path):
+    colors = np.random.default_rng(0).integers(0, 256, (12, 20, 3)).astype(np.uint8)
+    gray = np.repeat(random_label(2)[..., None], 3, axis=2)
+    described = write_described(tmp_path, "classes: [road, car]", {"a": colors, "b": gray})
     dataset = open_dataset(described)
-    with pytest.raises(ImageError, match=r"`mask_format: colours`, with a colour for each class"):
+    with pytest.raises(ImageError, match=r"`mask_format: colors`, with a color for each class"):
         dataset[0]
-    with pytest.raises(ImageError, match=r"its channels are equal, so write one of them as a grey PNG"):
+    with pytest.raises(ImageError, match=r"its channels are equal, so write one of them as a gray PNG"):
         dataset[1]
 
 

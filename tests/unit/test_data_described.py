@@ -13,14 +13,14 @@ from PIL import Image
 from rapidseg.core.errors import ConfigError, DatasetError
 from rapidseg.core.labels import LabelSet
 from rapidseg.data import open_dataset, open_layout
-from rapidseg.data.description import Description, read_description
-from tests.data_folders import SIZE_HW, random_label, write_described, write_image, write_mask
+from rapidseg.data.layouts.yaml_schema import Description, read_description
+from tests.support.data_folders import SIZE_HW, random_label, write_described, write_image, write_mask
 
 SPLITS = "\nsplits: {train: {images: a, masks: b}}"
 
 
-def coloured(label: np.ndarray, colours: list[tuple[int, int, int]]) -> np.ndarray:
-    return np.array(colours, np.uint8)[label]
+def colored(label: np.ndarray, colors: list[tuple[int, int, int]]) -> np.ndarray:
+    return np.array(colors, np.uint8)[label]
 
 
 def test_ids_are_classes(tmp_path):
@@ -59,21 +59,21 @@ def test_palette_masks_are_ids(tmp_path):
     np.testing.assert_array_equal(open_dataset(path)[0].label, label)
 
 
-COLOURS = "classes: {road: [128, 64, 128], car: [0, 0, 142]}\nmask_format: colours\n"
+COLORS = "classes: {road: [128, 64, 128], car: [0, 0, 142]}\nmask_format: colors\n"
 
 
-def test_colours_are_classes(tmp_path):
+def test_colors_are_classes(tmp_path):
     label = random_label(3)
-    mask = coloured(label, [(128, 64, 128), (0, 0, 142), (0, 0, 0)])
-    path = write_described(tmp_path, COLOURS + "label_map: {0 0 0: ignore}", {"a": mask})
+    mask = colored(label, [(128, 64, 128), (0, 0, 142), (0, 0, 0)])
+    path = write_described(tmp_path, COLORS + "label_map: {0 0 0: ignore}", {"a": mask})
     dataset = open_dataset(path)
     assert dataset.labels.palette == ((128, 64, 128), (0, 0, 142))
     np.testing.assert_array_equal(dataset[0].label, np.where(label == 2, 255, label))
 
 
-def test_other_colours_can_be_ignored(tmp_path):
-    mask = coloured(random_label(3), [(128, 64, 128), (0, 0, 142), (9, 9, 9)])
-    path = write_described(tmp_path, COLOURS + "label_map: {other: ignore}", {"a": mask})
+def test_other_colors_can_be_ignored(tmp_path):
+    mask = colored(random_label(3), [(128, 64, 128), (0, 0, 142), (9, 9, 9)])
+    path = write_described(tmp_path, COLORS + "label_map: {other: ignore}", {"a": mask})
     assert (open_dataset(path)[0].label == 255).sum() == (random_label(3) == 2).sum()
 
 
@@ -81,26 +81,26 @@ def test_other_colours_can_be_ignored(tmp_path):
     ("mask", "message"),
     [
         (
-            coloured(random_label(2), [(128, 64, 128), (9, 8, 7)]),
-            r"holds colour 9 8 7 at \d+ pixels, outside the classes \(2 colours are known: 128 64",
+            colored(random_label(2), [(128, 64, 128), (9, 8, 7)]),
+            r"holds color 9 8 7 at \d+ pixels, outside the classes \(2 colors are known: 128 64",
         ),
-        (coloured(random_label(2), [(128, 64, 128), (142, 0, 0)]), r"red and blue are swapped"),
-        (random_label(2), r"these masks hold ids, not colours; write `mask_format: ids`"),
+        (colored(random_label(2), [(128, 64, 128), (142, 0, 0)]), r"red and blue are swapped"),
+        (random_label(2), r"these masks hold ids, not colors; write `mask_format: ids`"),
         (
             np.random.default_rng(0).integers(0, 256, (12, 20, 3)).astype(np.uint8),
             r"so many different values come from",
         ),
     ],
 )
-def test_a_colour_that_is_no_class_is_explained(tmp_path, mask, message):
-    path = write_described(tmp_path, COLOURS, {"a": mask})
+def test_a_color_that_is_no_class_is_explained(tmp_path, mask, message):
+    path = write_described(tmp_path, COLORS, {"a": mask})
     with pytest.raises(DatasetError, match=message):
         open_dataset(path)[0]
 
 
-def test_coloured_jpegs_are_explained(tmp_path):
-    path = write_described(tmp_path, COLOURS + "mask_suffix: .jpg", {"a": np.zeros(SIZE_HW, np.uint8)})
-    write_mask(tmp_path / "masks/train/a.jpg", coloured(random_label(2), [(128, 64, 128), (0, 0, 142)]))
+def test_colored_jpegs_are_explained(tmp_path):
+    path = write_described(tmp_path, COLORS + "mask_suffix: .jpg", {"a": np.zeros(SIZE_HW, np.uint8)})
+    write_mask(tmp_path / "masks/train/a.jpg", colored(random_label(2), [(128, 64, 128), (0, 0, 142)]))
     with pytest.raises(DatasetError, match=r"\.jpg files change the values of pixels: keep masks in a lossless format"):
         open_dataset(path)[0]
 
@@ -218,16 +218,16 @@ def test_folders_that_do_not_fit_are_named(tmp_path):
         (f"classes: [a, a]{SPLITS}", r"class names must differ; a stand twice"),
         (f"classes: [yes, no]{SPLITS}", r"True is not a name; put names that YAML takes for something else in quotes"),
         (f"classes: {{a: [1, 2, 3], b: [1, 2, 256]}}{SPLITS}", r"classes\.b\.2: .*less than or equal to 255, not 256"),
-        (f"classes: {{a: [1, 2, 3], b: }}{SPLITS}", r"class 'b' has no colour; write every class as `name: \[red"),
-        (f"classes: [a, b]\nmask_format: colours{SPLITS}", r"class 'a' has no colour"),
-        (f"classes: {{a: [1, 2, 3], b: [1, 2, 3]}}\nmask_format: colours{SPLITS}", r"two classes have the same colour"),
-        (f"classes: [a, b]\nmask_format: colors{SPLITS}", r"mask_format: should be 'ids' or 'colours', not 'colors'"),
+        (f"classes: {{a: [1, 2, 3], b: }}{SPLITS}", r"class 'b' has no color; write every class as `name: \[red"),
+        (f"classes: [a, b]\nmask_format: colors{SPLITS}", r"class 'a' has no color"),
+        (f"classes: {{a: [1, 2, 3], b: [1, 2, 3]}}\nmask_format: colors{SPLITS}", r"two classes have the same color"),
+        (f"classes: [a, b]\nmask_format: colors{SPLITS}", r"mask_format: should be 'ids' or 'colors', not 'colors'"),
         (f"classes: [a, b]\nignore_index: 1{SPLITS}", r"ignore_index 1 is the id of class 'b'"),
         (f"classes: [car, b]\nlabel_map: {{3: cars}}{SPLITS}", r"'cars' is no class; did you mean 'car'\?"),
         (f"classes: [a, b]\nlabel_map: {{3: 2}}{SPLITS}", r"label_map: 2 is no class; ids are 0 to 1, or write ignore"),
         (f"classes: [a, b]\nlabel_map: {{3: null}}{SPLITS}", r"label_map\.3: should be a valid integer, not None"),
         (f"classes: [a, b]\nlabel_map: {{70000: a}}{SPLITS}", r"70000 is no id; give 0 to 65535"),
-        (f"{COLOURS}label_map: {{7: road}}{SPLITS}", r"7 is no colour; write `128 64 128: road`"),
+        (f"{COLORS}label_map: {{7: road}}{SPLITS}", r"7 is no color; write `128 64 128: road`"),
         (f"classes: [a, b]\nlabel_map: {{3: a, 3: b}}{SPLITS}", r"not valid YAML at line 2: the key 3 stands twice"),
         (f"classes: [a, ignore]\nlabel_map: {{3: a}}{SPLITS}", r"'ignore' has a meaning of its own in label_map"),
         ("classes: [a, b]\nsplits: {train: {images: a}}", r"splits\.train: give both `images` and `masks`"),

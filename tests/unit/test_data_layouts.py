@@ -7,8 +7,8 @@ import pytest
 
 from rapidseg.core.errors import DatasetError, InputError
 from rapidseg.data import open_dataset, open_layout
-from rapidseg.data.cityscapes import LABEL_IDS
-from tests.data_folders import SIZE_HW, random_label, write_camvid, write_cityscapes, write_image, write_mask
+from rapidseg.data.layouts.cityscapes import LABEL_IDS
+from tests.support.data_folders import SIZE_HW, random_label, write_camvid, write_cityscapes, write_image, write_mask
 
 
 def test_the_label_ids_are_the_official_ones():
@@ -48,7 +48,7 @@ def test_an_id_that_cityscapes_does_not_have_is_refused(tmp_path):
         open_dataset("cityscapes", tmp_path)[0]
 
 
-def test_label_ids_in_place_of_train_ids_are_recognised(tmp_path):
+def test_label_ids_in_place_of_train_ids_are_recognized(tmp_path):
     write_cityscapes(tmp_path, np.full(SIZE_HW, 26, np.uint8), "labelTrainIds")
     with pytest.raises(DatasetError, match=r"these look like label ids of Cityscapes in place of train ids"):
         open_dataset("cityscapes", tmp_path)[0]

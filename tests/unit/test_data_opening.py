@@ -6,7 +6,7 @@ import pytest
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import CAMVID, CITYSCAPES, CITYSCAPES_TO_CAMVID
 from rapidseg.data import Dataset, open_dataset
-from rapidseg.data.synth import write_dataset
+from rapidseg.scenes import write_dataset
 
 
 def test_drawn_scenes_are_read_with_the_classes_of_camvid(tmp_path):

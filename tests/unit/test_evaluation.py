@@ -12,7 +12,7 @@ LABELS = LabelSet(names=("road", "car"), palette=((1, 2, 3), (4, 5, 6)))
 
 
 @dataclass
-class Labelled:
+class Labeled:
     name: str
     image: np.ndarray
     label: np.ndarray
@@ -31,7 +31,7 @@ class Pictures:
 
     def __iter__(self):
         for index, (predicted, label) in enumerate(self.pairs):
-            yield Labelled(f"image{index}", np.repeat(predicted[:, :, None], 3, axis=2), label)
+            yield Labeled(f"image{index}", np.repeat(predicted[:, :, None], 3, axis=2), label)
 
 
 def red_channel(image):

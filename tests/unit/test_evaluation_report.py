@@ -13,7 +13,7 @@ from rapidseg.core.errors import InputError
 from rapidseg.core.labels import LabelSet
 from rapidseg.evaluation.report import Comparison, ExtremeImages, Run, SavedImages, page, read_run
 from rapidseg.evaluation.report.pictures import MAX_SIDE, draw_panels
-from tests.evaluated_runs import LABELS, Scene, Scenes, make_run_document, write_run
+from tests.support.evaluated_runs import LABELS, Scene, Scenes, make_run_document, write_run
 
 
 def make_run(wrong, **changes):
@@ -127,7 +127,7 @@ def test_pictures_of_the_worst_and_the_best_images_are_kept_and_no_others():
     assert none.worst == none.best == []
 
 
-def test_panels_are_small_and_class_maps_keep_their_colours():
+def test_panels_are_small_and_class_maps_keep_their_colors():
     label = np.zeros((600, 1200), np.uint8)
     label[:, 400:] = 1
     label[:, 800:] = LABELS.ignore_index
@@ -170,8 +170,8 @@ def test_a_page_holds_all_figures_and_needs_nothing_but_itself(tmp_path):
 
 
 def test_categories_have_a_table_of_their_own(tmp_path):
-    categorised = LABELS.model_copy(update={"categories": ("ground", "thing", "thing")})
-    run = make_run([0.5]).model_copy(update={"labels": categorised})
+    categorized = LABELS.model_copy(update={"categories": ("ground", "thing", "thing")})
+    run = make_run([0.5]).model_copy(update={"labels": categorized})
     page.write_run_page(tmp_path / "run.html", run)
     content = (tmp_path / "run.html").read_text("utf-8")
     road = run.counts[0, 0] / (run.counts[0].sum() + run.counts[:, 0].sum() - run.counts[0, 0])

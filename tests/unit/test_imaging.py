@@ -13,11 +13,11 @@ from rapidseg.core.labels import CAMVID, LabelSet
 from rapidseg.imaging import (
     add_legend,
     find_images,
+    input_size_hw,
     overlay,
     read_image,
     read_mask,
     resize_image,
-    working_size_hw,
     write_class_map,
     write_image,
 )
@@ -49,7 +49,7 @@ def test_shrinking_a_lot_averages_instead_of_skipping_pixels(noise: np.ndarray) 
 
 
 @pytest.mark.parametrize(
-    ("image_size_hw", "working_size", "stride", "expected"),
+    ("image_size_hw", "input_size", "stride", "expected"),
     [
         ((360, 480), None, 8, (360, 480)),
         ((361, 483), None, 8, (361, 483)),
@@ -64,24 +64,24 @@ def test_shrinking_a_lot_averages_instead_of_skipping_pixels(noise: np.ndarray) 
         ((77, 99), (97, 161), 8, (97, 161)),
     ],
 )
-def test_working_size(
-    image_size_hw: tuple[int, int], working_size: int | tuple[int, int] | None, stride: int, expected: tuple[int, int]
+def test_input_size(
+    image_size_hw: tuple[int, int], input_size: int | tuple[int, int] | None, stride: int, expected: tuple[int, int]
 ) -> None:
-    assert working_size_hw(image_size_hw, working_size, stride) == expected
+    assert input_size_hw(image_size_hw, input_size, stride) == expected
 
 
-@pytest.mark.parametrize("working_size", [31, 0, (31, 64), (64, 0)])
-def test_working_size_too_small(working_size: int | tuple[int, int]) -> None:
-    with pytest.raises(InputError, match=r"working size .* is not allowed; .* each 32 pixels or more"):
-        working_size_hw((100, 100), working_size)
+@pytest.mark.parametrize("input_size", [31, 0, (31, 64), (64, 0)])
+def test_input_size_too_small(input_size: int | tuple[int, int]) -> None:
+    with pytest.raises(InputError, match=r"input size .* is not allowed; .* each 32 pixels or more"):
+        input_size_hw((100, 100), input_size)
 
 
 def test_overlay_blends(noise: np.ndarray) -> None:
     class_map = np.random.default_rng(1).integers(0, 11, noise.shape[:2], dtype=np.uint8)
-    colours = CAMVID.palette_array()[class_map]
-    expected = 0.7 * noise + 0.3 * colours
+    colors = CAMVID.palette_array()[class_map]
+    expected = 0.7 * noise + 0.3 * colors
     assert np.abs(overlay(noise, class_map, CAMVID.palette_array(), 0.3) - expected).max() <= 0.51
-    np.testing.assert_array_equal(overlay(noise, class_map, np.array(CAMVID.palette, np.uint8), 1), colours)
+    np.testing.assert_array_equal(overlay(noise, class_map, np.array(CAMVID.palette, np.uint8), 1), colors)
     np.testing.assert_array_equal(overlay(noise, class_map, CAMVID.palette_array(), 0), noise)
 
 
@@ -99,8 +99,8 @@ def test_legend_is_below_the_image_and_hides_nothing(size_hw: tuple[int, int]) -
     drawn = add_legend(image, CAMVID, class_map)
     np.testing.assert_array_equal(drawn[: size_hw[0], : size_hw[1]], image)
     legend = drawn[size_hw[0] :].reshape(-1, 3)
-    for class_id, colour in enumerate(CAMVID.palette):
-        assert (legend == colour).all(axis=1).any() == (class_id in class_map)
+    for class_id, color in enumerate(CAMVID.palette):
+        assert (legend == color).all(axis=1).any() == (class_id in class_map)
 
 
 def test_legend_names_only_what_is_there() -> None:
@@ -110,7 +110,7 @@ def test_legend_names_only_what_is_there() -> None:
     assert few.shape[0] > nothing.shape[0] > 100
 
 
-def test_class_map_comes_back_as_ids_and_as_colours(tmp_path: Path) -> None:
+def test_class_map_comes_back_as_ids_and_as_colors(tmp_path: Path) -> None:
     labels = LabelSet.generic(40)
     class_map = np.random.default_rng(0).integers(0, 40, (33, 47), dtype=np.uint8)
     write_class_map(tmp_path / "map.png", class_map, np.array(labels.palette, np.uint8))

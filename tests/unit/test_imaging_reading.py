@@ -19,7 +19,7 @@ ROTATED_RIGHT = 6  # EXIF: the stored picture must be turned by 90 degrees clock
 
 @pytest.fixture(scope="module")
 def picture() -> np.ndarray:
-    """A smooth (48, 70, 3) picture without symmetry, which JPEG and WebP keep within a few grey levels."""
+    """A smooth (48, 70, 3) picture without symmetry, which JPEG and WebP keep within a few gray levels."""
     rows, columns = np.mgrid[0:48, 0:70]
     return np.stack([rows * 5, columns * 3, 250 - rows * 2 - columns * 2], axis=2).astype(np.uint8)
 
@@ -46,7 +46,7 @@ def test_formats(tmp_path: Path, picture: np.ndarray, suffix: str, mean_differen
 @pytest.mark.parametrize(
     "options", [{}, {"subsampling": 0}, {"progressive": True}, {"quality": 30}, {"keep_rgb": True}]
 )
-def test_colour_jpegs_are_what_pillow_makes_of_them(
+def test_color_jpegs_are_what_pillow_makes_of_them(
     tmp_path: Path, picture: np.ndarray, options: dict[str, int]
 ) -> None:
     noise = np.random.default_rng(0).integers(-20, 20, (*picture.shape[:2], 3))
@@ -62,12 +62,12 @@ def test_colour_jpegs_are_what_pillow_makes_of_them(
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_16_bit_keeps_the_upper_8(tmp_path: Path, picture: np.ndarray, suffix: str) -> None:
     deep = picture.astype(np.uint16) * 256 + 99
-    cv2.imwrite(str(tmp_path / f"colour.{suffix}"), deep[:, :, ::-1])
-    cv2.imwrite(str(tmp_path / f"grey.{suffix}"), deep[:, :, 0])
+    cv2.imwrite(str(tmp_path / f"color.{suffix}"), deep[:, :, ::-1])
+    cv2.imwrite(str(tmp_path / f"gray.{suffix}"), deep[:, :, 0])
     cv2.imwrite(str(tmp_path / f"alpha.{suffix}"), np.dstack([deep[:, :, ::-1], deep[:, :, 0]]))
-    np.testing.assert_array_equal(read_image(tmp_path / f"colour.{suffix}"), picture)
+    np.testing.assert_array_equal(read_image(tmp_path / f"color.{suffix}"), picture)
     np.testing.assert_array_equal(read_image(tmp_path / f"alpha.{suffix}"), picture)
-    np.testing.assert_array_equal(read_image(tmp_path / f"grey.{suffix}"), np.repeat(picture[:, :, :1], 3, axis=2))
+    np.testing.assert_array_equal(read_image(tmp_path / f"gray.{suffix}"), np.repeat(picture[:, :, :1], 3, axis=2))
 
 
 def test_transparency_is_dropped_not_blended(tmp_path: Path, picture: np.ndarray) -> None:
@@ -78,14 +78,14 @@ def test_transparency_is_dropped_not_blended(tmp_path: Path, picture: np.ndarray
     np.testing.assert_array_equal(read_image(tmp_path / "la.png")[:, :, 2], picture[:, :, 0])
 
 
-def test_grey_palette_one_bit_and_cmyk(tmp_path: Path, picture: np.ndarray, ids: np.ndarray) -> None:
-    Image.fromarray(picture[:, :, 0]).save(tmp_path / "grey.png")
-    assert np.ptp(read_image(tmp_path / "grey.png"), axis=2).max() == 0
-    colours = np.random.default_rng(1).integers(0, 256, (256, 3), dtype=np.uint8)
+def test_gray_palette_one_bit_and_cmyk(tmp_path: Path, picture: np.ndarray, ids: np.ndarray) -> None:
+    Image.fromarray(picture[:, :, 0]).save(tmp_path / "gray.png")
+    assert np.ptp(read_image(tmp_path / "gray.png"), axis=2).max() == 0
+    colors = np.random.default_rng(1).integers(0, 256, (256, 3), dtype=np.uint8)
     palette_image = Image.fromarray(ids)
-    palette_image.putpalette(colours.tobytes())
+    palette_image.putpalette(colors.tobytes())
     palette_image.save(tmp_path / "palette.png", transparency=bytes([0, 7, 9]))
-    np.testing.assert_array_equal(read_image(tmp_path / "palette.png"), colours[ids])
+    np.testing.assert_array_equal(read_image(tmp_path / "palette.png"), colors[ids])
     Image.fromarray(ids > 5).save(tmp_path / "bits.png")
     np.testing.assert_array_equal(read_image(tmp_path / "bits.png")[:, :, 1], np.where(ids > 5, 255, 0))
     Image.fromarray(picture).convert("CMYK").save(tmp_path / "cmyk.jpg")
@@ -152,8 +152,8 @@ def test_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read_image(tmp_path / "large.png")
 
 
-def grey_png(ids: np.ndarray, bits: int) -> bytes:
-    """A grey PNG of 1, 2 or 4 bits a pixel, as no common library writes them but label tools do."""
+def gray_png(ids: np.ndarray, bits: int) -> bytes:
+    """A gray PNG of 1, 2 or 4 bits a pixel, as no common library writes them but label tools do."""
     height, width = ids.shape
     per_byte = 8 // bits
     padded = np.pad(ids, ((0, 0), (0, -width % per_byte))).reshape(height, -1, per_byte).astype(int)
@@ -170,17 +170,17 @@ def grey_png(ids: np.ndarray, bits: int) -> bytes:
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_masks_of_few_bits_keep_their_ids(tmp_path: Path, ids: np.ndarray, bits: int) -> None:
-    (tmp_path / "mask.png").write_bytes(grey_png(ids % (1 << bits), bits))
+    (tmp_path / "mask.png").write_bytes(gray_png(ids % (1 << bits), bits))
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), ids % (1 << bits))
 
 
 def test_masks(tmp_path: Path, ids: np.ndarray) -> None:
-    Image.fromarray(ids).save(tmp_path / "grey.png")
+    Image.fromarray(ids).save(tmp_path / "gray.png")
     palette_image = Image.fromarray(ids)
-    palette_image.putpalette(list(range(33)))  # 11 colours: Pillow packs them into 4 bits
+    palette_image.putpalette(list(range(33)))  # 11 colors: Pillow packs them into 4 bits
     palette_image.save(tmp_path / "palette.png")
     palette_image.save(tmp_path / "palette.bmp")
-    for name in ("grey.png", "palette.png", "palette.bmp"):
+    for name in ("gray.png", "palette.png", "palette.bmp"):
         mask = read_mask(tmp_path / name)
         assert mask.dtype == np.uint8
         np.testing.assert_array_equal(mask, ids)
@@ -193,9 +193,9 @@ def test_masks(tmp_path: Path, ids: np.ndarray) -> None:
 
 
 def test_files_that_are_no_masks(tmp_path: Path, picture: np.ndarray) -> None:
-    Image.fromarray(picture).save(tmp_path / "colour.png")
+    Image.fromarray(picture).save(tmp_path / "color.png")
     with pytest.raises(ImageError, match=r"must have one channel of class ids.*has the channels R, G, B"):
-        read_mask(tmp_path / "colour.png")
+        read_mask(tmp_path / "color.png")
     Image.fromarray(picture[:, :, 0]).save(tmp_path / "lossy.jpg")
     with pytest.raises(ImageError, match="JPEG changes pixel values"):
         read_mask(tmp_path / "lossy.jpg")

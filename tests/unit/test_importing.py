@@ -10,7 +10,7 @@ from rapidseg.core.errors import ConfigError, InputError, ModelFileError
 from rapidseg.core.labels import CAMVID, CITYSCAPES, LabelSet
 from rapidseg.importing import load_checkpoint
 from rapidseg.models import create_model, save_model
-from tests.published import FAST_SCNN, published_state
+from tests.support.published import FAST_SCNN, published_state
 
 TRAMAC = "Tramac/Fast-SCNN-pytorch"
 
@@ -180,7 +180,7 @@ def test_class_names_are_the_users_the_files_or_made(load):
 
 
 @pytest.mark.parametrize("metadata", ["mmcv", "mmengine"])
-def test_class_names_and_colours_of_openmmlab_are_read(metadata, load):
+def test_class_names_and_colors_of_openmmlab_are_read(metadata, load):
     names, palette = ["road", "car", "sky"], [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
     meta = {"CLASSES": tuple(names), "PALETTE": palette, "mmseg_version": "0.11.0", "config": "..."}
     if metadata == "mmengine":

@@ -11,8 +11,8 @@ from rapidseg.models import create_model, load_model
 from rapidseg.recipes import find_recipe
 from rapidseg.training import load_recipe, train
 from rapidseg.training.preparation import prepare
-from tests.block_scenes import write_block_scenes
-from tests.web_server import Site, serve
+from tests.support.block_scenes import write_block_scenes
+from tests.support.web_server import Site, serve
 
 STEMS = {  # source -> options of the model, and its names for the parts of the stem
     "torchvision": ({"stem": "plain"}, {"stem.0.conv": "conv1", "stem.0.norm": "bn1"}),

@@ -9,7 +9,7 @@ import pytest
 
 from rapidseg.core.errors import InputError, RapidSegError
 from rapidseg.importing import fetch, is_url, transfer
-from tests.web_server import Site, serve
+from tests.support.web_server import Site, serve
 
 CONTENT = random.Random(0).randbytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

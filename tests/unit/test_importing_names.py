@@ -8,7 +8,7 @@ import torch
 from rapidseg import zoo
 from rapidseg.core.errors import ModelFileError
 from rapidseg.importing import checkpoint, load_checkpoint
-from tests.published import published_state
+from tests.support.published import published_state
 
 NAME = "fast-scnn-cityscapes"
 

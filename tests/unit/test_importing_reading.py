@@ -16,7 +16,7 @@ import torch
 from rapidseg.core.errors import ModelFileError
 from rapidseg.importing import load_checkpoint
 from rapidseg.importing.reading import read_content
-from tests.published import published_state
+from tests.support.published import published_state
 
 TENSORS = {"a.weight": torch.arange(3.0), "b.weight": torch.ones(2, 2)}
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from rapidseg.runtime.engines.torch_file.window import Window
+from rapidseg.runtime.engines.torch_onnx.conv_geometry import Window
 
 triton = pytest.importorskip("triton", minversion="3.3")
 
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from rapidseg.runtime.engines.torch_file import (  # noqa: E402
+from rapidseg.runtime.engines.torch_onnx.kernels import (  # noqa: E402
     class_map_kernel,
     depthwise_kernel,
     image_kernel,
@@ -22,19 +22,19 @@ WINDOW = Window((3, 3), (2, 2), (1, 1), (1, 1)).constants()
 PARTS = {"BIAS": True, "CLAMP": True}
 
 
-def compiled(kernel, number_type, constants, capability):
+def compiled(kernel, dtype, constants, capability):
     types, values = {}, {}
     for place, name in enumerate(kernel.arg_names):
         if name in constants:
             types[name], values[(place,)] = "constexpr", constants[name]
         else:
-            types[name] = f"*{number_type}" if name in NUMBERS else POINTERS.get(name, "i32")
+            types[name] = f"*{dtype}" if name in NUMBERS else POINTERS.get(name, "i32")
     source = ASTSource(fn=kernel, signature=types, constexprs=values)
     return triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 4})
 
 
 @pytest.mark.parametrize("capability", [75, 90])  # Turing, the oldest that PyTorch is built for, and Hopper
-@pytest.mark.parametrize("number_type", ["fp16", "fp32"])
+@pytest.mark.parametrize("dtype", ["fp16", "fp32"])
 @pytest.mark.parametrize(
     ("kernel", "constants"),
     [
@@ -44,7 +44,7 @@ def compiled(kernel, number_type, constants, capability):
         (image_kernel._convolve, {**WINDOW, **PARTS, "CHANNELS": 3, "COLUMNS": 64, "SUMMED": 32, "RESULTS": 32}),
     ],
 )
-def test_to_machine_code(kernel, constants, number_type, capability):
-    code = compiled(kernel, number_type, constants, capability)
+def test_to_machine_code(kernel, constants, dtype, capability):
+    code = compiled(kernel, dtype, constants, capability)
     assert len(code.asm["cubin"]) > 1000
     assert ".local" not in code.asm["ptx"]  # memory of a thread that did not fit its registers

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from rapidseg.core.errors import ConfigError
-from rapidseg.losses import HeadLosses, Ohem, PixelLoss, PresenceLoss, balanced_class_weights
+from rapidseg.losses import HeadLosses, Ohem, PixelLoss, SemanticEncodingLoss, balanced_class_weights
 
 K = 5
 IGNORE = 255
@@ -29,7 +29,7 @@ def pixel_loss(kind="softmax", **options):
     return PixelLoss(kind, num_classes=K, ignore_index=IGNORE, **options)
 
 
-def test_softmax_is_the_cross_entropy_over_labelled_pixels():
+def test_softmax_is_the_cross_entropy_over_labeled_pixels():
     logits, labels = batch()
     assert pixel_loss()(logits, labels).item() == pytest.approx(
         F.cross_entropy(logits, labels.long(), ignore_index=IGNORE).item(), rel=1e-6
@@ -51,12 +51,12 @@ def test_sigmoid_is_the_binary_cross_entropy_over_one_hot_labels(smoothing):
 def test_average_over_all_pixels_counts_ignored_ones(kind):
     logits, labels = batch()
     share = (labels != IGNORE).float().mean().item()
-    labelled = pixel_loss(kind)(logits, labels).item()
-    assert pixel_loss(kind, average="all_pixels")(logits, labels).item() == pytest.approx(labelled * share, rel=1e-5)
+    labeled = pixel_loss(kind)(logits, labels).item()
+    assert pixel_loss(kind, average="all_pixels")(logits, labels).item() == pytest.approx(labeled * share, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("average", ["labelled", "all_pixels"])
+@pytest.mark.parametrize("average", ["labeled", "all_pixels"])
 @pytest.mark.parametrize("ohem", [None, Ohem(threshold=0.7, min_kept=10), Ohem(kept_share=0.3)])
 def test_only_ignored_pixels_give_zero_loss_and_zero_gradients(kind, average, ohem):
     logits, labels = batch()
@@ -113,9 +113,9 @@ def test_ohem_by_share_averages_the_highest_losses():
 @pytest.mark.parametrize("min_kept", [2, 40, 1000])
 def test_ohem_by_threshold_keeps_improbable_pixels_and_at_least_the_wanted_number(min_kept):
     logits, labels = batch()
-    labelled = labels != IGNORE
-    probability = logits.softmax(1).gather(1, labels.long().where(labelled, 0)[:, None])[:, 0][labelled]
-    each = F.cross_entropy(logits, labels.long(), ignore_index=IGNORE, reduction="none")[labelled]
+    labeled = labels != IGNORE
+    probability = logits.softmax(1).gather(1, labels.long().where(labeled, 0)[:, None])[:, 0][labeled]
+    each = F.cross_entropy(logits, labels.long(), ignore_index=IGNORE, reduction="none")[labeled]
     wanted = min(2 * min_kept, len(probability))
     kept = probability <= max(0.15, probability.sort().values[wanted - 1].item())
     loss = pixel_loss(ohem=Ohem(threshold=0.15, min_kept=min_kept))(logits, labels)
@@ -168,7 +168,7 @@ def test_presence_is_the_binary_cross_entropy_over_which_classes_occur():
     present = torch.tensor([[float((image == c).any()) for c in range(K)] for image in labels])
     logits = torch.randn(2, K, dtype=torch.bfloat16, requires_grad=True)
     expected = F.binary_cross_entropy_with_logits(logits.float(), present)
-    loss = PresenceLoss(ignore_index=IGNORE)
+    loss = SemanticEncodingLoss(ignore_index=IGNORE)
     with torch.autocast("cpu", torch.bfloat16):
         value = loss(logits, labels)
     assert (value.dtype, value.item()) == (torch.float32, pytest.approx(expected.item(), rel=1e-6))
@@ -181,6 +181,6 @@ def test_se_logits_have_a_loss_of_their_own():
     losses = HeadLosses(pixel_loss(), {"logits": 1.0, "se_logits": 0.2})
     total, parts = losses({"logits": logits, "se_logits": se_logits}, labels, lambda logits, _: logits)
     assert parts["se_logits"].item() == pytest.approx(
-        0.2 * PresenceLoss(ignore_index=IGNORE)(se_logits, labels).item(), rel=1e-6
+        0.2 * SemanticEncodingLoss(ignore_index=IGNORE)(se_logits, labels).item(), rel=1e-6
     )
     assert total.item() == pytest.approx(sum(part.item() for part in parts.values()), rel=1e-6)

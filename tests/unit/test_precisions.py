@@ -8,10 +8,10 @@ from onnx import numpy_helper
 from rapidseg.core.spec import ModelSpec
 from rapidseg.data import open_dataset
 from rapidseg.exporting import precisions
-from rapidseg.exporting.precisions import agreement, measure_precisions, prepare, spread_over, street_scenes
+from rapidseg.exporting.precisions import agreement, evenly_spaced, measure_precisions, prepare, street_scenes
 from rapidseg.runtime.engines.openvino import computes_in_bf16
-from tests.block_scenes import write_block_scenes
-from tests.tiny_onnx import tiny_spec, write_tiny_onnx
+from tests.support.block_scenes import write_block_scenes
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 needs_bf16 = pytest.mark.skipif(not computes_in_bf16("cpu"), reason="this CPU does not compute in bf16")
 
@@ -22,7 +22,7 @@ class Fixed:
     def __init__(self, class_map: np.ndarray) -> None:
         self.class_map = class_map
 
-    def __call__(self, image, *, working_size):
+    def __call__(self, image, *, input_size):
         return self
 
 
@@ -74,21 +74,21 @@ def test_scenes_are_drawn_once_and_look_like_streets():
 
 def test_samples_are_spread_over_the_data_set(tmp_path):
     dataset = open_dataset("cityscapes", write_block_scenes(tmp_path, train=7), "train")
-    places = [next(place for place in range(7) if dataset[place].name == one.name) for one in spread_over(dataset, 3)]
+    places = [next(place for place in range(7) if dataset[place].name == one.name) for one in evenly_spaced(dataset, 3)]
     assert places == [0, 2, 4]
-    assert len(spread_over(dataset, 100)) == 7
+    assert len(evenly_spaced(dataset, 100)) == 7
 
 
 @pytest.mark.parametrize(
-    ("working_size", "short_side", "expected"),
+    ("input_size", "short_side", "expected"),
     [(None, None, (90, 130)), (None, 45, (45, 65)), (60, 45, (60, 87)), ((64, 80), 45, (64, 80))],
 )
-def test_images_are_shown_to_the_network_as_in_prediction(working_size, short_side, expected):
+def test_images_are_shown_to_the_network_as_in_prediction(input_size, short_side, expected):
     import rapidseg.runtime.segmenter as segmenter
 
-    spec = ModelSpec.model_validate(tiny_spec().model_dump() | {"working_short_side": short_side})
+    spec = ModelSpec.model_validate(tiny_spec().model_dump() | {"input_short_side": short_side})
     image = np.zeros((90, 130, 3), np.uint8)
-    prepared = prepare(image, spec, working_size)
-    wanted = spec.working_short_side if working_size is None else working_size
-    assert prepared.shape[:2] == segmenter.working_size_hw((90, 130), wanted, spec.stride)
+    prepared = prepare(image, spec, input_size)
+    wanted = spec.input_short_side if input_size is None else input_size
+    assert prepared.shape[:2] == segmenter.input_size_hw((90, 130), wanted, spec.stride)
     assert abs(prepared.shape[0] - expected[0]) <= spec.stride

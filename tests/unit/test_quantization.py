@@ -12,13 +12,13 @@ import rapidseg
 from rapidseg.core.errors import EngineError, ExportError, InputError
 from rapidseg.data import open_dataset
 from rapidseg.exporting import quantize_onnx
-from rapidseg.exporting.kept_layers import fewest_kept
-from rapidseg.exporting.quantized_graph import keep_layers, layer_nodes
+from rapidseg.exporting.int8.fallback_layers import min_fallback_layers
+from rapidseg.exporting.int8.int8_graph import keep_layers, layer_nodes
 from rapidseg.imaging import read_image
 from rapidseg.runtime.engines.openvino import computes_in_bf16
 from rapidseg.runtime.model_file import read_spec
-from tests.block_scenes import write_block_scenes
-from tests.brightness_onnx import CLASSES, write_brightness_onnx
+from tests.support.block_scenes import write_block_scenes
+from tests.support.brightness_onnx import CLASSES, write_brightness_onnx
 
 SIZES = [(96, 128), (33, 47)]
 MAX_DROP = 2  # points; on three small images rounding alone moves mean IoU by one, a ruined layer by fifty
@@ -200,7 +200,7 @@ def test_as_few_layers_are_kept_as_are_enough(needed):
         measured.append(count)
         return 0.6 if count >= needed else 0.5
 
-    found = fewest_kept(20, mean_iou_with, 0.6)
+    found = min_fallback_layers(20, mean_iou_with, 0.6)
     assert found == (needed if needed <= 10 else None)
     assert len(measured) == len(set(measured)) <= 6  # 2 + log2(20)
 
@@ -227,9 +227,9 @@ def test_an_int8_file_is_not_made_int8_again(plain, scenes, tmp_path):
 
 
 def test_labels_are_needed(plain, tmp_path):
-    unlabelled = write_block_scenes(tmp_path, labelled=False)
-    with pytest.raises(InputError, match="cityscapes val: no pixel is labelled, so mean IoU cannot be measured"):
-        quantize(unlabelled, plain[0], tmp_path / "int8.onnx")
+    unlabeled = write_block_scenes(tmp_path, labeled=False)
+    with pytest.raises(InputError, match="cityscapes val: no pixel is labeled, so mean IoU cannot be measured"):
+        quantize(unlabeled, plain[0], tmp_path / "int8.onnx")
 
 
 def test_an_engine_that_does_something_else_is_found(plain, monkeypatch, tmp_path, scenes):

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.recipes import find_recipe, recipe_names
+from rapidseg.recipes.loading import dump_recipe, flatten
 from rapidseg.training import load_recipe
-from rapidseg.training.recipe_file import dump_recipe, flatten
 from rapidseg.training.schedule import learning_rate
 
 
@@ -45,7 +45,7 @@ def test_the_cityscapes_recipe_is_openmmlabs():
     )
     assert (recipe.optimizer.kind, recipe.optimizer.lr, recipe.optimizer.momentum) == ("sgd", 0.12, 0.9)
     assert (recipe.optimizer.weight_decay, recipe.optimizer.decay_norm_and_bias) == (4e-5, True)
-    assert (recipe.batch_size, recipe.pass_size, recipe.iterations) == (32, 32, 160_000)
+    assert (recipe.batch_size, recipe.micro_batch_size, recipe.iterations) == (32, 32, 160_000)
     assert (recipe.loss.kind, recipe.loss.average) == ("sigmoid", "all_pixels")
     assert recipe.loss.head_weights == {"logits": 1.0, "aux_0_logits": 0.4, "aux_1_logits": 0.4}
 
@@ -55,7 +55,7 @@ def test_the_cityscapes_recipe_is_openmmlabs():
     [
         ("optimizer.lrr=1", "unknown key 'optimizer.lrr'; did you mean 'optimizer.lr'?"),
         ("lr=0.1", "unknown key 'lr'; did you mean 'optimizer.lr'?"),
-        ("optimiser.lr=1", "unknown key 'optimiser'; did you mean 'optimizer'?"),
+        ("optimizer.lr=1", "unknown key 'optimizer'; did you mean 'optimizer'?"),
         ("data.augmentation.crop=[64, 64]", "did you mean 'data.augmentation.crop_size'?"),
         ("data.extra=[{kind: camvid, root: x, split: train, repat: 2}]", "did you mean 'data.extra.repeat'?"),
         ("optimizer.betas=[0.9, 0.99]", "'optimizer.betas', which belongs to another kind of optimizer; remove it or"),

@@ -13,12 +13,12 @@ from rapidseg.core.errors import ModelFileError
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import SPEC_KEY
 from rapidseg.runtime.model_file import find_model, read_spec
-from tests.tiny_onnx import tiny_spec, write_tiny_onnx
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 
 def test_spec_comes_back(tmp_path: Path) -> None:
     labels = LabelSet(names=("Straße", "空"), palette=((1, 2, 3), (4, 5, 6)), ignore_index=9)
-    spec = tiny_spec(labels, align_corners=True, working_short_side=96, licence="CC0-1.0")
+    spec = tiny_spec(labels, align_corners=True, input_short_side=96, license="CC0-1.0")
     assert read_spec(write_tiny_onnx(tmp_path / "tiny.onnx", spec)) == spec
 
 

@@ -5,9 +5,9 @@ import openvino
 import pytest
 
 from rapidseg.core.spec import IMAGENET_MEAN, IMAGENET_STD
-from rapidseg.runtime.engines.openvino_input import cut_input
+from rapidseg.runtime.engines.openvino_input import split_preprocessing
+from rapidseg.runtime.kernels.normalization import apply_lut, bfloat16_bits
 from rapidseg.runtime.model_file import find_model
-from rapidseg.runtime.normalizing import bfloat16_bits, look_up
 
 
 def normalized(images: np.ndarray) -> np.ndarray:
@@ -21,15 +21,15 @@ def test_each_byte_is_replaced_by_the_table_of_its_channel(dtype: type) -> None:
     images = rng.integers(0, 256, (2, 700, 1100, 3), dtype=np.uint8)  # large enough to be shared between threads
     for view in (images, images[:, :33, ::-1], np.asfortranarray(images)):
         replaced = np.empty(view.shape, dtype)
-        look_up(view, table, replaced)
+        apply_lut(view, table, replaced)
         for channel in range(3):
             np.testing.assert_array_equal(replaced[..., channel], table[channel][view[..., channel]])
 
 
 @pytest.mark.parametrize("type_", [openvino.Type.f32, openvino.Type.bf16])
-def test_openvino_is_fed_what_the_file_normalises_to_the_last_bit(type_: openvino.Type) -> None:
+def test_openvino_is_fed_what_the_file_normalizes_to_the_last_bit(type_: openvino.Type) -> None:
     path = find_model(None)
-    _, network_input = cut_input(openvino.Core().read_model(path), type_, path)
+    _, network_input = split_preprocessing(openvino.Core().read_model(path), type_, path)
     images = np.random.default_rng(0).integers(0, 256, (2, 41, 67, 3), dtype=np.uint8)
     tensor = openvino.Tensor(network_input.type, list(images.shape))
     network_input.fill(images, tensor)

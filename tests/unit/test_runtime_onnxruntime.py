@@ -11,7 +11,7 @@ import pytest
 import rapidseg
 from rapidseg.core.errors import EngineError
 from rapidseg.runtime.engines import onnxruntime as engines
-from tests.tiny_onnx import tiny_spec, write_tiny_onnx
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from rapidseg.core.errors import EngineError
 from rapidseg.core.spec import ModelSpec, Quantization
 from rapidseg.runtime.engines import choose_precision
 from rapidseg.runtime.engines.openvino import computes_in_bf16
-from tests.tiny_onnx import tiny_spec, write_tiny_onnx
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 QUANTIZATION = Quantization(
     dataset="camvid",

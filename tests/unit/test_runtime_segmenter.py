@@ -1,4 +1,4 @@
-"""Segmenting images in memory."""
+"""RapidSegWorkload images in memory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import rapidseg
 from rapidseg.core.errors import EngineError, InputError
 from rapidseg.imaging import resize_image
 from rapidseg.runtime import Segmenter
-from rapidseg.runtime.engines.base import CompiledByShape
-from tests.tiny_onnx import STRIDE, tiny_spec, write_tiny_onnx
+from rapidseg.runtime.engines.base import ShapeCache
+from tests.support.tiny_onnx import STRIDE, tiny_spec, write_tiny_onnx
 
 ENGINES = ("openvino", "onnxruntime")
 
@@ -44,7 +44,7 @@ def test_result(segmenter: Segmenter, image: np.ndarray) -> None:
     assert len(np.unique(result.class_map)) > 2
     assert result.image is image
     assert result.labels == segmenter.spec.labels
-    assert result.working_size_hw == (90, 130)
+    assert result.input_size_hw == (90, 130)
     assert list(result.timings_ms) == ["compile", "prepare", "network", "class_map"]
     assert all(value >= 0 for value in result.timings_ms.values())
     shares = result.class_shares()
@@ -84,24 +84,24 @@ def test_any_size(segmenter: Segmenter, size_hw: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size_hw, 3), dtype=np.uint8)
     result = segmenter(image)
     assert result.class_map.shape == size_hw
-    assert result.working_size_hw == (max(32, size_hw[0]), max(32, size_hw[1]))
+    assert result.input_size_hw == (max(32, size_hw[0]), max(32, size_hw[1]))
 
 
-def test_working_size(segmenter: Segmenter, image: np.ndarray) -> None:
-    assert segmenter(image, working_size=45).working_size_hw == (48, 64)  # multiples of the stride, 8
-    result = segmenter(image, working_size=(180, 260))
-    assert result.working_size_hw == (180, 260)
+def test_input_size(segmenter: Segmenter, image: np.ndarray) -> None:
+    assert segmenter(image, input_size=45).input_size_hw == (48, 64)  # multiples of the stride, 8
+    result = segmenter(image, input_size=(180, 260))
+    assert result.input_size_hw == (180, 260)
     assert result.class_map.shape == (90, 130)
     enlarged = segmenter(resize_image(image, (180, 260))).class_map
     assert np.mean(resize_image(enlarged, (90, 130)) == result.class_map) > 0.8
-    with pytest.raises(InputError, match="working size 16 is not allowed"):
-        segmenter(image, working_size=16)
+    with pytest.raises(InputError, match="input size 16 is not allowed"):
+        segmenter(image, input_size=16)
 
 
-def test_working_size_of_the_model(tmp_path: Path, image: np.ndarray) -> None:
-    segmenter = rapidseg.load(write_tiny_onnx(tmp_path / "tiny.onnx", tiny_spec(working_short_side=64)))
-    assert segmenter(image).working_size_hw == (64, 96)
-    assert segmenter(image, working_size=(90, 130)).working_size_hw == (90, 130)
+def test_input_size_of_the_model(tmp_path: Path, image: np.ndarray) -> None:
+    segmenter = rapidseg.load(write_tiny_onnx(tmp_path / "tiny.onnx", tiny_spec(input_short_side=64)))
+    assert segmenter(image).input_size_hw == (64, 96)
+    assert segmenter(image, input_size=(90, 130)).input_size_hw == (90, 130)
     assert segmenter(image).class_map.shape == (90, 130)
 
 
@@ -112,7 +112,7 @@ def test_views_and_read_only_arrays(segmenter: Segmenter, image: np.ndarray) -> 
     bgr_view = np.ascontiguousarray(image[:, :, ::-1])[:, :, ::-1]
     np.testing.assert_array_equal(segmenter.class_map(bgr_view), expected)
     np.testing.assert_array_equal(
-        segmenter(bgr_view, working_size=64).class_map, segmenter(image, working_size=64).class_map
+        segmenter(bgr_view, input_size=64).class_map, segmenter(image, input_size=64).class_map
     )
     assert segmenter(bgr_view).overlay().shape == image.shape
 
@@ -120,13 +120,13 @@ def test_views_and_read_only_arrays(segmenter: Segmenter, image: np.ndarray) -> 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (np.zeros((8, 9), np.uint8), r"this one is \(8, 9\) uint8; repeat its grey values in three channels"),
+        (np.zeros((8, 9), np.uint8), r"this one is \(8, 9\) uint8; repeat its gray values in three channels"),
         (np.zeros((2, 8, 9, 3), np.uint8), r"this one is \(2, 8, 9, 3\) uint8; give one image at a time"),
         (np.zeros((8, 9, 4), np.uint8), r"leave the fourth channel out: image\[:, :, :3\]"),
         (np.zeros((3, 8, 9), np.uint8), r"move its channels to the end: image\.transpose\(1, 2, 0\)"),
         (np.zeros((8, 9, 2), np.uint8), "give three channels, red, green and blue"),
         (np.zeros((0, 9, 3), np.uint8), "it has no pixels"),
-        (np.zeros((8, 9, 3), np.float32), r"\(8, 9, 3\) float32; give values from 0 to 255 as uint8, not normalised"),
+        (np.zeros((8, 9, 3), np.float32), r"\(8, 9, 3\) float32; give values from 0 to 255 as uint8, not normalized"),
         ([[1, 2]], r"must be an \(H, W, 3\) uint8 RGB array, not list; read files with rapidseg\.imaging\.read_image"),
         ("photo.jpg", r"not str; read files with"),
     ],
@@ -154,7 +154,7 @@ def test_several_threads_at_once(segmenter: Segmenter) -> None:
 
 def test_compiled_shapes_are_bounded() -> None:
     made = []
-    kept = CompiledByShape(lambda shape: made.append(shape) or shape, limit=2)
+    kept = ShapeCache(lambda shape: made.append(shape) or shape, limit=2)
     for side in (1, 2, 1, 3, 1, 2):
         assert kept[1, side] == (1, side)
     assert len(kept) == 2
@@ -222,7 +222,7 @@ def test_compiled_models_are_cached(
     written = kept.stat().st_mtime_ns
     np.testing.assert_array_equal(rapidseg.load(model_path, engine=engine)(image).class_map, first)
     assert [file.stat().st_mtime_ns for file in folder.iterdir()] == [written]
-    monkeypatch.setattr("rapidseg.runtime.cache._MAX_BYTES", 2 * kept.stat().st_size + 100)
+    monkeypatch.setattr("rapidseg.system.cache._MAX_BYTES", 2 * kept.stat().st_size + 100)
     segmenter = rapidseg.load(model_path, engine=engine)
     for rows in (80, 70):
         segmenter(image[:rows])

@@ -14,9 +14,9 @@ from PIL import Image
 
 import rapidseg
 from rapidseg.core.errors import ImageError, InputError
+from rapidseg.core.parallel import ordered_map
 from rapidseg.runtime import Segmenter
-from rapidseg.runtime.streaming import ordered_map
-from tests.tiny_onnx import write_tiny_onnx
+from tests.support.tiny_onnx import write_tiny_onnx
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_folder_glob_file_and_list(segmenter: Segmenter, folder: Path) -> None:
         for number, result in enumerate(results):
             assert result.image[0, 0, 0] == number * 20
             assert list(result.timings_ms) == ["decode", "compile", "prepare", "network", "class_map"]
-    assert [result.source for result in segmenter.stream(files[3], working_size=64)] == [files[3]]
+    assert [result.source for result in segmenter.stream(files[3], input_size=64)] == [files[3]]
     assert not stream_threads()
 
 
@@ -116,8 +116,8 @@ def test_wrong_sources_are_named_at_once(segmenter: Segmenter, tmp_path: Path) -
         segmenter.stream(np.zeros((40, 40, 3), np.uint8))
     with pytest.raises(InputError, match="a video file, a folder, a glob or an iterable of images, not int"):
         segmenter.stream(3)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="working size 3 is not allowed"):
-        segmenter.stream([], working_size=3)
+    with pytest.raises(InputError, match="input size 3 is not allowed"):
+        segmenter.stream([], input_size=3)
 
 
 def test_reads_only_a_few_ahead(segmenter: Segmenter) -> None:

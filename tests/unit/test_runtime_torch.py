@@ -63,7 +63,7 @@ def test_images_may_be_views_and_read_only(model, image):
     np.testing.assert_allclose(segmenter.logits(image), expected, atol=ROUNDING)
     flipped = np.ascontiguousarray(image[:, ::-1])
     np.testing.assert_allclose(segmenter.logits(flipped[:, ::-1]), expected, atol=ROUNDING)
-    assert segmenter(image, working_size=(64, 96)).working_size_hw == (64, 96)
+    assert segmenter(image, input_size=(64, 96)).input_size_hw == (64, 96)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA GPU")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rapidseg.data.synth.camera import Camera
-from rapidseg.data.synth.canvas import Canvas, Label, Sheet
+from rapidseg.scenes.camera import Camera
+from rapidseg.scenes.canvas import Canvas, Label, Sheet
 
-GREY = np.array([200.0, 100.0, 50.0])
+GRAY = np.array([200.0, 100.0, 50.0])
 BLACK = np.zeros(3)
 
 
 @pytest.fixture
 def camera():
-    return Camera(size_hw=(100, 200), focal_px=200.0, centre_u=100.0, horizon_v=40.0, height_m=1.5)
+    return Camera(size_hw=(100, 200), focal_px=200.0, center_u=100.0, horizon_v=40.0, height_m=1.5)
 
 
 def upright(x0, x1, y0, y1, z):
@@ -22,7 +22,7 @@ def upright(x0, x1, y0, y1, z):
 
 
 def test_projection_is_a_pinhole(camera):
-    # 10 m ahead, 1 m right, 0.5 m above the ground, so 1 m below the lens: 200 / 10 pixels a metre.
+    # 10 m ahead, 1 m right, 0.5 m above the ground, so 1 m below the lens: 200 / 10 pixels a meter.
     assert camera.project(np.array([[1.0, 0.5, 10.0]])).tolist() == [[120.0, 60.0]]
 
 
@@ -61,7 +61,7 @@ def test_a_sheet_labels_what_covers_most_of_a_pixel(camera):
     assert canvas.image[15, 15, 0] == 250
 
 
-def test_a_pole_thinner_than_half_a_pixel_is_seen_but_not_labelled(camera):
+def test_a_pole_thinner_than_half_a_pixel_is_seen_but_not_labeled(camera):
     canvas = Canvas(camera)
     sheet = Sheet(canvas, (10, 10, 30, 30), fineness=5)
     sheet.polygon(np.array([[15.0, 10.0], [15.15, 10.0], [15.15, 25.0], [15.0, 25.0]]), np.full(3, 250.0), Label.POLE)
@@ -70,7 +70,7 @@ def test_a_pole_thinner_than_half_a_pixel_is_seen_but_not_labelled(camera):
     assert not canvas.label.any()
 
 
-def test_spaces_between_spokes_are_labelled_but_show_what_is_behind(camera):
+def test_spaces_between_spokes_are_labeled_but_show_what_is_behind(camera):
     canvas = Canvas(camera)
     canvas.image[:] = 77
     sheet = Sheet(canvas, (10, 10, 30, 30), fineness=3)
@@ -80,10 +80,10 @@ def test_spaces_between_spokes_are_labelled_but_show_what_is_behind(camera):
     assert canvas.label[18, 18] == Label.BICYCLE
 
 
-def test_haze_moves_colours_towards_it(camera):
+def test_haze_moves_colors_towards_it(camera):
     canvas = Canvas(camera)
     sheet = Sheet(canvas, (10, 10, 30, 30), fineness=2)
-    sheet.polygon(np.array([[9.0, 9.0], [31.0, 9.0], [31.0, 31.0], [9.0, 31.0]]), GREY, Label.CAR)
+    sheet.polygon(np.array([[9.0, 9.0], [31.0, 9.0], [31.0, 31.0], [9.0, 31.0]]), GRAY, Label.CAR)
     sheet.lay_down(np.array([100.0, 100.0, 100.0]), 0.5)
     assert canvas.image[20, 20].tolist() == [150, 100, 75]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rapidseg.core.labels import CITYSCAPES
-from rapidseg.data.synth import draw_scene
+from rapidseg.scenes import draw_scene
 
 torch = pytest.importorskip("torch")
 

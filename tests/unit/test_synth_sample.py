@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rapidseg.data.synth import draw_scene
 from rapidseg.imaging import read_image
+from rapidseg.scenes import draw_scene
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "draw_sample.py"
 

@@ -12,7 +12,7 @@ import pytest
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import CITYSCAPES
-from rapidseg.data.synth import draw_scene
+from rapidseg.scenes import draw_scene
 
 SMALL = (128, 256)
 
@@ -78,7 +78,7 @@ def test_scenes_do_not_depend_on_those_before_them(scenes):
 def test_scenes_are_the_same_in_another_process_with_one_thread(scenes):
     code = (
         "import cv2, hashlib; cv2.setNumThreads(1)\n"
-        "from rapidseg.data.synth import draw_scene\n"
+        "from rapidseg.scenes import draw_scene\n"
         f"scene = draw_scene(0, 7, {SMALL})\n"
         "print(hashlib.sha256(scene.image.tobytes() + scene.label.tobytes()).hexdigest())"
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rapidseg.data.synth.light import draw_light
-from rapidseg.data.synth.noise import TILE, cloud_tile, leaf_tile, sample, tile_pyramid
-from rapidseg.data.synth.street import KERB_M, draw_street
+from rapidseg.scenes.light import draw_light
+from rapidseg.scenes.noise import TILE, cloud_tile, leaf_tile, sample, tile_pyramid
+from rapidseg.scenes.street import KERB_M, draw_street
 
 
 @pytest.mark.parametrize("seed", range(5))

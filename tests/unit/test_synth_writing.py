@@ -7,8 +7,8 @@ import pytest
 
 from rapidseg.core.errors import DatasetError, InputError
 from rapidseg.data import open_dataset
-from rapidseg.data.synth import draw_scene, write_dataset
 from rapidseg.imaging import read_mask
+from rapidseg.scenes import draw_scene, write_dataset
 
 SIZE = (64, 128)
 

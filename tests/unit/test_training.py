@@ -19,7 +19,7 @@ from rapidseg.models import load_model
 from rapidseg.recipes import find_recipe
 from rapidseg.training import load_recipe, train
 from rapidseg.training.preparation import check_run, count_pixels, prepare
-from tests.block_scenes import CITY, write_block_scenes
+from tests.support.block_scenes import CITY, write_block_scenes
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_run_leaves_weights_that_say_what_they_are(finished):
         model = load_model(path)
         assert model.spec.labels == CITYSCAPES
         assert model.spec.dataset == "cityscapes train"
-        assert model.spec.working_short_side == recipe.model.working_short_side
+        assert model.spec.input_short_side == recipe.model.input_short_side
         (score,) = model.spec.scores
         assert (score.dataset, score.split, score.mean_iou) == ("cityscapes", "val", figures["mean_iou"])
         assert score.protocol == "whole image, single scale, short side resized to 64 pixels"
@@ -116,7 +116,7 @@ def test_other_ways_to_train(scenes, tmp_path, overrides):
 
 
 def test_labels_that_are_all_ignored_give_a_loss_of_zero(tmp_path):
-    scenes = write_block_scenes(tmp_path / "scenes", labelled=False)
+    scenes = write_block_scenes(tmp_path / "scenes", labeled=False)
     train(tiny(scenes, "data.val=null"), tmp_path / "run", device="cpu")
     assert [line["train/loss"] for line in read_log(tmp_path / "run")] == [0.0] * 4
 
@@ -236,8 +236,8 @@ def test_weight_decay_can_leave_scales_and_offsets_alone(scenes):
     assert len(kernels["params"]) + len(others["params"]) == len(list(module.model.parameters()))
 
 
-def test_the_momentum_of_batch_normalisation_is_the_recipes(scenes):
-    model = prepare(tiny(scenes, "model.norm_momentum=0.01"), "cpu").module.model
+def test_the_momentum_of_batch_normalization_is_the_recipes(scenes):
+    model = prepare(tiny(scenes, "model.bn_momentum=0.01"), "cpu").module.model
     momenta = {layer.momentum for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)}
     assert momenta == {0.01}
 
@@ -246,7 +246,7 @@ def test_pixels_are_counted_by_class(scenes, tmp_path):
     counts = count_pixels(prepare(tiny(scenes), "cpu").train)
     assert counts.shape == (19,)
     assert counts.sum() == 6 * 91 * 128  # five rows are ignored
-    empty = write_block_scenes(tmp_path, labelled=False)
+    empty = write_block_scenes(tmp_path, labeled=False)
     with pytest.raises(DatasetError, match="every pixel is ignored, so there is nothing to learn"):
         prepare(tiny(empty, "loss.class_weights=balanced"), "cpu")
 

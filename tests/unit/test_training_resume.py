@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from rapidseg.recipes import find_recipe
 from rapidseg.training import TrainingStopped, load_recipe, train
 from rapidseg.training.json_lines import JsonLinesLogger
-from rapidseg.training.progress import Silent
+from rapidseg.training.progress import NullReporter
 from rapidseg.training.stopping import StopRequested, StopSignals
-from tests.block_scenes import write_block_scenes
+from tests.support.block_scenes import write_block_scenes
 
 MEASURED = ("time", "train/images_per_s", "train/data_wait_share")  # what differs from run to run
 
@@ -29,7 +29,7 @@ def receive(number):
     signal.getsignal(number)(number, None)
 
 
-class Interrupter(Silent):
+class Interrupter(NullReporter):
     """Lets a signal come after an iteration, or in the middle of an evaluation."""
 
     def __init__(self, iteration=None, scored=None, number=signal.SIGTERM):
@@ -45,7 +45,7 @@ class Interrupter(Silent):
             receive(self.number)
 
 
-class Killer(Silent):
+class Killer(NullReporter):
     """Ends a run as a crash does: nothing is saved."""
 
     def step(self, iteration):

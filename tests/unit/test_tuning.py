@@ -9,35 +9,35 @@ import pytest
 import yaml
 
 import rapidseg
-from rapidseg.benchmarking.choosing import Try, Tuning, Wish, choose
 from rapidseg.benchmarking.configuration import Configuration
-from rapidseg.benchmarking.spread import Spread
+from rapidseg.benchmarking.selection import Target, Trial, Tuning, choose
+from rapidseg.benchmarking.summary import Summary
 from rapidseg.benchmarking.tuning import as_tuned, combinations, tune
 from rapidseg.core.errors import ConfigError, EngineError, InputError, ModelFileError
 from rapidseg.runtime.tuned_file import read_tuned, relative_model, write_tuned
-from tests.tiny_onnx import tiny_spec, write_tiny_onnx
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 
 def made(ms, mean_iou=None, *, precision="float32", side=512, engine="openvino", path="street.onnx"):
     configuration = Configuration(str(path), engine, precision, "auto", (512, 1024), side)
-    spread = Spread(ms, 0.9 * ms, 1.1 * ms, 10)
-    return Try(configuration, engine, precision, "cpu", Path(path), (side, 2 * side), spread, mean_iou, "camvid val")
+    spread = Summary(ms, 0.9 * ms, 1.1 * ms, 10)
+    return Trial(configuration, engine, precision, "cpu", Path(path), (side, 2 * side), spread, mean_iou, "camvid val")
 
 
 def test_for_speed_the_most_accurate_that_is_fast_enough():
     tries = [made(10, 0.5), made(20, 0.7), made(30, 0.8)]
-    assert choose(tries, Wish(min_fps=40)) == (tries[1], True, "the most accurate of those that reach 40 frames/s")
-    assert choose(tries, Wish(min_fps=30))[0] is tries[2]
+    assert choose(tries, Target(min_fps=40)) == (tries[1], True, "the most accurate of those that reach 40 frames/s")
+    assert choose(tries, Target(min_fps=30))[0] is tries[2]
 
 
 def test_for_accuracy_the_fastest_that_is_accurate_enough():
     tries = [made(10, 0.5), made(20, 0.7), made(30, 0.8)]
-    assert choose(tries, Wish(min_miou=0.6)) == (tries[1], True, "the fastest of those that reach mIoU 0.6")
+    assert choose(tries, Target(min_miou=0.6)) == (tries[1], True, "the fastest of those that reach mIoU 0.6")
 
 
 def test_for_both_the_most_accurate_that_is_fast_enough():
     tries = [made(10, 0.7), made(20, 0.75), made(30, 0.8)]
-    wish = Wish(min_fps=40, min_miou=0.6)
+    wish = Target(min_fps=40, min_miou=0.6)
     assert choose(tries, wish) == (tries[1], True, "the most accurate of those that reach 40 frames/s and mIoU 0.6")
 
 
@@ -49,24 +49,24 @@ def test_without_miou_a_larger_size_counts_more_than_a_more_exact_precision_and_
         made(11, side=512, precision="bf16", engine="onnxruntime"),
         made(40, side=512),
     ]
-    best, granted, reason = choose(tries, Wish(min_fps=50))
+    best, granted, reason = choose(tries, Target(min_fps=50))
     assert (best, granted) == (tries[3], True)
-    assert reason == "the largest working size, then the most exact precision, of those that reach 50 frames/s"
-    assert choose(tries, Wish(min_fps=150))[0] is tries[0]
-    assert choose(tries, Wish(min_fps=1))[0] is tries[4]
+    assert reason == "the largest input size, then the most exact precision, of those that reach 50 frames/s"
+    assert choose(tries, Target(min_fps=150))[0] is tries[0]
+    assert choose(tries, Target(min_fps=1))[0] is tries[4]
 
 
 @pytest.mark.parametrize(
     ("wish", "best", "reason"),
     [
-        (Wish(min_fps=200), 0, "the fastest, but none reaches 200 frames/s"),
-        (Wish(min_miou=0.9), 2, "the most accurate, but none reaches mIoU 0.9"),
+        (Target(min_fps=200), 0, "the fastest, but none reaches 200 frames/s"),
+        (Target(min_miou=0.9), 2, "the most accurate, but none reaches mIoU 0.9"),
         (
-            Wish(min_fps=40, min_miou=0.9),
+            Target(min_fps=40, min_miou=0.9),
             1,
             "the most accurate that is fast enough, but none reaches 40 frames/s and mIoU 0.9",
         ),
-        (Wish(min_fps=200, min_miou=0.1), 0, "the fastest, but none reaches 200 frames/s and mIoU 0.1"),
+        (Target(min_fps=200, min_miou=0.1), 0, "the fastest, but none reaches 200 frames/s and mIoU 0.1"),
     ],
 )
 def test_where_nothing_fits_the_nearest_is_named(wish, best, reason):
@@ -77,22 +77,22 @@ def test_where_nothing_fits_the_nearest_is_named(wish, best, reason):
 def test_a_wish_must_be_one_that_can_be_measured(tmp_path):
     one = combinations(["street.onnx"], ["openvino"], ["float32"], [None], (64, 96), "auto")
     with pytest.raises(InputError, match="nothing is wished for; give --min-fps, or --min-miou with --data"):
-        tune(one, tmp_path / "photo.png", Wish())
+        tune(one, tmp_path / "photo.png", Target())
     with pytest.raises(InputError, match="a mIoU must be measured to be wished for; give --data, too"):
-        tune(one, tmp_path / "photo.png", Wish(min_miou=0.5))
+        tune(one, tmp_path / "photo.png", Target(min_miou=0.5))
 
 
 @pytest.fixture
 def model(tmp_path):
     (tmp_path / "models").mkdir()
-    return write_tiny_onnx(tmp_path / "models" / "tiny.onnx", tiny_spec(working_short_side=96))
+    return write_tiny_onnx(tmp_path / "models" / "tiny.onnx", tiny_spec(input_short_side=96))
 
 
 @pytest.fixture
 def tuned(tmp_path, model):
     best = made(10, 0.6123, side=64, path=model)
     file = tmp_path / "tiny.tuned.yaml"
-    write_tuned(file, as_tuned(Tuning(Wish(min_fps=1), (best,), (), best, True, ""), file))
+    write_tuned(file, as_tuned(Tuning(Target(min_fps=1), (best,), (), best, True, ""), file))
     return file
 
 
@@ -105,7 +105,7 @@ def test_a_tuned_file_comes_back_and_says_everything(tuned, model):
     assert path.samefile(model)
     assert content.model == "models/tiny.onnx"
     assert (content.engine, content.precision, content.device) == ("openvino", "float32", "cpu")
-    assert (content.working_short_side, content.measured.image_size_hw) == (64, (512, 1024))
+    assert (content.input_short_side, content.measured.image_size_hw) == (64, (512, 1024))
     assert (content.measured.frames_per_s, content.measured.mean_iou) == (100, 0.6123)
     assert content.measured.data == "camvid val"
     assert content.machine.cpu
@@ -115,7 +115,7 @@ def test_a_tuned_file_comes_back_and_says_everything(tuned, model):
 def test_load_takes_what_a_tuned_file_says(tuned, model, monkeypatch):
     segmenter = rapidseg.load(tuned)
     image = np.zeros((128, 192, 3), np.uint8)
-    assert segmenter(image).working_size_hw == (64, 96)  # not the 96 pixels of the model itself
+    assert segmenter(image).input_size_hw == (64, 96)  # not the 96 pixels of the model itself
     assert segmenter.path.samefile(model)
     assert segmenter.engine.choice.startswith(f"openvino, float32 and cpu, as {tuned} says, tuned on ")
     monkeypatch.chdir(tuned.parent / "models")  # its model is found from the file's own folder
@@ -126,14 +126,14 @@ def test_load_takes_what_a_tuned_file_says(tuned, model, monkeypatch):
 def test_a_built_in_model_is_named(tmp_path):
     assert relative_model("fast-scnn-camvid", Path("anywhere.onnx"), tmp_path / "x.yaml") == "fast-scnn-camvid"
     best = made(10, side=64, path=rapidseg.load().path)
-    best = Try(
+    best = Trial(
         **{
             **vars(best),
             "configuration": Configuration("fast-scnn-camvid", "openvino", "float32", "auto", (64, 96), None),
         }
     )
     file = tmp_path / "built-in.tuned.yaml"
-    write_tuned(file, as_tuned(Tuning(Wish(min_fps=1), (best,), (), best, True, ""), file))
+    write_tuned(file, as_tuned(Tuning(Target(min_fps=1), (best,), (), best, True, ""), file))
     assert "model: fast-scnn-camvid\n" in file.read_text()
     assert rapidseg.load(file).spec.labels.num_classes == 11
 
@@ -162,7 +162,7 @@ def test_another_device_is_told_what_to_do(tuned):
     ("changes", "message"),
     [
         ({"presicion": "bf16"}, "unknown key 'presicion'; did you mean 'precision'"),
-        ({"working_short_side": 12}, "working_short_side: input should be greater than or equal to 32, not 12"),
+        ({"input_short_side": 12}, "input_short_side: input should be greater than or equal to 32, not 12"),
         ({"format_version": 2}, "format_version: input should be less than or equal to 1, not 2"),
         ({"machine": {"cpu": "x", "cpus": 2}}, "the key 'machine.system' is missing"),
     ],

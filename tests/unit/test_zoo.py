@@ -12,9 +12,9 @@ from rapidseg import zoo
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.models import ARCHITECTURES, create_model
 from rapidseg.recipes import find_recipe, recipe_names, summarize_recipe
+from rapidseg.recipes.loading import flatten
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model, read_spec
 from rapidseg.training import load_recipe
-from rapidseg.training.recipe_file import flatten
 from rapidseg.zoo.entries import BuiltInModel, Figures, Measurement, PublishedModel, Weights
 from rapidseg.zoo.reading import read_entry
 
@@ -72,7 +72,7 @@ def test_a_row_agrees_with_its_recipe(row):
     assert row.recipe == row.name.replace("-cityscapes", "_cityscapes")
     assert recipe.data.augmentation.crop_size == row.training.crop_size
     assert (recipe.iterations, recipe.batch_size) == (row.training.iterations, row.training.batch_size)
-    assert (recipe.pass_size, recipe.data.kind) == (recipe.batch_size, row.dataset)
+    assert (recipe.micro_batch_size, recipe.data.kind) == (recipe.batch_size, row.dataset)
     assert (recipe.model.name, recipe.model.variant, recipe.model.options) == (
         row.architecture,
         row.variant,
@@ -99,7 +99,7 @@ def test_the_network_of_a_row_can_be_built(row):
     assert set(recipe_of(row).loss.head_weights) == set(outputs)
 
 
-# What a recipe must differ in from its neighbour, and nothing else.
+# What a recipe must differ in from its neighbor, and nothing else.
 SE = {"loss.head_weights.se_logits"}
 NETWORK = {"model.name", "model.options.output_stride", "model.options.neck", "model.options.head"}
 
@@ -117,7 +117,7 @@ NETWORK = {"model.name", "model.options.output_stride", "model.options.neck", "m
         ("pspnet-r50-jpu_cityscapes-4x2", "encnet-r50-jpu_cityscapes-4x2", {"model.options.head"} | SE),
     ],
 )  # fmt: skip
-def test_recipes_differ_from_their_neighbours_only_where_they_must(one, other, keys):
+def test_recipes_differ_from_their_neighbors_only_where_they_must(one, other, keys):
     flat = [flatten(load_recipe(find_recipe(name), ["data.root=."])) for name in (one, other)]
     assert {key for key in {*flat[0], *flat[1]} if flat[0].get(key) != flat[1].get(key)} == keys
 
@@ -130,7 +130,7 @@ def test_the_recipes_on_resnet_are_trained_as_openmmlab_does():
     assert (recipe.loss.kind, recipe.loss.average) == ("softmax", "all_pixels")
     assert recipe.loss.head_weights == {"logits": 1.0, "aux_0_logits": 0.4}
     assert recipe.model.backbone_weights.endswith("/resnet50_v1c-2cccc1ad.pth")
-    assert recipe.model.norm_momentum is None
+    assert recipe.model.bn_momentum is None
     fast_scnn = load_recipe(find_recipe("fast-scnn_cityscapes"), ["data.root=."])
     assert recipe.data.augmentation == fast_scnn.data.augmentation
 
@@ -224,7 +224,7 @@ def test_nothing_in_an_entry_can_be_changed():
             "published.memory_gb: input should be a valid",
         ),
         (lambda text: text.replace("  memory_gb: 6.1\n", ""), "published.memory_gb: field required"),
-        (lambda text: text + "licence: none\n", "licence: extra inputs are not permitted"),
+        (lambda text: text + "license: none\n", "license: extra inputs are not permitted"),
         (lambda text: text + "name: twice\n", "is not valid YAML: the key 'name' stands twice"),
         (lambda text: text.replace("-2376f12b.pth", ".pth"), "weights.0.url: string should match pattern"),
         (lambda text: text + "measured: [{quantity: mean_iou, value: 0.5}]\n", "measured.0.command: field required"),

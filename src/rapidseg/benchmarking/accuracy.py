@@ -1,4 +1,4 @@
-"""The mIoU of a configuration: measured on labelled images, or stated for just this case; never guessed."""
+"""The mIoU of a configuration: measured on labeled images, or stated for just this case; never guessed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.core.spec import ModelSpec
-from rapidseg.imaging import working_size_hw
+from rapidseg.imaging import input_size_hw
 
 # Height and width of the images of data sets on which models state scores.
 _IMAGE_SIZES_HW = {"camvid": (360, 480), "cityscapes": (1024, 2048)}
 
 
 @dataclass(frozen=True)
-class LabelledData:
+class LabeledData:
     """What to score on; the arguments are those of `rapidseg eval`."""
 
     data: str
@@ -38,10 +38,10 @@ def stated_accuracy(spec: ModelSpec, configuration: Configuration) -> Accuracy |
     """
     if configuration.precision != "float32":
         return None
-    wanted = configuration.working_size or spec.working_short_side
-    seen_hw = working_size_hw(configuration.image_size_hw, wanted, spec.stride)
+    wanted = configuration.input_size or spec.input_short_side
+    seen_hw = input_size_hw(configuration.image_size_hw, wanted, spec.stride)
     for score in spec.scores:
         image_hw = _IMAGE_SIZES_HW.get(score.dataset)
-        if image_hw and seen_hw == working_size_hw(image_hw, spec.working_short_side, spec.stride):
+        if image_hw and seen_hw == input_size_hw(image_hw, spec.input_short_side, spec.stride):
             return Accuracy(score.mean_iou, f"stated in the model file: {score.dataset} {score.split}")
     return None

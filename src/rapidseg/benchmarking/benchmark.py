@@ -10,16 +10,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rapidseg.benchmarking.accuracy import Accuracy, LabelledData, stated_accuracy
+from rapidseg.benchmarking.accuracy import Accuracy, LabeledData, stated_accuracy
 from rapidseg.benchmarking.complexity import count_complexity
 from rapidseg.benchmarking.configuration import Configuration
-from rapidseg.benchmarking.matrix_rate import OPERATIONS
+from rapidseg.benchmarking.interleaving import Samples, pooled, run_interleaved
 from rapidseg.benchmarking.opening import Progress, image_of_size, open_all
+from rapidseg.benchmarking.peak_matmul import OPERATIONS
 from rapidseg.benchmarking.process import MeasuringProcess
 from rapidseg.benchmarking.report import BenchmarkReport, MatrixRate, Measurement
-from rapidseg.benchmarking.segmenting import STAGES
-from rapidseg.benchmarking.spread import Spread, drift
-from rapidseg.benchmarking.turns import Samples, pooled, take_turns
+from rapidseg.benchmarking.summary import Summary, drift
+from rapidseg.benchmarking.workload import STAGES
 from rapidseg.core.errors import InputError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.diagnosis import find_machine
@@ -34,7 +34,7 @@ class Plan:
         image: a file; it is resized to each size.
         rounds: how often each configuration has its turn.
         seconds: how long about a turn measures the path from memory to memory; files take half of it, the stream twice.
-        data: labelled images to measure mIoU on.
+        data: labeled images to measure mIoU on.
         checkpoint: the weights of all models, to run in plain PyTorch beside them.
     """
 
@@ -47,7 +47,7 @@ class Plan:
     batch: int = 1
     rounds: int = 5
     seconds: float = 0.5
-    data: LabelledData | None = None
+    data: LabeledData | None = None
     checkpoint: Path | None = None
 
     def configurations(self) -> list[Configuration]:
@@ -79,9 +79,9 @@ def run_benchmark(plan: Plan, *, progress: Progress = lambda what, done, total: 
             if on_cpu
         }
         eager = _open_eager(plan, images, processes, stack)
-        contestants: dict[Any, MeasuringProcess] = {**processes, **products, **eager}
-        rounds = take_turns(
-            contestants,
+        workloads: dict[Any, MeasuringProcess] = {**processes, **products, **eager}
+        rounds = run_interleaved(
+            workloads,
             rounds=plan.rounds,
             seconds=plan.seconds,
             progress=lambda done, total: progress("measuring", done, total),
@@ -89,7 +89,7 @@ def run_benchmark(plan: Plan, *, progress: Progress = lambda what, done, total: 
         rates = {precision: _matrix_rate(rounds[precision]) for precision in products}
         measurements = []
         for configuration, process in processes.items():
-            memory = process.memory()  # before labelled images are read
+            memory = process.memory()  # before labeled images are read
             accuracy = _accuracy(plan.data, configuration, process, progress)
             pairs = rounds.get(configuration.image_size_hw)
             measurements.append(
@@ -99,7 +99,7 @@ def run_benchmark(plan: Plan, *, progress: Progress = lambda what, done, total: 
         measurements=tuple(measurements),
         left_out=tuple(left_out),
         matrix_rates=rates,
-        eager_ms={size_hw: Spread.of(pooled(rounds[size_hw], "path")) for size_hw in eager},
+        eager_ms={size_hw: Summary.of(pooled(rounds[size_hw], "path")) for size_hw in eager},
         images={size_hw: path.name if path.parent == scratch else str(path) for size_hw, path in images.items()},
         rounds=plan.rounds,
         seconds=plan.seconds,
@@ -133,7 +133,7 @@ def _open_eager(
 
 
 def _accuracy(
-    data: LabelledData | None, configuration: Configuration, process: MeasuringProcess, progress: Progress
+    data: LabeledData | None, configuration: Configuration, process: MeasuringProcess, progress: Progress
 ) -> Accuracy | None:
     if data is None:
         return stated_accuracy(ModelSpec.model_validate(process.description["spec"]), configuration)
@@ -151,8 +151,8 @@ def _accuracy(
 def _matrix_rate(rounds: list[Samples]) -> MatrixRate:
     numpy_ms = pooled(rounds, "numpy")
     return MatrixRate(
-        Spread.of(pooled(rounds, "openvino")).rate(OPERATIONS),
-        Spread.of(numpy_ms).rate(OPERATIONS) if numpy_ms else None,
+        Summary.of(pooled(rounds, "openvino")).rate(OPERATIONS),
+        Summary.of(numpy_ms).rate(OPERATIONS) if numpy_ms else None,
     )
 
 
@@ -165,28 +165,28 @@ def _measurement(
     accuracy: Accuracy | None,
     eager_rounds: list[Samples] | None,
 ) -> Measurement:
-    height, width = description["working_size_hw"]
+    height, width = description["input_size_hw"]
     complexity = count_complexity(description["path"], (height, width))
-    stages_ms = {stage: Spread.of(pooled(rounds, stage)) for stage in STAGES}
-    medians = [Spread.of(samples["path"]).median for samples in rounds]
+    stages_ms = {stage: Summary.of(pooled(rounds, stage)) for stage in STAGES}
+    medians = [Summary.of(samples["path"]).median for samples in rounds]
     operations = 2 * complexity.multiply_accumulates * configuration.batch
     rate = rates.get(description["precision"])
     streams = pooled(rounds, "stream_frames_per_s")
     speed_up = None
     if eager_rounds is not None:
-        theirs = [Spread.of(samples["path"]).median for samples in eager_rounds]
-        speed_up = Spread.of([configuration.batch * their / our for their, our in zip(theirs, medians, strict=True)])
+        theirs = [Summary.of(samples["path"]).median for samples in eager_rounds]
+        speed_up = Summary.of([configuration.batch * their / our for their, our in zip(theirs, medians, strict=True)])
     return Measurement(
         configuration=configuration,
         engine=description["engine"],
         precision=description["precision"],
         device=description["device"],
         choice=description["choice"],
-        working_size_hw=(height, width),
+        input_size_hw=(height, width),
         stages_ms=stages_ms,
-        path_ms=Spread.of(pooled(rounds, "path")),
-        with_io_ms=Spread.of(pooled(rounds, "with_io")),
-        stream_frames_per_s=Spread.of(streams) if streams else None,
+        path_ms=Summary.of(pooled(rounds, "path")),
+        with_io_ms=Summary.of(pooled(rounds, "with_io")),
+        stream_frames_per_s=Summary.of(streams) if streams else None,
         peak_memory_bytes=memory["peak_bytes"],
         peak_gpu_memory_bytes=memory["peak_gpu_bytes"],
         complexity=complexity,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import openvino
 
 _CONVOLUTIONS = ("Convolution", "GroupConvolution")
-_FOLDED = ("Add", "Multiply", "Subtract")  # what follows a convolution with constants: biases, batch normalisation
+_FOLDED = ("Add", "Multiply", "Subtract")  # what follows a convolution with constants: biases, batch normalization
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Complexity:
     """Size and work of a network.
 
     Attributes:
-        parameters: weights and biases of all convolutions, as they stand in the file. Batch normalisation is folded
+        parameters: weights and biases of all convolutions, as they stand in the file. Batch normalization is folded
             into them there, so there are somewhat fewer than in training.
         multiply_accumulates: of all convolutions, for one image; what `rapidseg models show` counts.
     """

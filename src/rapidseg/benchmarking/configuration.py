@@ -18,7 +18,7 @@ class Configuration:
         model: what `rapidseg.load` takes.
         engine, precision, device: as for `rapidseg.load`.
         image_size_hw: height and width of the images, and of the class maps.
-        working_size: at which size the network sees them: the shorter side, (height, width), or None for what the
+        input_size: at which size the network sees them: the shorter side, (height, width), or None for what the
             model was made for.
         batch: images that go through the network at once.
     """
@@ -28,7 +28,7 @@ class Configuration:
     precision: str
     device: str
     image_size_hw: tuple[int, int]
-    working_size: int | tuple[int, int] | None
+    input_size: int | tuple[int, int] | None
     batch: int = 1
 
     @property
@@ -43,13 +43,13 @@ class Configuration:
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any]) -> Configuration:
         """Makes of `to_arguments`, after a way through JSON, the same again."""
-        size = arguments["working_size"]
+        size = arguments["input_size"]
         height, width = arguments["image_size_hw"]
         return cls(
             **{
                 **arguments,
                 "image_size_hw": (height, width),
-                "working_size": (size[0], size[1]) if isinstance(size, list) else size,
+                "input_size": (size[0], size[1]) if isinstance(size, list) else size,
             }
         )
 

@@ -1,6 +1,6 @@
 """Plain PyTorch, measured: a network run as published code runs it. The one file here that needs PyTorch.
 
-An image in memory becomes a normalised tensor, (1, 3, H, W), contiguous; the network runs in evaluation mode without
+An image in memory becomes a normalized tensor, (1, 3, H, W), contiguous; the network runs in evaluation mode without
 gradients; its logits are interpolated to the image's size and the argmax is taken. Nothing is compiled, fused or laid
 out anew.
 """
@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from rapidseg.benchmarking.turns import Samples, repeat_for
+from rapidseg.benchmarking.interleaving import Samples, repeat_for
 from rapidseg.core.errors import EngineError
 from rapidseg.imaging import read_image
 from rapidseg.importing import load_checkpoint
 from rapidseg.models.weights import weights_checksum
-from rapidseg.runtime.machine import cpu_count
+from rapidseg.system.cpu import cpu_count
 
 
 class Eager:

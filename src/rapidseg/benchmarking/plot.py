@@ -50,7 +50,7 @@ def plot_speed_accuracy(measurements: Sequence[Measurement], folder: Path) -> li
             label=" ".join(way),
         )
         for point, speed, mean_iou in zip(points, speeds, mean_ious, strict=True):
-            height, width = point.working_size_hw
+            height, width = point.input_size_hw
             axes.annotate(f"{height}x{width}", (speed.median, mean_iou), (4, 5), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")

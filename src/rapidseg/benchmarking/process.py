@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from rapidseg.benchmarking.turns import Samples
+from rapidseg.benchmarking.interleaving import Samples
 from rapidseg.core import errors
 from rapidseg.core.errors import RapidSegError
 
@@ -56,7 +56,7 @@ class MeasuringProcess:
         return memory
 
     def evaluate(self, *, progress: Callable[[int, int], None] | None = None, **arguments: Any) -> dict[str, Any]:
-        """Scores what is measured; see `Segmenting.evaluate`."""
+        """Scores what is measured; see `RapidSegWorkload.evaluate`."""
         return self._ask("evaluate", progress, arguments=arguments)
 
     def close(self) -> None:
@@ -93,9 +93,9 @@ class MeasuringProcess:
                 raise getattr(errors, reply["error"]["type"])(reply["error"]["message"])
             if progress is not None:
                 progress(*reply["progress"])
-        raise RapidSegError(self._obituary())
+        raise RapidSegError(self._describe_exit())
 
-    def _obituary(self) -> str:
+    def _describe_exit(self) -> str:
         status = self._process.wait()
         self._messages.seek(0)
         lines = [line.strip() for line in self._messages if line.strip()]

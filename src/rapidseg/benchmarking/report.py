@@ -9,7 +9,7 @@ from typing import Any
 from rapidseg.benchmarking.accuracy import Accuracy
 from rapidseg.benchmarking.complexity import Complexity
 from rapidseg.benchmarking.configuration import Configuration
-from rapidseg.benchmarking.spread import Spread
+from rapidseg.benchmarking.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Measurement:
     Attributes:
         configuration: what was asked for.
         engine, precision, device, choice: what `load` took, and its reason.
-        working_size_hw: at which size the network saw the images.
+        input_size_hw: at which size the network saw the images.
         stages_ms: milliseconds of a batch by stage, in the order of their work.
         path_ms: from images in memory to class maps in memory.
         with_io_ms: from files to files, one stage after the other.
@@ -38,26 +38,26 @@ class Measurement:
     precision: str
     device: str
     choice: str
-    working_size_hw: tuple[int, int]
-    stages_ms: Mapping[str, Spread]
-    path_ms: Spread
-    with_io_ms: Spread
-    stream_frames_per_s: Spread | None
+    input_size_hw: tuple[int, int]
+    stages_ms: Mapping[str, Summary]
+    path_ms: Summary
+    with_io_ms: Summary
+    stream_frames_per_s: Summary | None
     peak_memory_bytes: int | None
     peak_gpu_memory_bytes: int | None
     complexity: Complexity
     matrix_share: float | None
     round_drift: float
     accuracy: Accuracy | None
-    speed_up: Spread | None
+    speed_up: Summary | None
 
     @property
-    def frames_per_s(self) -> Spread:
+    def frames_per_s(self) -> Summary:
         """Images a second, memory to memory."""
         return self.path_ms.rate(self.configuration.batch)
 
     @property
-    def frames_per_s_with_io(self) -> Spread:
+    def frames_per_s_with_io(self) -> Summary:
         """Images a second, from files to files, one stage after the other."""
         return self.with_io_ms.rate(self.configuration.batch)
 
@@ -76,7 +76,7 @@ class Measurement:
             "device": self.device,
             "choice": self.choice,
             "image_size_hw": list(self.configuration.image_size_hw),
-            "working_size_hw": list(self.working_size_hw),
+            "input_size_hw": list(self.input_size_hw),
             "batch": self.configuration.batch,
             "stages_ms": {stage: spread.to_dict() for stage, spread in self.stages_ms.items()},
             "path_ms": self.path_ms.to_dict(),
@@ -108,8 +108,8 @@ class MatrixRate:
         numpy_operations_per_s: the same in NumPy, to compare; None but for float32.
     """
 
-    operations_per_s: Spread
-    numpy_operations_per_s: Spread | None
+    operations_per_s: Summary
+    numpy_operations_per_s: Summary | None
 
     @property
     def highest(self) -> float:
@@ -142,7 +142,7 @@ class BenchmarkReport:
     measurements: tuple[Measurement, ...]
     left_out: tuple[tuple[Configuration, str], ...]
     matrix_rates: Mapping[str, MatrixRate]
-    eager_ms: Mapping[tuple[int, int], Spread]
+    eager_ms: Mapping[tuple[int, int], Summary]
     images: Mapping[tuple[int, int], str]
     rounds: int
     seconds: float
@@ -177,5 +177,5 @@ class BenchmarkReport:
         }
 
 
-def _optional(spread: Spread | None, digits: int = 4) -> dict[str, float] | None:
+def _optional(spread: Summary | None, digits: int = 4) -> dict[str, float] | None:
     return None if spread is None else spread.to_dict(digits)

@@ -1,4 +1,4 @@
-"""`tune`: the engine, precision and working size that fit a wish on this device."""
+"""`tune`: the engine, precision and input size that fit a wish on this device."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from itertools import product
 from pathlib import Path
 
 from rapidseg import __version__
-from rapidseg.benchmarking.accuracy import LabelledData
-from rapidseg.benchmarking.choosing import Try, Tuning, Wish, choose
+from rapidseg.benchmarking.accuracy import LabeledData
 from rapidseg.benchmarking.configuration import Configuration
+from rapidseg.benchmarking.interleaving import pooled, run_interleaved
 from rapidseg.benchmarking.opening import Progress, image_of_size, open_all
 from rapidseg.benchmarking.process import MeasuringProcess
-from rapidseg.benchmarking.spread import Spread
-from rapidseg.benchmarking.turns import pooled, take_turns
+from rapidseg.benchmarking.selection import Target, Trial, Tuning, choose
+from rapidseg.benchmarking.summary import Summary
 from rapidseg.core.errors import InputError
 from rapidseg.diagnosis import find_machine
 from rapidseg.runtime.tuned_file import TunedFigures, TunedMachine, TunedModel, file_sha256, relative_model
@@ -25,8 +25,8 @@ from rapidseg.runtime.tuned_file import TunedFigures, TunedMachine, TunedModel, 
 def tune(
     configurations: list[Configuration],
     image: Path,
-    wish: Wish,
-    data: LabelledData | None = None,
+    wish: Target,
+    data: LabeledData | None = None,
     *,
     rounds: int = 3,
     seconds: float = 0.5,
@@ -41,7 +41,7 @@ def tune(
         configurations: what to try; all with one size of images.
         image: a file; it is resized to that size.
         wish: what is wanted.
-        data: labelled images to measure mIoU on.
+        data: labeled images to measure mIoU on.
         rounds: how often each has its turn.
         seconds: how long about a turn is.
         progress: called with what is done, and how far.
@@ -60,14 +60,14 @@ def tune(
         size_hw = configurations[0].image_size_hw
         images = {size_hw: image_of_size(image, size_hw, scratch)}
         processes, left_out = open_all(configurations, images, stack, scratch=None, progress=progress)
-        samples = take_turns(
+        samples = run_interleaved(
             processes,
             rounds=rounds,
             seconds=seconds,
             progress=lambda done, total: progress("measuring", done, total),
         )
         tries = [
-            _as_try(configuration, process, Spread.of(pooled(samples[configuration], "path")))
+            _as_try(configuration, process, Summary.of(pooled(samples[configuration], "path")))
             for configuration, process in processes.items()
         ]
         if data is not None:
@@ -84,21 +84,21 @@ def combinations(
     models: Sequence[str],
     engines: Sequence[str],
     precisions: Sequence[str],
-    working_sides: Sequence[int | None],
+    input_sides: Sequence[int | None],
     image_size_hw: tuple[int, int],
     device: str,
 ) -> list[Configuration]:
-    """Returns every combination, the working sizes as shorter sides."""
+    """Returns every combination, the input sizes as shorter sides."""
     return [
         Configuration(model, engine, precision, device, image_size_hw, side)
-        for model, engine, precision, side in product(models, engines, precisions, working_sides)
+        for model, engine, precision, side in product(models, engines, precisions, input_sides)
     ]
 
 
 def as_tuned(tuning: Tuning, file: Path) -> TunedModel:
     """Returns what a tuned file, to be written as `file`, says of the choice."""
     best, machine = tuning.best, find_machine()
-    side = best.configuration.working_size
+    side = best.configuration.input_size
     assert side is None or isinstance(side, int)  # as `combinations` makes them
     return TunedModel(
         rapidseg=__version__,
@@ -107,7 +107,7 @@ def as_tuned(tuning: Tuning, file: Path) -> TunedModel:
         engine=best.engine,
         precision=best.precision,
         device=best.device,
-        working_short_side=side,
+        input_short_side=side,
         measured=TunedFigures(
             image_size_hw=best.configuration.image_size_hw,
             path_ms=round(best.path_ms.median, 3),
@@ -121,21 +121,21 @@ def as_tuned(tuning: Tuning, file: Path) -> TunedModel:
     )
 
 
-def _as_try(configuration: Configuration, process: MeasuringProcess, path_ms: Spread) -> Try:
+def _as_try(configuration: Configuration, process: MeasuringProcess, path_ms: Summary) -> Trial:
     found = process.description
-    height, width = found["working_size_hw"]
-    return Try(
+    height, width = found["input_size_hw"]
+    return Trial(
         configuration=configuration,
         engine=found["engine"],
         precision=found["precision"],
         device=found["device"],
         path=Path(found["path"]),
-        working_size_hw=(height, width),
+        input_size_hw=(height, width),
         path_ms=path_ms,
     )
 
 
-def _scored(one: Try, process: MeasuringProcess, data: LabelledData, progress: Progress) -> Try:
+def _scored(one: Trial, process: MeasuringProcess, data: LabeledData, progress: Progress) -> Trial:
     score = process.evaluate(
         data=data.data,
         root=data.root,

@@ -46,15 +46,15 @@ def main() -> None:
 
 def _segmenting(arguments: dict[str, Any]) -> Any:
     from rapidseg.benchmarking.configuration import Configuration
-    from rapidseg.benchmarking.segmenting import Segmenting
+    from rapidseg.benchmarking.workload import RapidSegWorkload
 
     configuration = Configuration.from_arguments(arguments["configuration"])
     scratch = arguments["scratch"]
-    return Segmenting(configuration, Path(arguments["image"]), None if scratch is None else Path(scratch))
+    return RapidSegWorkload(configuration, Path(arguments["image"]), None if scratch is None else Path(scratch))
 
 
 def _matrix_product(arguments: dict[str, Any]) -> Any:
-    from rapidseg.benchmarking.matrix_rate import MatrixProduct
+    from rapidseg.benchmarking.peak_matmul import MatrixProduct
 
     return MatrixProduct(arguments["precision"], arguments["device"])
 
@@ -66,7 +66,7 @@ def _eager(arguments: dict[str, Any]) -> Any:
 
 
 def _memory(subject: Any) -> dict[str, int | None]:
-    from rapidseg.benchmarking.memory import peak_gpu_memory_bytes, peak_memory_bytes
+    from rapidseg.system.memory import peak_gpu_memory_bytes, peak_memory_bytes
 
     return {"peak_bytes": peak_memory_bytes(), "peak_gpu_bytes": peak_gpu_memory_bytes()}
 

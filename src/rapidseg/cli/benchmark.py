@@ -78,10 +78,10 @@ def benchmark(
     Every configuration runs in a process of its own, and all take turns, so that they can be compared on a machine that
     others use as well.
     """
-    from rapidseg.benchmarking.accuracy import LabelledData
+    from rapidseg.benchmarking.accuracy import LabeledData
     from rapidseg.benchmarking.benchmark import Plan, run_benchmark
     from rapidseg.benchmarking.configuration import parse_names
-    from rapidseg.cli.benchmark_tables import phases
+    from rapidseg.cli.tables.benchmark import phases
     from rapidseg.core.files import write_text
     from rapidseg.runtime.engines import ENGINES, PRECISIONS
     from rapidseg.runtime.model_file import BUILT_IN_MODELS, SAMPLE_IMAGE
@@ -102,7 +102,7 @@ def benchmark(
             batch=batch,
             rounds=rounds,
             seconds=seconds,
-            data=None if data is None else LabelledData(data, None if root is None else str(root), split, mapping),
+            data=None if data is None else LabeledData(data, None if root is None else str(root), split, mapping),
             checkpoint=checkpoint,
         )
         with phases() as progress:
@@ -123,7 +123,7 @@ def installed_engines(device: str) -> tuple[str, ...]:
     from importlib.util import find_spec
 
     from rapidseg.runtime.engines import ENGINES
-    from rapidseg.runtime.nvidia import find_gpu
+    from rapidseg.system.gpu import find_gpu
 
     gpu = find_gpu() if device == "auto" else None
     left_out = () if device.startswith("cuda") or (gpu is not None and gpu.obstacle is None) else ("torch",)
@@ -157,7 +157,7 @@ def _with_checkpoint(
 
 
 def _print(report: BenchmarkReport, *, with_left_out: bool) -> None:
-    from rapidseg.cli.benchmark_tables import closing_lines, print_table, rate_table, stage_table
+    from rapidseg.cli.tables.benchmark import closing_lines, print_table, rate_table, stage_table
 
     print_table(stage_table(report))
     print_table(rate_table(report))

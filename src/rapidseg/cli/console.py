@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -17,6 +18,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -24,6 +26,7 @@ from rich.progress import (
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from rapidseg.core.progress import Unit
     from rapidseg.runtime.engines import Engine
 
 console = Console()  # results, on standard output
@@ -54,6 +57,64 @@ def progress() -> Progress:
         transient=True,
         disable=not errors.is_terminal,
     )
+
+
+class ProgressDisplay:
+    """Shows progress on standard error: one bar a task, with count or bytes, rate and ETA.
+
+    It is a `rapidseg.core.progress.Progress`, used as a context manager. Nothing is drawn where standard error is not a
+    terminal, but messages are printed all the same.
+    """
+
+    def __init__(self) -> None:
+        shared: dict[str, Any] = {"console": errors, "transient": True, "disable": not errors.is_terminal}
+        self._items = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _RateColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metrics]}"),
+            **shared,
+        )
+        self._bytes = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            **shared,
+        )
+        self._live = Live(Group(self._bytes, self._items), console=errors, transient=True, refresh_per_second=8)
+        self._tasks: dict[str, TaskID] = {}
+        self._last: str | None = None
+
+    def __enter__(self) -> ProgressDisplay:
+        if errors.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if errors.is_terminal:
+            self._live.stop()
+
+    def update(self, task: str, done: int, total: int | None, *, unit: Unit = "items") -> None:
+        display = self._bytes if unit == "bytes" else self._items
+        if task not in self._tasks:
+            self._tasks[task] = display.add_task(task, total=total, completed=done, metrics="")
+        display.update(self._tasks[task], completed=done, total=total)
+        if unit == "items":
+            self._last = task
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        if self._last is not None:
+            text = "  ".join(f"{name.rpartition('/')[2]} {value:.4g}" for name, value in values.items())
+            self._items.update(self._tasks[self._last], metrics=text)
+
+    def message(self, text: str) -> None:
+        errors.print(escape(text), soft_wrap=True, highlight=False)
 
 
 @contextmanager

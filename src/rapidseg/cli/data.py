@@ -14,7 +14,7 @@ from rapidseg.cli.console import console, print_json, progress
 from rapidseg.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from rapidseg.data.report import CheckReport, FileFinding, Finding
+    from rapidseg.data.checks.check_report import CheckReport, FileFinding, Finding
 
 _SHOWN = 20  # files that are listed of each finding
 
@@ -87,7 +87,7 @@ def _print_report(report: CheckReport) -> None:
 
 
 def _class_table(report: CheckReport) -> Table:
-    table = Table(title=escape(f"{report.name}: share of the labelled pixels, and images with the class"))
+    table = Table(title=escape(f"{report.name}: share of the labeled pixels, and images with the class"))
     table.add_column("id", justify="right")
     table.add_column("class")
     for split in report.splits:
@@ -105,10 +105,10 @@ def _class_table(report: CheckReport) -> Table:
 
 
 def _print_finding(finding: Finding, root: Path) -> None:
-    colour = "red" if finding.severity == "error" else "yellow"
+    color = "red" if finding.severity == "error" else "yellow"
     count = f": {len(finding.files)}" if finding.files else ""
     console.print(
-        f"[bold {colour}]{finding.severity}[/] {escape(finding.split)}: {escape(finding.message)}{count}",
+        f"[bold {color}]{finding.severity}[/] {escape(finding.split)}: {escape(finding.message)}{count}",
         highlight=False,
         soft_wrap=True,
     )

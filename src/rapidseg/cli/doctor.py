@@ -35,7 +35,7 @@ def doctor(
     Exit status: 0, prediction works; 1, it does not.
     """
     from rapidseg.diagnosis import diagnose
-    from rapidseg.diagnosis.caches import clear_caches
+    from rapidseg.system.caches import clear_caches
 
     if clear_cache:
         errors.print(f"deleted {clear_caches() / 1e6:.1f} MB of compiled code and models", highlight=False)

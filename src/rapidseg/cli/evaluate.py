@@ -1,4 +1,4 @@
-"""`rapidseg eval`: how well a model does on labelled images."""
+"""`rapidseg eval`: how well a model does on labeled images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.table import Table
 from rapidseg import __version__
 from rapidseg.cli.console import console, print_json, progress
 from rapidseg.cli.opening import open_segmenter
-from rapidseg.cli.options import JsonOption, SizeOption, parse_working_size
+from rapidseg.cli.options import JsonOption, SizeOption, parse_input_size
 from rapidseg.cli.protocol import ProtocolOptions
 
 if TYPE_CHECKING:
@@ -102,13 +102,13 @@ def evaluate_model(
     from rapidseg.core.errors import InputError
     from rapidseg.core.files import write_text
     from rapidseg.data import open_dataset
-    from rapidseg.evaluation import InputSize, SubmissionWriter, class_mapping_between, evaluate
+    from rapidseg.evaluation import InputScaling, SubmissionWriter, class_mapping_between, evaluate
     from rapidseg.evaluation.report import ExtremeImages, Run, make_document
     from rapidseg.evaluation.saving import PredictionWriter
     from rapidseg.runtime.model_file import BUILT_IN_MODELS
 
     options = ProtocolOptions(protocol, crop, stride, scales, flip)
-    input_size = InputSize(parse_working_size(size), subsample)
+    scaling = InputScaling(parse_input_size(size), subsample)
     for path in (output, html):  # what would go wrong in the end is said now
         if path is not None and path.is_dir():
             raise InputError(f"{path} is a folder; give the name of a file")
@@ -116,7 +116,7 @@ def evaluate_model(
         from rapidseg.evaluation.report import page
     dataset = open_dataset(data, root, split)
     segmenter = open_segmenter(model, engine=engine, precision=precision, device=device)
-    predict = options.make(segmenter, input_size)
+    predict = options.make(segmenter, scaling)
     found = class_mapping_between(segmenter.spec.labels, dataset.labels, mapping)
     extremes = ExtremeImages(dataset.labels, worst)
     observers: list[Observer] = [] if html is None else [extremes]
@@ -150,7 +150,7 @@ def evaluate_model(
         split=dataset.split,
         num_images=len(dataset),
         protocol=predict.to_dict(),
-        working_size=input_size.working_size,
+        input_size=scaling.input_size,
         class_mapping=None if found is None else found[0],
         seconds=round(time.monotonic() - start, 3),
         saved=None if save is None else str(save.resolve()),

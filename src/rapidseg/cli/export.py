@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rapidseg.cli.console import print_json, progress
-from rapidseg.cli.export_report import print_export, print_quantization
-from rapidseg.cli.options import JsonOption, RootOption, SizeOption, parse_working_size
+from rapidseg.cli.options import JsonOption, RootOption, SizeOption, parse_input_size
+from rapidseg.cli.tables.export import print_export, print_quantization
 
 if TYPE_CHECKING:
     from rapidseg.data import Dataset
@@ -76,12 +76,12 @@ def export(
             f"--precision {precision!r} is unknown; allowed are {', '.join(_PRECISIONS)}"
             f"{nearest_hint(precision, _PRECISIONS)}"
         )
-    working_size = parse_working_size(size)
+    input_size = parse_input_size(size)
     if precision == "float32":
         if checkpoint.suffix == ".onnx":
             raise InputError(f"{checkpoint} is an exported file already; give the checkpoint that it was made from")
         measured_on = None if data is None else open_dataset(data, root, val_split)
-        exported = _export(checkpoint, output or checkpoint.with_suffix(".onnx"), measured_on, working_size)
+        exported = _export(checkpoint, output or checkpoint.with_suffix(".onnx"), measured_on, input_size)
         print_json(exported.to_dict()) if json else print_export(exported)
     else:
         if data is None:
@@ -95,23 +95,23 @@ def export(
             validation=open_dataset(data, root, val_split),
             calibration_images=calibration_images,
             max_drop=max_drop,
-            working_size=working_size,
+            input_size=input_size,
         )
         quantized = _quantize(checkpoint, output or checkpoint.with_name(f"{checkpoint.stem}-int8.onnx"), quantize)
         print_json(quantized.to_dict()) if json else print_quantization(quantized)
 
 
-def _export(checkpoint: Path, output: Path, dataset: Dataset | None, working_size: WorkingSize) -> ExportReport:
+def _export(checkpoint: Path, output: Path, dataset: Dataset | None, input_size: WorkingSize) -> ExportReport:
     """Exports a checkpoint in float32; without a data set bf16 is measured on drawn scenes."""
     from rapidseg.exporting import export_onnx
-    from rapidseg.exporting.precisions import COMPARED_IMAGES, prepare, spread_over
+    from rapidseg.exporting.precisions import COMPARED_IMAGES, evenly_spaced, prepare
     from rapidseg.importing import load_checkpoint
 
     model = load_checkpoint(checkpoint)
     images = None
     if dataset is not None:
-        samples = spread_over(dataset, COMPARED_IMAGES)
-        images = [prepare(sample.image, model.spec, working_size) for sample in samples]
+        samples = evenly_spaced(dataset, COMPARED_IMAGES)
+        images = [prepare(sample.image, model.spec, input_size) for sample in samples]
     with progress() as display:
         task = display.add_task("tracing", total=None)
         return export_onnx(

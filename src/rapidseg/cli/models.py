@@ -30,7 +30,7 @@ def models(context: typer.Context, json: JsonOption = False) -> None:
 def list_all(json: JsonOption = False) -> None:
     """Lists every architecture, recipe and model with its figures, as `rapidseg models` alone does."""
     from rapidseg import zoo
-    from rapidseg.cli import model_tables
+    from rapidseg.cli.tables import models as model_tables
     from rapidseg.recipes import recipe_names, summarize_recipe
 
     built_in = [(model, _spec(name)) for name, model in zoo.built_in_models().items()]
@@ -66,7 +66,7 @@ def show(
 ) -> None:
     """Shows all about one: figures, sources and how to get a model; options and size of an architecture."""
     from rapidseg import zoo
-    from rapidseg.cli import model_tables
+    from rapidseg.cli.tables import models as model_tables
     from rapidseg.core.errors import ConfigError, nearest_hint
     from rapidseg.recipes import find_recipe, recipe_names, summarize_recipe
 
@@ -109,7 +109,7 @@ def _show_architecture(name: str, num_classes: int, size_hw: tuple[int, int], js
     import torch
 
     from rapidseg import zoo
-    from rapidseg.cli import model_tables
+    from rapidseg.cli.tables import models as model_tables
     from rapidseg.models import count_macs, count_parameters, create_model, get_architecture
 
     architecture, entry = get_architecture(name), zoo.architectures()[name]

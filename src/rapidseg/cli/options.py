@@ -25,7 +25,7 @@ SizeOption = Annotated[
     ),
 ]
 
-# What is compared, and on which labelled images: for the commands that measure speed.
+# What is compared, and on which labeled images: for the commands that measure speed.
 EnginesOption = Annotated[
     str | None, typer.Option("--engines", help="Engines, with commas between them.", show_default="all that there are")
 ]
@@ -52,7 +52,7 @@ MapOption = Annotated[
 ]
 
 
-def parse_working_size(text: str | None) -> int | tuple[int, int] | None:
+def parse_input_size(text: str | None) -> int | tuple[int, int] | None:
     """Reads the value of `SizeOption`: pixels of the shorter side, or `HEIGHTxWIDTH`.
 
     Raises:

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, errors, print_json, progress, warn_of_engine
-from rapidseg.cli.options import JsonOption, SizeOption, parse_working_size
+from rapidseg.cli.options import JsonOption, SizeOption, parse_input_size
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def predict(
     save: Annotated[
         list[str] | None,
         typer.Option(
-            help="What to write: class-map, overlay or confidence (grey, white is sure); may be given several times.",
+            help="What to write: class-map, overlay or confidence (gray, white is sure); may be given several times.",
             show_default="class-map and overlay",
         ),
     ] = None,
@@ -56,7 +56,7 @@ def predict(
     from rapidseg.runtime.model_file import SAMPLE_IMAGE
     from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder, make_record, write_record
 
-    working_size = parse_working_size(size)
+    input_size = parse_input_size(size)
     images = find_images(paths or [SAMPLE_IMAGE])
     folder = OutputFolder(output, images, save or DEFAULT_KINDS)
     if not paths:
@@ -74,7 +74,7 @@ def predict(
         display.advance(task)
 
     results = segmenter.stream(
-        images, working_size=working_size, confidence="confidence" in folder.kinds, on_error=leave_out
+        images, input_size=input_size, confidence="confidence" in folder.kinds, on_error=leave_out
     )
     complete = False
     try:

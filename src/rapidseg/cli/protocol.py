@@ -9,7 +9,7 @@ from rapidseg.cli.options import parse_size
 from rapidseg.core.errors import InputError, nearest_hint
 
 if TYPE_CHECKING:
-    from rapidseg.evaluation import EvaluationProtocol, InputSize
+    from rapidseg.evaluation import EvaluationProtocol, InputScaling
     from rapidseg.runtime import Segmenter
 
 PROTOCOLS = ("whole", "sliding", "multi-scale")
@@ -50,7 +50,7 @@ class ProtocolOptions:
         if self.name == "sliding" and self.crop is None:
             raise InputError("--protocol sliding needs the size of its windows: --crop HEIGHTxWIDTH, such as 769x769")
 
-    def make(self, segmenter: Segmenter, input_size: InputSize) -> EvaluationProtocol:
+    def make(self, segmenter: Segmenter, scaling: InputScaling) -> EvaluationProtocol:
         """Returns the protocol over a model.
 
         Raises:
@@ -62,11 +62,11 @@ class ProtocolOptions:
             crop_hw = parse_size(self.crop or "")
             # Two thirds, as 513 of 769 in OpenMMLab's configurations.
             stride_hw = parse_size(self.stride) if self.stride else _two_thirds(crop_hw)
-            return SlidingWindow(segmenter, crop_hw, stride_hw, input_size)
+            return SlidingWindow(segmenter, crop_hw, stride_hw, scaling)
         if self.name == "multi-scale":
             scales = SCALES if self.scales is None else parse_scales(self.scales)
-            return MultiScale(segmenter, scales, self.flip is not False, input_size)
-        return WholeImage(segmenter, input_size)
+            return MultiScale(segmenter, scales, self.flip is not False, scaling)
+        return WholeImage(segmenter, scaling)
 
 
 def parse_scales(text: str) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""`rapidseg data synth`: draw labelled street scenes."""
+"""`rapidseg data synth`: draw labeled street scenes."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def synth(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Draw labelled street scenes, in the layout of Cityscapes with its 19 classes.
+    """Draw labeled street scenes, in the layout of Cityscapes with its 19 classes.
 
     The same seed and size always give the same files. Scenes that are there already are kept: run the command again to
     go on after an interruption, or to ask for more.
     """
-    from rapidseg.data.synth import write_dataset
+    from rapidseg.scenes import write_dataset
 
     num_val_images = -(-images // 5) if val_images is None else val_images
     size_hw = parse_size(size)

@@ -1,4 +1,4 @@
-"""`rapidseg tune`: the engine, precision and working size that fit a wish on this device."""
+"""`rapidseg tune`: the engine, precision and input size that fit a wish on this device."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from rapidseg.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from rapidseg.benchmarking.accuracy import LabelledData
-    from rapidseg.benchmarking.choosing import Tuning
+    from rapidseg.benchmarking.accuracy import LabeledData
+    from rapidseg.benchmarking.selection import Tuning
 
-_SHARES = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4)  # of the images' shorter side, tried as working sizes
+_SHARES = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4)  # of the images' shorter side, tried as input sizes
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +56,7 @@ def tune_model(
     mapping: MapOption = None,
     engines: EnginesOption = None,
     precisions: PrecisionsOption = None,
-    working_sizes: Annotated[
+    input_sizes: Annotated[
         str | None,
         typer.Option(
             "--sizes",
@@ -81,17 +81,17 @@ def tune_model(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Try engines, precisions and working sizes, and write what fits the wish to a file that `load` takes.
+    """Trial engines, precisions and input sizes, and write what fits the wish to a file that `load` takes.
 
     With --min-fps the most accurate that is fast enough is taken, with --min-miou alone the fastest that is accurate
     enough. Exit status 1, and no file, when nothing fits.
     """
-    from rapidseg.benchmarking.accuracy import LabelledData
-    from rapidseg.benchmarking.choosing import Wish
+    from rapidseg.benchmarking.accuracy import LabeledData
     from rapidseg.benchmarking.configuration import parse_names
+    from rapidseg.benchmarking.selection import Target
     from rapidseg.benchmarking.tuning import combinations, tune
     from rapidseg.cli.benchmark import installed_engines
-    from rapidseg.cli.benchmark_tables import phases
+    from rapidseg.cli.tables.benchmark import phases
     from rapidseg.core.errors import InputError
     from rapidseg.imaging import read_image
     from rapidseg.runtime.engines import ENGINES, PRECISIONS
@@ -101,14 +101,14 @@ def tune_model(
     file = output or Path(f"{Path(names[0]).stem}.tuned.yaml")
     if file.suffix not in (".yaml", ".yml"):
         raise InputError(f"{file}: the name of a tuned file ends in .yaml; call it {file.with_suffix('.yaml').name}")
-    labelled = None if data is None else LabelledData(data, None if root is None else str(root), split, mapping)
-    picture = image or _first_image(labelled)
+    labeled = None if data is None else LabeledData(data, None if root is None else str(root), split, mapping)
+    picture = image or _first_image(labeled)
     size_hw = read_image(picture).shape[:2] if image_size is None else parse_size(image_size)
     configurations = combinations(
         names,
         installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
         PRECISIONS if precisions is None else parse_names(precisions, "precision", PRECISIONS),
-        _working_sides(working_sizes, names, size_hw),
+        _input_sides(input_sizes, names, size_hw),
         (size_hw[0], size_hw[1]),
         device,
     )
@@ -116,8 +116,8 @@ def tune_model(
         tuning = tune(
             configurations,
             picture,
-            Wish(min_fps, min_miou),
-            labelled,
+            Target(min_fps, min_miou),
+            labeled,
             rounds=rounds,
             seconds=seconds,
             progress=progress,
@@ -125,18 +125,18 @@ def tune_model(
     _report(tuning, file, as_json)
 
 
-def _first_image(labelled: LabelledData | None) -> Path:
+def _first_image(labeled: LabeledData | None) -> Path:
     from rapidseg.data import open_layout
     from rapidseg.data.opening import split_names
     from rapidseg.runtime.model_file import SAMPLE_IMAGE
 
-    if labelled is None:
+    if labeled is None:
         return SAMPLE_IMAGE
-    layout = open_layout(labelled.data, labelled.root)
-    return layout.files(split_names(layout, labelled.split)[0]).pairs[0].image
+    layout = open_layout(labeled.data, labeled.root)
+    return layout.files(split_names(layout, labeled.split)[0]).pairs[0].image
 
 
-def _working_sides(text: str | None, models: tuple[str, ...], size_hw: tuple[int, ...]) -> tuple[int | None, ...]:
+def _input_sides(text: str | None, models: tuple[str, ...], size_hw: tuple[int, ...]) -> tuple[int | None, ...]:
     """Returns the shorter sides to try; None is the images' own size."""
     from rapidseg.benchmarking.configuration import parse_sides
     from rapidseg.imaging import MINIMUM_SIDE
@@ -144,7 +144,7 @@ def _working_sides(text: str | None, models: tuple[str, ...], size_hw: tuple[int
 
     if text is not None:
         return parse_sides(text)
-    stated = [read_spec(find_model(model)).working_short_side for model in models]
+    stated = [read_spec(find_model(model)).input_short_side for model in models]
     shorter = min(size_hw)
     sides = [max(MINIMUM_SIDE, round(share * shorter)) for share in _SHARES]
     return tuple(dict.fromkeys([*sides, *(side for side in stated if side is not None)]))
@@ -157,7 +157,7 @@ def _report(tuning: Tuning, file: Path, as_json: bool) -> None:
         typer.Exit: with status 1, the wish is not granted.
     """
     from rapidseg.benchmarking.tuning import as_tuned
-    from rapidseg.cli.benchmark_tables import print_table, tries_table
+    from rapidseg.cli.tables.benchmark import print_table, tries_table
     from rapidseg.runtime.tuned_file import write_tuned
 
     if tuning.granted:
@@ -168,7 +168,7 @@ def _report(tuning: Tuning, file: Path, as_json: bool) -> None:
         print_table(tries_table(tuning))
     best = tuning.best
     mean_iou = "" if best.mean_iou is None else f", mIoU {best.mean_iou:.4f}"
-    height, width = best.working_size_hw
+    height, width = best.input_size_hw
     found = (
         f"{best.configuration.name} in {best.engine}, {best.precision}, at {height}x{width}: "
         f"{best.frames_per_s:.1f} frames/s{mean_iou}; {tuning.reason}"

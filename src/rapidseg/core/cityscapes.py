@@ -1,7 +1,7 @@
-"""Every label of Cityscapes: ids, train ids, categories and colours.
+"""Every label of Cityscapes: ids, train ids, categories and colors.
 
 Facts of the data set as Cordts et al. define it (CVPR 2016, arXiv 1604.01685, section 2.2) and
-as `helpers/labels.py` of cityscapesScripts 2.3.0 numbers and colours it; a test holds the table to that file.
+as `helpers/labels.py` of cityscapesScripts 2.3.0 numbers and colors it; a test holds the table to that file.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ class CityscapesLabel(NamedTuple):
     """A label of the polygon files.
 
     Attributes:
-        name: as polygons are labelled; `group` after the name of a label stands for several things at once.
+        name: as polygons are labeled; `group` after the name of a label stands for several things at once.
         id: value in `labelIds` files; -1 is never drawn.
         train_id: class id in `labelTrainIds` files and in scores; `IGNORED` or -1 for labels that are not scored.
         category: the coarser class that the benchmark scores, too.
         has_instances: whether single things are told apart in `instanceIds` files.
-        colour: RGB.
+        color: RGB.
     """
 
     name: str
@@ -28,7 +28,7 @@ class CityscapesLabel(NamedTuple):
     train_id: int
     category: str
     has_instances: bool
-    colour: tuple[int, int, int]
+    color: tuple[int, int, int]
 
     @property
     def is_scored(self) -> bool:
@@ -39,8 +39,8 @@ class CityscapesLabel(NamedTuple):
 def _labels(category: str, *entries: tuple[str, int, int, tuple[int, int, int]]) -> list[CityscapesLabel]:
     things = category in ("human", "vehicle")
     return [
-        CityscapesLabel(name, label_id, train_id, category, things and label_id >= 0, colour)
-        for name, label_id, train_id, colour in entries
+        CityscapesLabel(name, label_id, train_id, category, things and label_id >= 0, color)
+        for name, label_id, train_id, color in entries
     ]
 
 

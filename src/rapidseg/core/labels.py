@@ -1,4 +1,4 @@
-"""Label sets: the names, colours and ignored value of the classes that a data set or a model knows."""
+"""Label sets: the names, colors and ignored value of the classes that a data set or a model knows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rapidseg.core.cityscapes import CITYSCAPES_CLASSES
 
-Colour = tuple[
+Color = tuple[
     Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
 ]
 
@@ -17,7 +17,7 @@ Colour = tuple[
 class LabelSet(BaseModel):
     """The classes of a data set or a model.
 
-    Class `i` is called `names[i]` and drawn in `palette[i]` (RGB). Pixels labelled `ignore_index` are
+    Class `i` is called `names[i]` and drawn in `palette[i]` (RGB). Pixels labeled `ignore_index` are
     neither learned nor scored. Class `i` belongs to the coarser class `categories[i]`, which is scored, too; there are
     none where `categories` is empty.
     """
@@ -25,14 +25,14 @@ class LabelSet(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     names: tuple[str, ...] = Field(min_length=2, max_length=255)
-    palette: tuple[Colour, ...]
+    palette: tuple[Color, ...]
     ignore_index: int = Field(default=255, ge=0, le=255)
     categories: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> LabelSet:
         if len(self.palette) != len(self.names):
-            raise ValueError(f"{len(self.names)} class names but {len(self.palette)} colours; give one colour a class")
+            raise ValueError(f"{len(self.names)} class names but {len(self.palette)} colors; give one color a class")
         if self.categories and len(self.categories) != len(self.names):
             raise ValueError(f"{len(self.names)} class names but {len(self.categories)} categories; give one a class")
         if len(set(self.names)) != len(self.names):
@@ -55,7 +55,7 @@ class LabelSet(BaseModel):
         return tuple(dict.fromkeys(self.categories))
 
     def palette_array(self) -> np.ndarray:
-        """Returns the colours as a (256, 3) uint8 RGB table; ids that are no class are black."""
+        """Returns the colors as a (256, 3) uint8 RGB table; ids that are no class are black."""
         table = np.zeros((256, 3), np.uint8)
         table[: len(self.palette)] = self.palette
         return table
@@ -64,15 +64,15 @@ class LabelSet(BaseModel):
     def generic(cls, num_classes: int, ignore_index: int = 255) -> LabelSet:
         """Returns classes called `class_0`, `class_1`, ... for a model whose class names nobody knows."""
         names = tuple(f"class_{i}" for i in range(num_classes))
-        return cls(names=names, palette=distinct_colours(num_classes), ignore_index=ignore_index)
+        return cls(names=names, palette=distinct_colors(num_classes), ignore_index=ignore_index)
 
 
-def distinct_colours(count: int) -> tuple[Colour, ...]:
-    """Returns `count` RGB colours that differ from each other, by the bit-interleaving rule of PASCAL VOC.
+def distinct_colors(count: int) -> tuple[Color, ...]:
+    """Returns `count` RGB colors that differ from each other, by the bit-interleaving rule of PASCAL VOC.
 
-    Black, that rule's first colour, is left out: it stands for ignored pixels.
+    Black, that rule's first color, is left out: it stands for ignored pixels.
     """
-    colours = []
+    colors = []
     for index in range(1, count + 1):
         rgb = [0, 0, 0]
         rest = index
@@ -80,14 +80,14 @@ def distinct_colours(count: int) -> tuple[Colour, ...]:
             for channel in range(3):
                 rgb[channel] |= ((rest >> channel) & 1) << bit
             rest >>= 3
-        colours.append((rgb[0], rgb[1], rgb[2]))
-    return tuple(colours)
+        colors.append((rgb[0], rgb[1], rgb[2]))
+    return tuple(colors)
 
 
-def _label_set(entries: list[tuple[str, Colour]], ignore_index: int) -> LabelSet:
+def _label_set(entries: list[tuple[str, Color]], ignore_index: int) -> LabelSet:
     return LabelSet(
         names=tuple(name for name, _ in entries),
-        palette=tuple(colour for _, colour in entries),
+        palette=tuple(color for _, color in entries),
         ignore_index=ignore_index,
     )
 
@@ -95,11 +95,11 @@ def _label_set(entries: list[tuple[str, Colour]], ignore_index: int) -> LabelSet
 # The 19 classes of the Cityscapes benchmark in the order of their train ids (Cordts et al., CVPR 2016).
 CITYSCAPES = LabelSet(
     names=tuple(label.name for label in CITYSCAPES_CLASSES),
-    palette=tuple(label.colour for label in CITYSCAPES_CLASSES),
+    palette=tuple(label.color for label in CITYSCAPES_CLASSES),
     categories=tuple(label.category for label in CITYSCAPES_CLASSES),
 )
 
-# The 11 classes to which CamVid is commonly reduced (Badrinarayanan et al., SegNet, 2015), in their order and colours.
+# The 11 classes to which CamVid is commonly reduced (Badrinarayanan et al., SegNet, 2015), in their order and colors.
 CAMVID = _label_set(
     [
         ("Sky", (128, 128, 128)),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.validation import explain_validation
 
 SPEC_KEY = "rapidseg.spec"  # where model files (ONNX and safetensors) keep the specification, as JSON
 
@@ -42,7 +43,7 @@ class Quantization(BaseModel):
         dataset: whose images it was calibrated on, and whose labels it was scored with.
         calibration_split, calibration_images: which of them, and how many.
         validation_split: on which mean IoU was measured.
-        working_size: at which size the network saw the images: pixels of the shorter side, (height, width), or None
+        input_size: at which size the network saw the images: pixels of the shorter side, (height, width), or None
             for the images' own.
         mean_iou_float32, mean_iou: before and after, with what is not INT8 in float32; from 0 to 1.
         agreement: share of the pixels of validation images that keep the class that the float32 file gives.
@@ -55,7 +56,10 @@ class Quantization(BaseModel):
     calibration_split: str
     calibration_images: int = Field(ge=1)
     validation_split: str
-    working_size: int | tuple[int, int] | None = None
+    # Files of version 0.1 call it `working_size`.
+    input_size: int | tuple[int, int] | None = Field(
+        default=None, validation_alias=AliasChoices("input_size", "working_size")
+    )
     mean_iou_float32: Share
     mean_iou: Share
     agreement: Share
@@ -72,11 +76,11 @@ class ModelSpec(BaseModel):
         mean, std: subtracted from and divided into RGB values on the scale of 0 to 255.
         stride: input pixels for each pixel of the logits.
         align_corners: how logits are brought to the image's size by bilinear interpolation.
-        working_short_side: pixels of the shorter image side at which the model works best; images are resized
+        input_short_side: pixels of the shorter image side at which the model works best; images are resized
             to it before the network, keeping their shape. None: images are used at their own size.
         dataset: what the weights were trained on.
         scores: figures measured with these weights.
-        licence, source: under what terms the weights may be used, and where they come from.
+        license, source: under what terms the weights may be used, and where they come from.
         checksum: SHA-256 of the weights (tensor names, shapes and values), independent of the file format.
         precisions: for other number types that the file was tried in when it was exported, `bf16` and `fp16`, the
             share of pixels that keep the class that float32 gives. In an INT8 file both are of what is not INT8.
@@ -93,10 +97,14 @@ class ModelSpec(BaseModel):
     std: tuple[float, float, float] = IMAGENET_STD
     stride: int = Field(ge=1)
     align_corners: bool = False
-    working_short_side: int | None = Field(default=None, ge=32)
+    # Files of version 0.1 call it `working_short_side`.
+    input_short_side: int | None = Field(
+        default=None, ge=32, validation_alias=AliasChoices("input_short_side", "working_short_side")
+    )
     dataset: str | None = None
     scores: tuple[Score, ...] = ()
-    licence: str | None = None
+    # Files of version 0.1 spell it `licence`.
+    license: str | None = Field(default=None, validation_alias=AliasChoices("license", "licence"))
     source: str | None = None
     checksum: str | None = None
     precisions: dict[str, Share] = Field(default_factory=dict)
@@ -122,9 +130,7 @@ class ModelSpec(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            problem = error.errors()[0]
-            key = ".".join(str(part) for part in problem["loc"])
             raise ModelFileError(
-                f"{where}: its model specification is not valid at {key!r}: {problem['msg']}; "
+                f"{where}: its model specification is not valid: {explain_validation(error, ModelSpec)}; "
                 "export the model again with this version of rapidseg"
             ) from error

@@ -9,14 +9,14 @@ dataset.labels.names    # ("Sky", "Building", ...)
 
 from __future__ import annotations
 
-from rapidseg.data.camvid import CamVid
-from rapidseg.data.checking import check_dataset
-from rapidseg.data.cityscapes import Cityscapes, CityscapesCoarse
+from rapidseg.data.checks.check_report import CheckReport
+from rapidseg.data.checks.checking import check_dataset
 from rapidseg.data.dataset import Dataset
-from rapidseg.data.described import DescribedFolders
+from rapidseg.data.layouts.camvid import CamVid
+from rapidseg.data.layouts.cityscapes import Cityscapes, CityscapesCoarse
+from rapidseg.data.layouts.yaml_dataset import DescribedFolders
 from rapidseg.data.opening import open_dataset, open_layout
 from rapidseg.data.preparation import prepare_cityscapes
-from rapidseg.data.report import CheckReport
 from rapidseg.data.sample import Sample
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Random scale, crop, flip and colour for training, each sample reproducible from a seed and its number."""
+"""Random scale, crop, flip and color for training, each sample reproducible from a seed and its number."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _CROP_TRIES = 10  # how often a crop with too much of one class is drawn anew, a
 
 
 class Photometric(BaseModel):
-    """Colour distortion.
+    """Color distortion.
 
     Brightness, contrast, saturation and hue follow SSD (arXiv 1512.02325, section 2.2) as OpenMMLab's
     PhotoMetricDistortion has them: each is applied to every other image, on 8-bit values, contrast first or last.
     The others are off unless asked for; they help where weather and camera vary more than the training images do.
 
     Attributes:
-        brightness: largest change, in grey levels of 0 to 255.
+        brightness: largest change, in gray levels of 0 to 255.
         contrast, saturation: smallest and largest factor.
         hue: largest change, in steps of 2 degrees.
         gamma: smallest and largest exponent for values of 0 to 1, drawn evenly on a logarithmic scale; applied to seven
             images in ten.
-        channel_gain: largest relative change of each colour channel by itself, applied to every other image.
+        channel_gain: largest relative change of each color channel by itself, applied to every other image.
         blur_sigma: largest standard deviation of a Gaussian blur in pixels, applied to one image in five.
-        noise_sigma: largest standard deviation of noise in grey levels, applied to one image in five.
+        noise_sigma: largest standard deviation of noise in gray levels, applied to one image in five.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,17 +83,17 @@ class Photometric(BaseModel):
 
 
 class Augmentation(BaseModel):
-    """How a training sample is made from a labelled image.
+    """How a training sample is made from a labeled image.
 
     Attributes:
         crop_size: (height, width) in pixels of what the network sees.
         scale_range: smallest and largest factor by which the image is resized before the crop.
         log_scale: draw the factor evenly on a logarithmic scale, so that halving is as likely as doubling.
         aspect_jitter: largest relative change of the width against the height.
-        cat_max_ratio: a crop in which one class has more than this share of the labelled pixels is drawn anew, ten
+        cat_max_ratio: a crop in which one class has more than this share of the labeled pixels is drawn anew, ten
             times at most.
         flip: probability of mirroring left and right.
-        photometric: colour distortion, or None.
+        photometric: color distortion, or None.
         paste: probability of pasting objects of the `paste_classes` from another sample over this one (Ghiasi et al.,
             Simple Copy-Paste, arXiv 2012.07177, here with whole semantic regions).
         paste_classes: names of the classes that are pasted.
@@ -133,10 +133,10 @@ class TrainingSamples:
     goes on with the very samples it would have seen. Every image is read once before any is read again.
 
     Args:
-        dataset: labelled images; labels hold class ids or `ignore_index`.
+        dataset: labeled images; labels hold class ids or `ignore_index`.
         augmentation: how samples are made.
         ignore_index: label value of pixels that are not learned.
-        fill: RGB colour of the area beyond the image, best the mean that is subtracted later.
+        fill: RGB color of the area beyond the image, best the mean that is subtracted later.
         seed: of everything random.
         cache: keep decoded images in memory.
     """

@@ -1,4 +1,4 @@
-"""`Dataset`: labelled images that are read when they are asked for."""
+"""`Dataset`: labeled images that are read when they are asked for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import SupportsIndex, overload
 
 from rapidseg.core.errors import DatasetError, ImageError
 from rapidseg.core.labels import LabelSet
-from rapidseg.data.mistakes import explain_foreign, explain_sizes, explain_unreadable
-from rapidseg.data.pairing import Pair
-from rapidseg.data.report import format_size
+from rapidseg.data.checks.check_report import format_size
+from rapidseg.data.checks.diagnostics import explain_foreign, explain_sizes, explain_unreadable
+from rapidseg.data.layouts.pairing import Pair
 from rapidseg.data.sample import Sample
 from rapidseg.imaging import read_image
 

@@ -1,4 +1,4 @@
-"""What the pixels of a mask file stand for: ids, or colours, and how they become labels.
+"""What the pixels of a mask file stand for: ids, or colors, and how they become labels.
 
 A mask file is decoded into a label, (H, W) uint8 with class ids 0 to K-1 or `ignore_index`, together with its foreign
 values: those that stand for no class and are not to be ignored either. What to do about foreign values is the caller's
@@ -16,8 +16,8 @@ import numpy as np
 
 from rapidseg.imaging import read_image, read_mask
 
-Colour = tuple[int, int, int]
-MaskValue = int | Colour  # an id, or an RGB colour
+Color = tuple[int, int, int]
+MaskValue = int | Color  # an id, or an RGB color
 
 _NUM_IDS = 1 << 16  # masks have 8 or 16 bits
 _KEPT = 64  # foreign values that are kept of a file: a photo in a mask's place has a million
@@ -25,7 +25,7 @@ _SHOWN = 5  # foreign values that a message names
 
 
 @dataclass(frozen=True)
-class ForeignValues:
+class UnknownValues:
     """Values of a mask that stand for no class.
 
     Attributes:
@@ -41,7 +41,7 @@ class ForeignValues:
     def __str__(self) -> str:
         """`value 19 at 5 pixels`, or `values 19 (5 pixels), 255 (3 pixels) and 4 more`."""
         values = list(self.counts)
-        word = "value" if isinstance(values[0], int) else "colour"
+        word = "value" if isinstance(values[0], int) else "color"
         if self.num_values == 1:
             return f"{word} {format_value(values[0])} at {_pixels(self.num_pixels)}"
         shown = [f"{format_value(value)} ({_pixels(self.counts[value])})" for value in values[:_SHOWN]]
@@ -59,7 +59,7 @@ class DecodedMask:
     """
 
     label: np.ndarray
-    foreign: ForeignValues | None
+    foreign: UnknownValues | None
 
 
 class MaskFormat(Protocol):
@@ -83,7 +83,7 @@ class MaskFormat(Protocol):
 
 
 class IdMasks:
-    """Masks whose pixels are ids: 8- or 16-bit grey files, or the indices of palette files.
+    """Masks whose pixels are ids: 8- or 16-bit gray files, or the indices of palette files.
 
     Args:
         values: label (a class id or `ignore_index`) of each id.
@@ -109,7 +109,7 @@ class IdMasks:
         """Reads a mask file.
 
         Raises:
-            ImageError: the file cannot be read, or is a colour image.
+            ImageError: the file cannot be read, or is a color image.
         """
         ids = read_mask(path)
         known = self._known[ids]
@@ -123,18 +123,18 @@ class IdMasks:
         return f"{text}, {_ranges(ignored)} {'is' if len(ignored) == 1 else 'are'} ignored" if ignored else text
 
 
-class ColourMasks:
-    """Masks whose pixels are RGB colours.
+class ColorMasks:
+    """Masks whose pixels are RGB colors.
 
     Args:
-        values: label (a class id or `ignore_index`) of each colour.
+        values: label (a class id or `ignore_index`) of each color.
         ignore_index: label of ignored pixels.
-        other: label of every colour that `values` does not list; None: such colours are foreign.
+        other: label of every color that `values` does not list; None: such colors are foreign.
     """
 
-    kind: ClassVar[str] = "colours"
+    kind: ClassVar[str] = "colors"
 
-    def __init__(self, values: Mapping[Colour, int], ignore_index: int, other: int | None = None) -> None:
+    def __init__(self, values: Mapping[Color, int], ignore_index: int, other: int | None = None) -> None:
         self.values = dict(values)
         self.ignore_index = ignore_index
         self.other = other
@@ -152,20 +152,20 @@ class ColourMasks:
         Raises:
             ImageError: the file cannot be read.
         """
-        colours = read_image(path).astype(np.uint32)
-        keys = (colours[..., 0] << 16) | (colours[..., 1] << 8) | colours[..., 2]
+        colors = read_image(path).astype(np.uint32)
+        keys = (colors[..., 0] << 16) | (colors[..., 1] << 8) | colors[..., 2]
         nearest = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         label = self._labels[nearest]
         known = self._keys[nearest] == keys
         foreign = None
         if not known.all():
             label[~known] = self.ignore_index if self.other is None else self.other
-            foreign = _count(keys[~known], _colour) if self.other is None else None
+            foreign = _count(keys[~known], _color) if self.other is None else None
         return DecodedMask(label, foreign)
 
     def describe(self) -> str:
         listed = [format_value(value) for value in self.values]
-        return f"{len(listed)} colours are known: {', '.join(listed[:8])}{', ...' if len(listed) > 8 else ''}"
+        return f"{len(listed)} colors are known: {', '.join(listed[:8])}{', ...' if len(listed) > 8 else ''}"
 
 
 def format_value(value: MaskValue) -> str:
@@ -177,15 +177,15 @@ def _pixels(count: int) -> str:
     return f"{count} pixel" if count == 1 else f"{count} pixels"
 
 
-def _count(pixels: np.ndarray, to_value: Callable[[int], MaskValue]) -> ForeignValues:
+def _count(pixels: np.ndarray, to_value: Callable[[int], MaskValue]) -> UnknownValues:
     values, counts = np.unique(pixels, return_counts=True)
     frequent = np.argsort(-counts, kind="stable")[:_KEPT]
-    return ForeignValues(
+    return UnknownValues(
         {to_value(int(values[index])): int(counts[index]) for index in frequent}, len(values), len(pixels)
     )
 
 
-def _colour(key: int) -> Colour:
+def _color(key: int) -> Color:
     return key >> 16, (key >> 8) & 255, key & 255
 
 

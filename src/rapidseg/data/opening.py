@@ -7,17 +7,17 @@ from pathlib import Path
 
 from rapidseg.core.errors import DatasetError, InputError, nearest_hint
 from rapidseg.core.labels import LabelSet
-from rapidseg.data.camvid import CamVid
-from rapidseg.data.cityscapes import Cityscapes, CityscapesCoarse
 from rapidseg.data.dataset import Dataset
-from rapidseg.data.described import DescribedFolders
-from rapidseg.data.layout import Layout
-from rapidseg.data.pairing import SplitFiles
+from rapidseg.data.layouts.base import Layout
+from rapidseg.data.layouts.camvid import CamVid
+from rapidseg.data.layouts.cityscapes import Cityscapes, CityscapesCoarse
+from rapidseg.data.layouts.pairing import SplitFiles
+from rapidseg.data.layouts.yaml_dataset import DescribedFolders
 
 KINDS: dict[str, type[CamVid] | type[Cityscapes]] = {kind.name: kind for kind in (CamVid, Cityscapes, CityscapesCoarse)}
 
 # Descriptions that come with the package, by name.
-DESCRIBED = {path.stem: path for path in (Path(__file__).parent / "descriptions").glob("*.yaml")}
+DESCRIBED = {path.stem: path for path in (Path(__file__).parent / "layouts" / "descriptions").glob("*.yaml")}
 
 _SHOWN = 3  # missing files that an error names
 
@@ -35,7 +35,7 @@ def open_dataset(
             data set.
         root: the data set's folder; a YAML file may state it itself.
         split: a split such as `train`, or several joined: `train+val`.
-        labels: as many classes with other names, colours or another `ignore_index`.
+        labels: as many classes with other names, colors or another `ignore_index`.
 
     Raises:
         ConfigError: the YAML file does not validate.

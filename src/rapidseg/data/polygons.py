@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rapidseg.core.cityscapes import CITYSCAPES_LABELS, IGNORED, CityscapesLabel
 from rapidseg.core.errors import DatasetError, nearest_hint
+from rapidseg.core.validation import explain_validation
 
 # What the official files are called, and what their pixels are.
 MASK_KINDS: dict[str, type[np.uint8] | type[np.uint16]] = {
@@ -69,9 +70,7 @@ def read_annotation(path: Path) -> Annotation:
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise DatasetError(f"{path}: {f'at {place}: ' if place else ''}{problem['msg']}; restore the file") from error
+        raise DatasetError(f"{path}: {explain_validation(error, Annotation)}; restore the file") from error
 
 
 def draw_masks(annotation: Annotation, where: Path, kinds: Sequence[str] = tuple(MASK_KINDS)) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rapidseg.core.errors import DatasetError, InputError, nearest_hint
-from rapidseg.data.layout import nearby_folders, wrong_root
+from rapidseg.data.layouts.base import nearby_folders, wrong_root
 from rapidseg.data.polygons import MASK_KINDS, draw_masks, read_annotation
 from rapidseg.data.processes import run_in_processes
 from rapidseg.imaging import write_image

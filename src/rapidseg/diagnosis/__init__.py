@@ -4,6 +4,6 @@ Nothing here imports PyTorch but `gpus.py`, where it is installed.
 """
 
 from rapidseg.diagnosis.diagnose import Diagnosis, diagnose
-from rapidseg.diagnosis.machine import Machine, find_machine
+from rapidseg.system.machine import Machine, find_machine
 
 __all__ = ["Diagnosis", "Machine", "diagnose", "find_machine"]

@@ -9,13 +9,13 @@ from typing import Any
 
 from rapidseg import __version__
 from rapidseg.core.errors import RapidSegError
-from rapidseg.diagnosis.caches import Caches, find_caches
 from rapidseg.diagnosis.engines import FoundEngine, find_engines
-from rapidseg.diagnosis.gpus import find_gpus
 from rapidseg.diagnosis.installation import Extra, find_extras, find_versions
-from rapidseg.diagnosis.machine import Machine, find_machine
 from rapidseg.diagnosis.self_test import SelfTest, run_self_test
 from rapidseg.runtime import load
+from rapidseg.system.caches import Caches, find_caches
+from rapidseg.system.gpus import find_gpus
+from rapidseg.system.machine import Machine, find_machine
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 
-from rapidseg.diagnosis.gpus import found_by_torch
 from rapidseg.diagnosis.installation import find_version
+from rapidseg.system.gpus import found_by_torch
 
 
 @dataclass(frozen=True)

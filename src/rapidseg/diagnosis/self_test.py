@@ -18,8 +18,10 @@ from rapidseg.runtime.model_file import ASSETS, SAMPLE_IMAGE
 EXPECTED = ASSETS / "self-test.json"  # written by scripts/package_weights.py
 
 # A precision of `auto` keeps the class of 99.5 % of pixels, and other processors order sums otherwise.
-LEAST_AGREEMENT = 0.995
-_MOST_DIFFERENCE = 1 - LEAST_AGREEMENT  # of a class's share: no share can change by more than the pixels that changed
+MIN_PIXEL_AGREEMENT = 0.995
+_MAX_DIFFERENCE = (
+    1 - MIN_PIXEL_AGREEMENT
+)  # of a class's share: no share can change by more than the pixels that changed
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def _compare_shares(shares: dict[str, float], segmenter: Segmenter) -> tuple[boo
     differences = {name: abs(shares[name] - share) for name, share in expected["class_shares"].items()}
     worst = max(differences, key=lambda name: differences[name])
     text = f"shares of classes on the sample: {worst} differs most, by {differences[worst]:.2%} of the pixels"
-    return differences[worst] <= _MOST_DIFFERENCE, text
+    return differences[worst] <= _MAX_DIFFERENCE, text
 
 
 def _compare_with_onnxruntime(image: np.ndarray, class_map: np.ndarray) -> tuple[bool, str]:
@@ -85,4 +87,7 @@ def _compare_with_onnxruntime(image: np.ndarray, class_map: np.ndarray) -> tuple
     except RapidSegError as error:
         return False, f"ONNX Runtime is installed but does not run the model: {error}"
     agreement = float(np.mean(other == class_map))
-    return agreement >= LEAST_AGREEMENT, f"the same class as ONNX Runtime in float32 at {agreement:.2%} of the pixels"
+    return (
+        agreement >= MIN_PIXEL_AGREEMENT,
+        f"the same class as ONNX Runtime in float32 at {agreement:.2%} of the pixels",
+    )

@@ -1,11 +1,11 @@
-"""Scores of anything that predicts, on anything that is labelled. Nothing here imports PyTorch."""
+"""Scores of anything that predicts, on anything that is labeled. Nothing here imports PyTorch."""
 
-from rapidseg.evaluation.evaluate import Evaluation, ImageScore, LabelledImage, Observer, Predictor, evaluate
-from rapidseg.evaluation.mapping import class_mapping_between
+from rapidseg.evaluation.class_mapping import class_mapping_between
+from rapidseg.evaluation.evaluate import Evaluation, ImageScore, LabeledImage, Observer, Predictor, evaluate
 from rapidseg.evaluation.protocols import (
     SCALES,
     EvaluationProtocol,
-    InputSize,
+    InputScaling,
     MultiScale,
     SlidingWindow,
     WholeImage,
@@ -20,8 +20,8 @@ __all__ = [
     "Evaluation",
     "EvaluationProtocol",
     "ImageScore",
-    "InputSize",
-    "LabelledImage",
+    "InputScaling",
+    "LabeledImage",
     "MultiScale",
     "Observer",
     "Predictor",

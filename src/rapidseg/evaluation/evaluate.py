@@ -10,14 +10,14 @@ import numpy as np
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import LabelSet
-from rapidseg.evaluation.mapping import ClassMapper
+from rapidseg.evaluation.class_mapping import ClassMapper
 from rapidseg.metrics import ConfusionMatrix, Scores, merge_counts
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 """Takes an image, (H, W, 3) uint8 RGB, and returns its class map, (H, W) uint8."""
 
 
-class LabelledImage(Protocol):
+class LabeledImage(Protocol):
     """An image with its labels, as data sets give them."""
 
     @property
@@ -34,19 +34,19 @@ class LabelledImage(Protocol):
         ...
 
 
-Observer = Callable[[LabelledImage, np.ndarray], None]
+Observer = Callable[[LabeledImage, np.ndarray], None]
 """Is shown an image and its class map, (H, W) uint8, which it must not change or keep."""
 
 
-class LabelledImages(Protocol):
-    """A data set: labelled images that are read one after the other, and what their ids mean."""
+class LabeledImages(Protocol):
+    """A data set: labeled images that are read one after the other, and what their ids mean."""
 
     @property
     def labels(self) -> LabelSet: ...
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[LabelledImage]: ...
+    def __iter__(self) -> Iterator[LabeledImage]: ...
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class ImageScore:
 
     Attributes:
         name: the image's name in its data set.
-        mean_iou: mean over the classes that occur in its label or its prediction; NaN without a labelled pixel.
-        pixel_accuracy: share of its labelled pixels that are predicted right; NaN without one.
+        mean_iou: mean over the classes that occur in its label or its prediction; NaN without a labeled pixel.
+        pixel_accuracy: share of its labeled pixels that are predicted right; NaN without one.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Evaluation:
     images: tuple[ImageScore, ...]
 
     def ranked_images(self) -> list[ImageScore]:
-        """Returns the images from the lowest mean IoU to the highest, without those that have no labelled pixel."""
+        """Returns the images from the lowest mean IoU to the highest, without those that have no labeled pixel."""
         return sorted((image for image in self.images if not np.isnan(image.mean_iou)), key=lambda one: one.mean_iou)
 
     @property
@@ -112,7 +112,7 @@ class Evaluation:
 
 def evaluate(
     predict: Predictor,
-    dataset: LabelledImages,
+    dataset: LabeledImages,
     *,
     class_mapping: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -124,7 +124,7 @@ def evaluate(
 
     Args:
         predict: takes an image, (H, W, 3) uint8 RGB, and returns its class map, (H, W) uint8.
-        dataset: labelled images with `labels`.
+        dataset: labeled images with `labels`.
         class_mapping: for each class of the model, the class of the data set that it counts as; None if the classes
             are the same.
         progress: called after each image with the number of images done and of all.

@@ -15,13 +15,13 @@ import numpy as np
 from rapidseg.core.errors import InputError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.evaluation.resampling import Resampling, softmax
-from rapidseg.imaging import MINIMUM_SIDE, resize_image, working_size_hw
+from rapidseg.imaging import MINIMUM_SIDE, input_size_hw, resize_image
 from rapidseg.runtime import Segmenter
-from rapidseg.runtime.class_map import class_map_from_logits
+from rapidseg.runtime.kernels.class_map import class_map_from_logits
 from rapidseg.runtime.segmenter import check_image
 
 if TYPE_CHECKING:
-    from rapidseg.runtime.engines.torch import TorchModel
+    from rapidseg.runtime.engines.torch_module import TorchModel
 
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)  # of the published multi-scale figures
 SUBSAMPLING = (1, 2, 4)  # full, half and quarter resolution: the subsampled input of Fast-SCNN, arXiv 1902.04502
@@ -40,11 +40,11 @@ class EvaluationProtocol(Protocol):
 
 
 @dataclass(frozen=True)
-class InputSize:
+class InputScaling:
     """At which size a protocol works on an image.
 
     Attributes:
-        working_size: pixels of the shorter side, or (height, width); None: what the model was made for, or else the
+        input_size: pixels of the shorter side, or (height, width); None: what the model was made for, or else the
             image's own size.
         subsample: by how much that size is divided: 1, 2 or 4.
 
@@ -52,7 +52,7 @@ class InputSize:
         InputError: `subsample` is another number.
     """
 
-    working_size: int | tuple[int, int] | None = None
+    input_size: int | tuple[int, int] | None = None
     subsample: int = 1
 
     def __post_init__(self) -> None:
@@ -63,25 +63,25 @@ class InputSize:
         """Returns the height and width for an image, (H, W, 3) uint8 RGB, each 32 pixels or more.
 
         Raises:
-            InputError: the image is not (H, W, 3) uint8, or a side of the working size is below 32 pixels.
+            InputError: the image is not (H, W, 3) uint8, or a side of the input size is below 32 pixels.
         """
         check_image(image)
-        size_hw = working_size_hw((image.shape[0], image.shape[1]), self._working_size(spec), spec.stride)
+        size_hw = input_size_hw((image.shape[0], image.shape[1]), self._input_size(spec), spec.stride)
         return size_hw if self.subsample == 1 else _scaled_hw(size_hw, 1 / self.subsample)
 
     def to_dict(self, spec: ModelSpec, description: str) -> dict[str, Any]:
         """Returns the settings for JSON, with a protocol's `description` to which they are added."""
-        working_size = self._working_size(spec)
-        if isinstance(working_size, int):
-            description += f", short side resized to {working_size} pixels"
-        elif working_size is not None:
-            description += f", resized to {_times(working_size)}"
+        input_size = self._input_size(spec)
+        if isinstance(input_size, int):
+            description += f", short side resized to {input_size} pixels"
+        elif input_size is not None:
+            description += f", resized to {_times(input_size)}"
         if self.subsample > 1:
             description += f", input subsampled by {self.subsample}"
         return {"subsample": self.subsample, "description": description}
 
-    def _working_size(self, spec: ModelSpec) -> int | tuple[int, int] | None:
-        return spec.working_short_side if self.working_size is None else self.working_size
+    def _input_size(self, spec: ModelSpec) -> int | tuple[int, int] | None:
+        return spec.input_short_side if self.input_size is None else self.input_size
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ class WholeImage:
     """The whole image goes through the network once."""
 
     segmenter: Segmenter
-    input_size: InputSize = InputSize()
+    scaling: InputScaling = InputScaling()
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        size_hw = self.input_size.size_hw(image, self.segmenter.spec)
-        return self.segmenter(image, working_size=size_hw).class_map
+        size_hw = self.scaling.size_hw(image, self.segmenter.spec)
+        return self.segmenter(image, input_size=size_hw).class_map
 
     def to_dict(self) -> dict[str, Any]:
-        return {"name": "whole", **self.input_size.to_dict(self.segmenter.spec, "whole image, single scale")}
+        return {"name": "whole", **self.scaling.to_dict(self.segmenter.spec, "whole image, single scale")}
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class SlidingWindow:
     segmenter: Segmenter
     crop_hw: tuple[int, int]
     stride_hw: tuple[int, int]
-    input_size: InputSize = InputSize()
+    scaling: InputScaling = InputScaling()
 
     def __post_init__(self) -> None:
         if min(self.crop_hw) < MINIMUM_SIDE:
@@ -132,7 +132,7 @@ class SlidingWindow:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         spec = self.segmenter.spec
-        size_hw = self.input_size.size_hw(image, spec)
+        size_hw = self.scaling.size_hw(image, spec)
         seen = resize_image(image, size_hw)
         total = np.zeros((spec.labels.num_classes, *size_hw), np.float32)
         windows = np.zeros(size_hw, np.float32)
@@ -146,7 +146,7 @@ class SlidingWindow:
     def to_dict(self) -> dict[str, Any]:
         description = f"sliding window, crop {_times(self.crop_hw)}, stride {_times(self.stride_hw)}, single scale"
         sizes = {"crop_hw": list(self.crop_hw), "stride_hw": list(self.stride_hw)}
-        return {"name": "sliding", **sizes, **self.input_size.to_dict(self.segmenter.spec, description)}
+        return {"name": "sliding", **sizes, **self.scaling.to_dict(self.segmenter.spec, description)}
 
     def _add(self, total: np.ndarray, window: np.ndarray) -> None:
         logits = self.segmenter.logits(window)
@@ -174,7 +174,7 @@ class MultiScale:
     segmenter: Segmenter
     scales: tuple[float, ...] = SCALES
     flip: bool = True
-    input_size: InputSize = InputSize()
+    scaling: InputScaling = InputScaling()
 
     def __post_init__(self) -> None:
         if not self.scales or not all(0 < scale < np.inf for scale in self.scales):
@@ -188,14 +188,14 @@ class MultiScale:
         description = "multi-scale " + ", ".join(f"{scale:g}" for scale in self.scales)
         description += " with flip" if self.flip else " without flip"
         settings = {"scales": list(self.scales), "flip": self.flip}
-        return {"name": "multi-scale", **settings, **self.input_size.to_dict(self.segmenter.spec, description)}
+        return {"name": "multi-scale", **settings, **self.scaling.to_dict(self.segmenter.spec, description)}
 
     def probabilities(self, image: np.ndarray) -> np.ndarray:
         """Returns the mean probabilities, (K, H, W) float32, of an image, (H, W, 3) uint8 RGB.
 
         It is the only array of that size; views are added to it one at a time.
         """
-        size_hw = self.input_size.size_hw(image, self.segmenter.spec)
+        size_hw = self.scaling.size_hw(image, self.segmenter.spec)
         total = np.zeros((self.segmenter.spec.labels.num_classes, *image.shape[:2]), np.float32)
         for scale in self.scales:
             view = resize_image(image, _rescaled_hw(size_hw, scale))
@@ -220,7 +220,7 @@ def predict_multi_scale(
     Args:
         model: a `Segmenter`, or a `rapidseg.models.SegmentationModel` in any mode, which it keeps.
         image_rgb: (H, W, 3) uint8 RGB.
-        scales: of the model's working size, if its specification has one, or else of the image's own size.
+        scales: of the model's input size, if its specification has one, or else of the image's own size.
         flip: whether each size is also seen mirrored from left to right.
 
     Returns:

@@ -28,7 +28,7 @@ class Resampling:
         Args:
             logits_hw: height and width of the logits.
             sizes_hw: the sizes to go through; the last one is that of the result.
-            align_corners: whether the centres of the corner pixels coincide, or the corners of the images.
+            align_corners: whether the centers of the corner pixels coincide, or the corners of the images.
         """
         heights, widths = zip(logits_hw, *sizes_hw, strict=True)
         self._bands = _bands(heights, _TILE_HW[0], align_corners), _bands(widths, _TILE_HW[1], align_corners)
@@ -64,7 +64,7 @@ def _bands(lengths: tuple[int, ...], size: int, align_corners: bool) -> list[tup
 
 
 def _step(length: int, new_length: int, align_corners: bool) -> np.ndarray:
-    """Returns the (new_length, length) float64 matrix whose rows blend two neighbours each."""
+    """Returns the (new_length, length) float64 matrix whose rows blend two neighbors each."""
     places = np.arange(new_length)
     if align_corners:
         positions = places * ((length - 1) / (new_length - 1) if new_length > 1 else 0.0)

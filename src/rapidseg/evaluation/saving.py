@@ -9,12 +9,12 @@ import numpy as np
 
 from rapidseg.core.errors import InputError
 from rapidseg.data import Dataset
-from rapidseg.evaluation.evaluate import LabelledImage
+from rapidseg.evaluation.evaluate import LabeledImage
 from rapidseg.imaging import write_class_map
 
 
 class PredictionWriter:
-    """An observer of `evaluate` that writes each class map as `FOLDER/NAME.png`: class ids with the classes' colours.
+    """An observer of `evaluate` that writes each class map as `FOLDER/NAME.png`: class ids with the classes' colors.
 
     NAME is the sample's name in its data set, which may have folders in it: `aachen/aachen_000000_000019`.
     """
@@ -44,7 +44,7 @@ class PredictionWriter:
                 if os.path.realpath(path) == os.path.realpath(source):
                     raise InputError(f"{path} belongs to the data set and would be overwritten; save to another folder")
 
-    def __call__(self, sample: LabelledImage, class_map: np.ndarray) -> None:
+    def __call__(self, sample: LabeledImage, class_map: np.ndarray) -> None:
         """Writes one class map, (H, W) uint8, whole or not at all.
 
         Raises:

@@ -11,7 +11,7 @@ import numpy as np
 from rapidseg.core.cityscapes import CITYSCAPES_CLASSES
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import CITYSCAPES, LabelSet
-from rapidseg.evaluation.evaluate import LabelledImage
+from rapidseg.evaluation.evaluate import LabeledImage
 from rapidseg.imaging import write_image
 
 SUFFIX = "_pred_labelIds.png"
@@ -50,7 +50,7 @@ class SubmissionWriter:
                 "predictions; give an empty folder for the submission"
             )
 
-    def __call__(self, sample: LabelledImage, class_map: np.ndarray) -> None:
+    def __call__(self, sample: LabeledImage, class_map: np.ndarray) -> None:
         """Writes one class map.
 
         Args:

@@ -1,7 +1,7 @@
 """Models to files that run anywhere."""
 
 from rapidseg.exporting.export import ExportReport, export_onnx
-from rapidseg.exporting.quantization import QuantizationReport, quantize_onnx
+from rapidseg.exporting.int8.quantization import QuantizationReport, quantize_onnx
 from rapidseg.exporting.verification import Check
 
 __all__ = ["Check", "ExportReport", "QuantizationReport", "export_onnx", "quantize_onnx"]

@@ -33,7 +33,7 @@ def _start_openvino(path: Path) -> Engine:
     core = openvino.Core()
 
     def run(images: np.ndarray) -> np.ndarray:
-        # As for prediction, the file is specialised to the size. Where bf16 is fast OpenVINO would take it unasked.
+        # As for prediction, the file is specialized to the size. Where bf16 is fast OpenVINO would take it unasked.
         network = core.read_model(path)
         network.reshape({"image": list(images.shape)})
         compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -18,7 +18,7 @@ from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.exporting.graph import build_graph
 from rapidseg.exporting.precisions import measure_precisions
-from rapidseg.exporting.verification import MAX_RELATIVE_ERROR, MIN_AGREEMENT, Check, bearable_sizes, verify
+from rapidseg.exporting.verification import MAX_RELATIVE_ERROR, MIN_AGREEMENT, Check, affordable_check_sizes, verify
 from rapidseg.imaging import MINIMUM_SIDE
 from rapidseg.models import SegmentationModel
 from rapidseg.models.weights import weights_checksum
@@ -62,7 +62,7 @@ def export_onnx(
 ) -> ExportReport:
     """Writes a model as one ONNX file with a dynamic batch, height and width.
 
-    The file takes bytes of RGB images and gives logits; normalisation and the specification are inside
+    The file takes bytes of RGB images and gives logits; normalization and the specification are inside
     (docs/export.md). It is written under a temporary name, run in ONNX Runtime and in OpenVINO at several sizes with
     one image and with three, and compared with the model in PyTorch. Only when all agree does it take its name;
     otherwise nothing is left behind and an older file of that name stays. The share of pixels that keep their class in
@@ -87,7 +87,7 @@ def export_onnx(
     path = Path(path)
     check_output(path)
     if check_sizes is None:
-        check_sizes = bearable_sizes(model)
+        check_sizes = affordable_check_sizes(model)
     if not check_sizes or min(min(size_hw) for size_hw in check_sizes) < MINIMUM_SIDE:
         raise InputError(
             f"check_sizes is {check_sizes}; give at least one size, with sides of {MINIMUM_SIDE} pixels or more"

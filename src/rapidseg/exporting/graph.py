@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-
 import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from rapidseg.core.errors import ExportError, InputError
+from rapidseg.core.quiet import quiet_libraries
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.imaging import MINIMUM_SIDE
 from rapidseg.models import SegmentationModel
@@ -28,7 +23,7 @@ MAX_SIDE = 1 << 16  # pixels; bounds that the exporter wants, far above what mem
 
 
 def build_graph(model: SegmentationModel, spec: ModelSpec) -> onnx.ModelProto:
-    """Traces a model and puts normalisation in front of it.
+    """Traces a model and puts normalization in front of it.
 
     The graph's input `image` is uint8 (batch, height, width, 3) RGB, its output `logits` float32 (batch, classes,
     logits_height, logits_width); what the network itself sees, float32 (batch, 3, height, width), is the tensor
@@ -90,7 +85,7 @@ def _trace(model: SegmentationModel) -> onnx.ModelProto:
     # No side of the example may be 1 or equal to another, or the exporter takes it for a constant or for the same.
     example = torch.zeros(2, 3, 97, 161)
     try:
-        with _quiet(), torch.no_grad():
+        with quiet_libraries(stdout=True, stderr=True), torch.no_grad():
             program = torch.onnx.export(
                 model,
                 (example,),
@@ -122,24 +117,11 @@ def _normalization(spec: ModelSpec) -> tuple[list[onnx.NodeProto], list[onnx.Ten
             "Cast", ["normalization.planes"], ["normalization.float"], "normalization.Cast", to=TensorProto.FLOAT
         ),
         helper.make_node(
-            "Sub", ["normalization.float", "normalization.mean"], ["normalization.centred"], "normalization.Sub"
+            "Sub", ["normalization.float", "normalization.mean"], ["normalization.centered"], "normalization.Sub"
         ),
-        helper.make_node("Div", ["normalization.centred", "normalization.std"], ["normalized"], "normalization.Div"),
+        helper.make_node("Div", ["normalization.centered", "normalization.std"], ["normalized"], "normalization.Div"),
     ]
     return nodes, [
         numpy_helper.from_array(mean, "normalization.mean"),
         numpy_helper.from_array(std, "normalization.std"),
     ]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the exporter's deprecation notes, hints about uninstalled packages and dumps of graphs from the user."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)

@@ -10,12 +10,12 @@ import numpy as np
 
 from rapidseg.core.spec import ModelSpec
 from rapidseg.data import Dataset
-from rapidseg.data.synth import draw_scene
-from rapidseg.imaging import read_image, resize_image, working_size_hw
+from rapidseg.imaging import input_size_hw, read_image, resize_image
 from rapidseg.runtime import Segmenter
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
-from rapidseg.runtime.engines.torch_file.engine import TorchFileEngine
+from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
+from rapidseg.scenes import draw_scene
 
 COMPARED_IMAGES = 16  # of a data set: several million pixels, of which 0.5 % is far above what chance moves
 
@@ -32,7 +32,7 @@ def measure_precisions(
     images: Sequence[np.ndarray] | None = None,
     *,
     is_int8: bool = False,
-    working_size: WorkingSize = None,
+    input_size: WorkingSize = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, float]:
     """Compares the class maps of a file in bf16 and fp16 with those in float32.
@@ -46,7 +46,7 @@ def measure_precisions(
         spec: what it says about itself.
         images: (H, W, 3) uint8 RGB of any sizes, as the model is made for; None takes `street_scenes`.
         is_int8: whether it is an INT8 file.
-        working_size: as for a call of `Segmenter`.
+        input_size: as for a call of `Segmenter`.
         progress: called after each image with the number done and of all.
 
     Returns:
@@ -62,7 +62,7 @@ def measure_precisions(
     if not others:
         return {}
     reference = open_in_openvino(path, spec, "float32")
-    return agreement(reference, others, images, working_size=working_size, progress=progress)
+    return agreement(reference, others, images, input_size=input_size, progress=progress)
 
 
 def open_in_openvino(path: Path, spec: ModelSpec, precision: str) -> Segmenter:
@@ -85,32 +85,32 @@ def agreement(
     others: Mapping[str, Segmenter],
     images: Sequence[np.ndarray],
     *,
-    working_size: WorkingSize = None,
+    input_size: WorkingSize = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, float]:
     """Returns for each of `others` the share of all images' pixels that get the class that `reference` gives."""
     same = dict.fromkeys(others, 0)
     pixels = 0
     for done, image in enumerate(images, start=1):
-        expected = reference(image, working_size=working_size).class_map
+        expected = reference(image, input_size=input_size).class_map
         pixels += expected.size
         for name, segmenter in others.items():
-            same[name] += int((segmenter(image, working_size=working_size).class_map == expected).sum())
+            same[name] += int((segmenter(image, input_size=input_size).class_map == expected).sum())
         if progress is not None:
             progress(done, len(images))
     return {name: count / pixels for name, count in same.items()}
 
 
-def spread_over(dataset: Dataset, count: int) -> Dataset:
+def evenly_spaced(dataset: Dataset, count: int) -> Dataset:
     """Returns `count` samples, evenly spread over a data set, or all if it holds fewer."""
     count = min(count, len(dataset))
     return dataset.subset(len(dataset) * place // count for place in range(count))
 
 
-def prepare(image: np.ndarray, spec: ModelSpec, working_size: WorkingSize) -> np.ndarray:
+def prepare(image: np.ndarray, spec: ModelSpec, input_size: WorkingSize) -> np.ndarray:
     """Returns an image, (H, W, 3) uint8 RGB, at the size at which `Segmenter` shows it to the network."""
-    wanted = spec.working_short_side if working_size is None else working_size
-    return resize_image(image, working_size_hw((image.shape[0], image.shape[1]), wanted, spec.stride))
+    wanted = spec.input_short_side if input_size is None else input_size
+    return resize_image(image, input_size_hw((image.shape[0], image.shape[1]), wanted, spec.stride))
 
 
 @functools.cache

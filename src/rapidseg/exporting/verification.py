@@ -95,14 +95,14 @@ def verify(
                     raise ExportError(
                         f"the exported file does not compute what the model computes ({checks[-1]}; allowed are "
                         f"{MAX_RELATIVE_ERROR:.0e} and {MIN_AGREEMENT:.1%}), so no file was written. "
-                        "Try other versions of PyTorch, ONNX Runtime or OpenVINO (constraints.txt names tested ones)"
+                        "Trial other versions of PyTorch, ONNX Runtime or OpenVINO (constraints.txt names tested ones)"
                     )
                 if progress is not None:
                     progress(len(checks), len(sizes) * len(batches) * len(engines))
     return tuple(checks)
 
 
-def bearable_sizes(model: SegmentationModel) -> tuple[tuple[int, int], ...]:
+def affordable_check_sizes(model: SegmentationModel) -> tuple[tuple[int, int], ...]:
     """Returns the sizes of `CHECK_SIZES` at which the network takes no more than `MAX_MACS`, or the smallest."""
     sizes = tuple(size_hw for size_hw in CHECK_SIZES if count_macs(model, size_hw) <= MAX_MACS)
     return sizes or CHECK_SIZES[-1:]

@@ -16,13 +16,13 @@ _LEAST_TEXT_HEIGHT = 13  # pixels; smaller text cannot be read
 
 
 def overlay(image: np.ndarray, class_map: np.ndarray, palette: np.ndarray, alpha: float = 0.5) -> np.ndarray:
-    """Blends the colours of a class map into an image: `(1 - alpha) * image + alpha * colours`.
+    """Blends the colors of a class map into an image: `(1 - alpha) * image + alpha * colors`.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         class_map: (H, W) uint8.
         palette: (K, 3) uint8 RGB, K up to 256; further ids are black.
-        alpha: 0 shows the image alone, 1 the colours alone.
+        alpha: 0 shows the image alone, 1 the colors alone.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -39,12 +39,12 @@ def overlay(image: np.ndarray, class_map: np.ndarray, palette: np.ndarray, alpha
         raise InputError(f"alpha is {alpha}; it must be between 0 and 1")
     table = np.zeros((256, 1, 3), np.uint8)
     table[: len(palette), 0] = palette
-    colours = cv2.applyColorMap(np.ascontiguousarray(class_map), table)
-    return cv2.addWeighted(np.ascontiguousarray(image), 1 - alpha, colours, alpha, 0, dst=colours)
+    colors = cv2.applyColorMap(np.ascontiguousarray(class_map), table)
+    return cv2.addWeighted(np.ascontiguousarray(image), 1 - alpha, colors, alpha, 0, dst=colors)
 
 
 def add_legend(image: np.ndarray, labels: LabelSet, class_map: np.ndarray) -> np.ndarray:
-    """Returns the image with a strip below it that names the classes present in `class_map` beside their colours.
+    """Returns the image with a strip below it that names the classes present in `class_map` beside their colors.
 
     The strip stands below rather than on the image so that it hides nothing and its text is never smaller than can
     be read; a very narrow image gets white margins to the right.
@@ -70,7 +70,7 @@ def add_legend(image: np.ndarray, labels: LabelSet, class_map: np.ndarray) -> np
 
 @functools.lru_cache(maxsize=16)  # the images of a stream mostly show the same classes
 def _legend(classes: tuple[tuple[str, tuple[int, int, int]], ...], text_height: int, width: int) -> np.ndarray:
-    """Returns a strip of at least this width with names and colours, (strip, W or more, 3) uint8 RGB, not to change."""
+    """Returns a strip of at least this width with names and colors, (strip, W or more, 3) uint8 RGB, not to change."""
     font = ImageFont.load_default(text_height)
     pad = text_height // 2
     widest = max((font.getlength(name) for name, _ in classes), default=0)
@@ -81,10 +81,10 @@ def _legend(classes: tuple[tuple[str, tuple[int, int, int]], ...], text_height: 
     row_height = text_height + pad
     strip = Image.new("RGB", (strip_width, rows * row_height + pad), "white")
     draw = ImageDraw.Draw(strip)
-    for place, (name, colour) in enumerate(classes):
+    for place, (name, color) in enumerate(classes):
         left = pad + place % columns * cell_width
         top = pad + place // columns * row_height
         box = (left, top, left + text_height - 1, top + text_height - 1)
-        draw.rectangle(box, fill=colour, outline="black")
+        draw.rectangle(box, fill=color, outline="black")
         draw.text((left + text_height + pad, top + text_height / 2), name, "black", font, anchor="lm")
     return np.array(strip)

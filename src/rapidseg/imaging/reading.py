@@ -1,8 +1,8 @@
 """Image files to arrays.
 
 Pillow reads every format: it reports files that were cut off (OpenCV's older versions return the half that is
-there), gives the indices of palette PNGs (OpenCV gives their colours) and keeps 16-bit data with its rotation.
-OpenCV decodes only what it does alike and faster: colour JPEGs that are whole and need not be turned.
+there), gives the indices of palette PNGs (OpenCV gives their colors) and keeps 16-bit data with its rotation.
+OpenCV decodes only what it does alike and faster: color JPEGs that are whole and need not be turned.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # in EXIF
 
-# Pillow stretches grey values of 2 and 4 bits to 0..255 and says so in its raw mode.
+# Pillow stretches gray values of 2 and 4 bits to 0..255 and says so in its raw mode.
 _STRETCHED = {"L;2": 85, "L;4": 17}
 
 # What Pillow warns of is metadata that it could not parse; damage to the picture itself is an exception.
@@ -35,7 +35,7 @@ warnings.filterwarnings("ignore", module=r"PIL\..*")
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a JPEG, PNG, WebP, BMP or TIFF file as (H, W, 3) uint8 RGB, turned as its EXIF orientation says.
 
-    Grey becomes three equal channels, a palette its colours; transparency is dropped, not blended, so colours are
+    Gray becomes three equal channels, a palette its colors; transparency is dropped, not blended, so colors are
     those stored in the file. Of 16 bits the upper 8 are kept. Of several pages or frames the first is read.
 
     Raises:
@@ -57,10 +57,10 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a label file as (H, W) class ids: uint8, or uint16 where the file has more than 8 bits.
 
-    Ids are the stored values: the grey values of a grey file, the indices (never the colours) of a palette file.
+    Ids are the stored values: the gray values of a gray file, the indices (never the colors) of a palette file.
 
     Raises:
-        ImageError: the file cannot be read, holds colours instead of ids, or is a JPEG, which changes values.
+        ImageError: the file cannot be read, holds colors instead of ids, or is a JPEG, which changes values.
     """
     with _opened(path) as image:
         if image.format in ("JPEG", "MPO"):  # MPO: a camera's JPEG with a second picture behind the first
@@ -77,13 +77,13 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
                 raise ImageError(f"{path}: class ids from {ids.min()} to {ids.max()}; allowed are 0 to 65535")
             return ids.astype(np.uint16)
         raise ImageError(
-            f"{path}: a mask must have one channel of class ids, grey or palette, but this one has the channels "
-            f"{', '.join(image.getbands())}; if its colours stand for classes, describe them as the data set's colours"
+            f"{path}: a mask must have one channel of class ids, gray or palette, but this one has the channels "
+            f"{', '.join(image.getbands())}; if its colors stand for classes, describe them as the data set's colors"
         )
 
 
 def _read_whole_jpeg(path: str | os.PathLike[str]) -> np.ndarray | None:
-    """Decodes a colour JPEG with OpenCV, in two thirds of the time that Pillow takes.
+    """Decodes a color JPEG with OpenCV, in two thirds of the time that Pillow takes.
 
     Returns:
         (H, W, 3) uint8 RGB; None for any other file, and where Pillow has to say what is wrong.

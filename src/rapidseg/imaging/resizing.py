@@ -13,7 +13,7 @@ MINIMUM_SIDE = 32  # pixels; smaller inputs vanish in the strides of the network
 def resize_image(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     """Resizes (H, W, 3) or (H, W) uint8 to `size_hw`; an image that already has that size comes back as it is.
 
-    Bilinear, with pixel centres at half positions. Where a side shrinks to less than half and neither grows, each
+    Bilinear, with pixel centers at half positions. Where a side shrinks to less than half and neither grows, each
     output pixel is the mean of its area instead, because bilinear sampling would skip pixels and see noise; at
     exactly half both are the same.
     """
@@ -27,35 +27,35 @@ def resize_image(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     return cv2.resize(np.ascontiguousarray(image), (new_width, new_height), interpolation=interpolation)
 
 
-def working_size_hw(
-    image_size_hw: tuple[int, int], working_size: int | tuple[int, int] | None, stride: int = 1
+def input_size_hw(
+    image_size_hw: tuple[int, int], input_size: int | tuple[int, int] | None, stride: int = 1
 ) -> tuple[int, int]:
     """Returns the (height, width) at which a network sees an image.
 
     Args:
         image_size_hw: the image's own size.
-        working_size: pixels of the shorter side, the shape being kept but for rounding to multiples of `stride`;
+        input_size: pixels of the shorter side, the shape being kept but for rounding to multiples of `stride`;
             or (height, width), taken as given; or None, the image's own size.
         stride: input pixels for each pixel of the logits.
 
     Every side comes out as `MINIMUM_SIDE` pixels or more.
 
     Raises:
-        InputError: `working_size` asks for a side below `MINIMUM_SIDE`.
+        InputError: `input_size` asks for a side below `MINIMUM_SIDE`.
     """
     height, width = image_size_hw
-    if working_size is None:
+    if input_size is None:
         return max(MINIMUM_SIDE, height), max(MINIMUM_SIDE, width)
-    sides = (working_size,) if isinstance(working_size, int) else working_size
+    sides = (input_size,) if isinstance(input_size, int) else input_size
     if len(sides) not in (1, 2) or min(sides) < MINIMUM_SIDE:
         raise InputError(
-            f"working size {working_size} is not allowed; give the shorter side or (height, width), "
+            f"input size {input_size} is not allowed; give the shorter side or (height, width), "
             f"each {MINIMUM_SIDE} pixels or more"
         )
-    if not isinstance(working_size, int):
-        return working_size
+    if not isinstance(input_size, int):
+        return input_size
     least = -(-MINIMUM_SIDE // stride) * stride
-    scale = working_size / min(height, width)
+    scale = input_size / min(height, width)
     return (
         max(least, round(height * scale / stride) * stride),
         max(least, round(width * scale / stride) * stride),

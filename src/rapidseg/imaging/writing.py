@@ -18,7 +18,7 @@ from rapidseg.core.errors import InputError
 from rapidseg.core.files import atomic_path, write_bytes
 
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
-# Colours of single pixels are kept (4:4:4), or the borders of classes would run.
+# Colors of single pixels are kept (4:4:4), or the borders of classes would run.
 _JPEG_OPTIONS = (
     *(cv2.IMWRITE_JPEG_QUALITY, 92),
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
@@ -30,7 +30,7 @@ _CLASS_MAP_OPTIONS = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 
 
 def write_class_map(path: str | os.PathLike[str], class_map: np.ndarray, palette: np.ndarray) -> None:
-    """Writes a class map as a palette PNG: pixel values are class ids, viewers show the colours.
+    """Writes a class map as a palette PNG: pixel values are class ids, viewers show the colors.
 
     Args:
         class_map: (H, W) uint8.
@@ -48,7 +48,7 @@ def write_class_map(path: str | os.PathLike[str], class_map: np.ndarray, palette
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes (H, W, 3) uint8 RGB or (H, W) uint8 grey as PNG or JPEG, by the suffix of the name; uint16 grey as PNG.
+    """Writes (H, W, 3) uint8 RGB or (H, W) uint8 gray as PNG or JPEG, by the suffix of the name; uint16 gray as PNG.
 
     Raises:
         InputError: the suffix is neither `.png`, `.jpg` nor `.jpeg`.

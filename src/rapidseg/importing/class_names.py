@@ -10,15 +10,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from rapidseg.core.errors import ConfigError, InputError, ModelFileError, nearest_hint
-from rapidseg.core.labels import CAMVID, CITYSCAPES, LabelSet, distinct_colours
-from rapidseg.data.description import read_description
+from rapidseg.core.labels import CAMVID, CITYSCAPES, LabelSet, distinct_colors
+from rapidseg.core.validation import explain_validation
+from rapidseg.data.layouts.yaml_schema import read_description
 from rapidseg.data.opening import DESCRIBED
 
 LabelsLike = LabelSet | str | os.PathLike[str] | Sequence[str]
 
 LABEL_SETS = {"cityscapes": CITYSCAPES, "camvid": CAMVID}
 
-_MOST = 255  # classes that fit a class map of bytes
+_MAX_CLASSES = 255  # classes that fit a class map of bytes
 
 
 def find_labels(labels: LabelsLike) -> LabelSet:
@@ -60,7 +61,7 @@ def labels_for(
     Args:
         num_classes: that its classifier tells apart.
         labels: what the user says, which comes first.
-        content: what the file holds; OpenMMLab's say the names and colours of the classes.
+        content: what the file holds; OpenMMLab's say the names and colors of the classes.
         path: of the file, for messages.
         note: is told where the names come from if that is not certain.
 
@@ -68,8 +69,8 @@ def labels_for(
         ModelFileError: the number of classes is not possible.
         ConfigError: `labels` has another number of classes.
     """
-    if not 2 <= num_classes <= _MOST:
-        raise ModelFileError(f"{path}: its classifier has {num_classes} classes; 2 to {_MOST} are possible")
+    if not 2 <= num_classes <= _MAX_CLASSES:
+        raise ModelFileError(f"{path}: its classifier has {num_classes} classes; 2 to {_MAX_CLASSES} are possible")
     if labels is not None:
         given = find_labels(labels)
         if given.num_classes != num_classes:
@@ -107,10 +108,10 @@ def stored_labels(content: Any) -> LabelSet | None:
 def _usable(names: list[str], palette: Any) -> LabelSet | None:
     if tuple(names) == CITYSCAPES.names:
         return CITYSCAPES  # which knows the categories as well
-    for colours in (palette, distinct_colours(len(names))):
+    for colors in (palette, distinct_colors(len(names))):
         try:
-            return LabelSet.model_validate({"names": names, "palette": colours})
-        except ValidationError:  # no colours, too few, or not of three bytes
+            return LabelSet.model_validate({"names": names, "palette": colors})
+        except ValidationError:  # no colors, too few, or not of three bytes
             continue
     return None
 
@@ -123,7 +124,7 @@ def _named(names: list[str]) -> LabelSet:
     if not _are_texts(names) or not all(names):
         raise InputError(f"labels must be names, not {names!r}; give one for each class")
     try:
-        return LabelSet(names=tuple(names), palette=distinct_colours(len(names)))
+        return LabelSet(names=tuple(names), palette=distinct_colors(len(names)))
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        reason = explain_validation(error, LabelSet)
         raise InputError(f"labels {', '.join(names)} cannot be used: {reason}") from error

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -14,8 +14,9 @@ import pooch
 from filelock import FileLock
 
 from rapidseg.core.errors import InputError, RapidSegError
+from rapidseg.core.quiet import quiet_libraries
 from rapidseg.importing.transfer import Transfer
-from rapidseg.runtime.cache import cache_folder
+from rapidseg.system.cache import cache_folder
 
 Progress = Callable[[int, "int | None"], None]  # bytes so far, and bytes in all where the server says how many
 Note = Callable[[str], None]  # is told, a sentence at a time, what was decided
@@ -104,16 +105,9 @@ def _expected_digits(path: str, sha256: str | None) -> str | None:
     return digits
 
 
-@contextmanager
-def _quiet_pooch() -> Iterator[None]:
-    """Keeps back what pooch tells about every download, hashes of files that were never checked included."""
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _quiet_pooch() -> AbstractContextManager[None]:
+    """Drops what pooch logs about every download, such as hashes of files that were never checked."""
+    return quiet_libraries(loggers=[pooch.get_logger().name], level=logging.WARNING, ignored_warnings=())
 
 
 def _ignore(done: int, total: int | None) -> None: ...

@@ -1,9 +1,9 @@
-"""What training minimises: losses over labelled pixels, and their sum over the heads of a network."""
+"""What training minimizes: losses over labeled pixels, and their sum over the heads of a network."""
 
 from rapidseg.losses.class_weights import balanced_class_weights
 from rapidseg.losses.heads import HeadLosses
 from rapidseg.losses.ohem import Ohem
 from rapidseg.losses.pixel import PixelLoss
-from rapidseg.losses.presence import PresenceLoss
+from rapidseg.losses.semantic_encoding import SemanticEncodingLoss
 
-__all__ = ["HeadLosses", "Ohem", "PixelLoss", "PresenceLoss", "balanced_class_weights"]
+__all__ = ["HeadLosses", "Ohem", "PixelLoss", "SemanticEncodingLoss", "balanced_class_weights"]

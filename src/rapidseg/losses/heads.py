@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.losses.pixel import PixelLoss
-from rapidseg.losses.presence import PresenceLoss
+from rapidseg.losses.semantic_encoding import SemanticEncodingLoss
 
 PRESENCE_OUTPUT = "se_logits"  # of the Enc head: (N, K), one for each class of the whole image
 
@@ -17,7 +17,7 @@ PRESENCE_OUTPUT = "se_logits"  # of the Enc head: (N, K), one for each class of 
 class HeadLosses(nn.Module):
     """Applies one loss to the logits of every head and adds them up, each with its weight.
 
-    Logits of whole images, `se_logits`, have a loss of their own, `PresenceLoss`.
+    Logits of whole images, `se_logits`, have a loss of their own, `SemanticEncodingLoss`.
 
     Args:
         loss: the loss of one head.
@@ -27,7 +27,7 @@ class HeadLosses(nn.Module):
     def __init__(self, loss: PixelLoss, weights: Mapping[str, float]) -> None:
         super().__init__()
         self.loss = loss
-        self.presence_loss = PresenceLoss(ignore_index=loss.ignore_index)
+        self.presence_loss = SemanticEncodingLoss(ignore_index=loss.ignore_index)
         self.weights = dict(weights)
 
     def check_outputs(self, names: Iterable[str]) -> None:

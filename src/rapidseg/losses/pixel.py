@@ -24,7 +24,7 @@ class PixelLoss(nn.Module):
             cross-entropy between each class's sigmoid and "is this class or not", as OpenMMLab trains Fast-SCNN.
         num_classes: number of classes K.
         ignore_index: label of pixels that are not learned.
-        average: what the sum is divided by: the number of `labelled` pixels, with `ohem` of those kept; or of
+        average: what the sum is divided by: the number of `labeled` pixels, with `ohem` of those kept; or of
             `all_pixels`, ignored ones included, as OpenMMLab does.
         class_weights: K factors, one for the pixels of each class. They are not divided out again: keep their
             mean over the pixels near 1, as `balanced_class_weights` does, and the loss keeps its scale.
@@ -41,7 +41,7 @@ class PixelLoss(nn.Module):
         *,
         num_classes: int,
         ignore_index: int,
-        average: Literal["labelled", "all_pixels"] = "labelled",
+        average: Literal["labeled", "all_pixels"] = "labeled",
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
         ohem: Ohem | None = None,
@@ -74,18 +74,18 @@ class PixelLoss(nn.Module):
         labels = labels.long()
         with torch.autocast(logits.device.type, enabled=False):
             logits = logits.float()
-            labelled = labels != self.ignore_index
-            losses = self._losses(logits, labels, labelled)
+            labeled = labels != self.ignore_index
+            losses = self._losses(logits, labels, labeled)
             if self.class_weights is not None:
-                losses = losses * self.class_weights[labels.where(labelled, 0)]
-            counted = labelled
+                losses = losses * self.class_weights[labels.where(labeled, 0)]
+            counted = labeled
             if self.ohem is not None:
-                counted = self.ohem.choose(logits, labels, losses, labelled)
+                counted = self.ohem.choose(logits, labels, losses, labeled)
                 losses = losses * counted
             number = losses.numel() if self.average == "all_pixels" else counted.sum().clamp(min=1)
             return losses.sum() / number
 
-    def _losses(self, logits: Tensor, labels: Tensor, labelled: Tensor) -> Tensor:
+    def _losses(self, logits: Tensor, labels: Tensor, labeled: Tensor) -> Tensor:
         """Returns the (N, H, W) loss of each pixel, 0 where it is ignored."""
         if self.kind == "softmax":
             return F.cross_entropy(
@@ -96,8 +96,8 @@ class PixelLoss(nn.Module):
                 label_smoothing=self.label_smoothing,
             )
         # The binary cross-entropy of logit x and target y is softplus(x) - x y, so no one-hot labels are needed.
-        target_logits = logits.gather(1, labels.where(labelled, 0)[:, None])[:, 0]
+        target_logits = logits.gather(1, labels.where(labeled, 0)[:, None])[:, 0]
         if self.label_smoothing:
             target_logits = torch.lerp(target_logits, logits.mean(1), self.label_smoothing)
         losses = (F.softplus(logits).sum(1) - target_logits) / logits.shape[1]
-        return losses.where(labelled, 0)
+        return losses.where(labeled, 0)

@@ -11,7 +11,7 @@ from rapidseg.metrics.scores import Scores
 class ConfusionMatrix:
     """Counts pixels by their label and their predicted class, over any number of images.
 
-    Pixels labelled `ignore_index` are not looked at, whatever was predicted there. Everywhere else both values must
+    Pixels labeled `ignore_index` are not looked at, whatever was predicted there. Everywhere else both values must
     be a class: a prediction of `ignore_index` is an error and not a wrong answer, because scores of it would depend
     on whether "no class" counts as one.
 
@@ -44,7 +44,7 @@ class ConfusionMatrix:
 
         Raises:
             InputError: shapes differ, an array is not of integers, a label is neither a class nor `ignore_index`, or
-                a prediction on a labelled pixel is no class. Nothing is counted then.
+                a prediction on a labeled pixel is no class. Nothing is counted then.
         """
         prediction, label = np.asarray(prediction), np.asarray(label)
         if prediction.shape != label.shape:

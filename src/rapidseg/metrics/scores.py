@@ -18,10 +18,10 @@ class Scores:
 
     Attributes:
         iou: (K,) float64, pixels that are the class in both over pixels that are the class in either.
-        accuracy: (K,) float64, share of the pixels labelled as the class that are predicted as it.
+        accuracy: (K,) float64, share of the pixels labeled as the class that are predicted as it.
         mean_iou: mean of `iou`, printed as mIoU.
         mean_accuracy: mean of `accuracy`.
-        pixel_accuracy: share of all labelled pixels that are predicted right.
+        pixel_accuracy: share of all labeled pixels that are predicted right.
     """
 
     iou: np.ndarray
@@ -34,16 +34,16 @@ class Scores:
     def from_counts(cls, counts: np.ndarray) -> Scores:
         """Computes the scores of a (K, K) integer matrix of pixels: rows are labels, columns predictions."""
         right = np.diag(counts).astype(np.float64)
-        labelled = counts.sum(axis=1).astype(np.float64)
+        labeled = counts.sum(axis=1).astype(np.float64)
         predicted = counts.sum(axis=0).astype(np.float64)
-        iou = _fractions(right, labelled + predicted - right)
-        accuracy = _fractions(right, labelled)
+        iou = _fractions(right, labeled + predicted - right)
+        accuracy = _fractions(right, labeled)
         return cls(
             iou=iou,
             accuracy=accuracy,
             mean_iou=_mean(iou),
             mean_accuracy=_mean(accuracy),
-            pixel_accuracy=float(_fractions(right.sum(), labelled.sum())),
+            pixel_accuracy=float(_fractions(right.sum(), labeled.sum())),
         )
 
     def to_dict(self, class_names: tuple[str, ...]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rapidseg.models.layers import upsample
 
 
 class SegmentationModel(nn.Module, ABC):
-    """A network from normalised images to logits at its own stride.
+    """A network from normalized images to logits at its own stride.
 
     Attributes:
         spec: what must be known to use the weights; replace it with `model.spec.model_copy(update=...)`.
@@ -28,7 +28,7 @@ class SegmentationModel(nn.Module, ABC):
         """Computes everything that a loss may want.
 
         Args:
-            images: (N, 3, H, W) normalised RGB, each side 32 pixels or more.
+            images: (N, 3, H, W) normalized RGB, each side 32 pixels or more.
 
         Returns:
             `logits` (N, K, h, w); of a head that says which classes are in the image, `se_logits` (N, K); and, for each

@@ -15,7 +15,7 @@ TRAINING_ONLY = ("aux_heads.", "head.se_branch.")  # what the names of parts beg
 
 
 def count_parameters(model: nn.Module, *, aux_heads: bool = False) -> int:
-    """Returns the number of learned values; batch normalisation's running statistics are none.
+    """Returns the number of learned values; batch normalization's running statistics are none.
 
     Args:
         aux_heads: count the auxiliary heads and the SE branch too, which only training uses.
@@ -26,7 +26,7 @@ def count_parameters(model: nn.Module, *, aux_heads: bool = False) -> int:
 def count_macs(model: SegmentationModel, size_hw: tuple[int, int]) -> int:
     """Returns the multiply-accumulates of all convolutions for one image of `size_hw`, auxiliary heads left out.
 
-    Batch normalisation is folded into the convolutions for prediction and is not counted. Only shapes are computed.
+    Batch normalization is folded into the convolutions for prediction and is not counted. Only shapes are computed.
     """
     total = 0
 

@@ -12,7 +12,7 @@ from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import ModelSpec
 from rapidseg.models.base import SegmentationModel
 from rapidseg.models.heads import FcnHead, Head
-from rapidseg.models.initialisation import initialise
+from rapidseg.models.initialization import initialize
 from rapidseg.models.jpu import Jpu, JpuX
 from rapidseg.models.layers import scaled
 from rapidseg.models.resnet import Depth, ResNet, Stem
@@ -103,7 +103,7 @@ class EncoderDecoder(SegmentationModel):
             self.aux_heads.append(
                 FcnHead(last.channels[:-1], mid_channels, labels.num_classes, dropout=options.dropout)
             )
-        initialise(self)
+        initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self._features(images))

@@ -18,7 +18,7 @@ from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import ModelSpec
 from rapidseg.models.base import SegmentationModel
 from rapidseg.models.heads import FcnHead
-from rapidseg.models.initialisation import Classifier, initialise
+from rapidseg.models.initialization import Classifier, initialize
 from rapidseg.models.layers import (
     Activation,
     ConvNormAct,
@@ -138,7 +138,7 @@ class FastScnn(SegmentationModel):
             FcnHead([aux_channels[name]], channels(32), num_classes, dropout=options.dropout)
             for name in options.aux_heads
         )
-        initialise(self)
+        initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
         return self._forward(images)[0]

@@ -2,7 +2,7 @@
 
 Wu, Zhang, Huang, Liang, Yu: FastFCN: Rethinking Dilated Convolution in the Backbone for Semantic Segmentation, 2019,
 arXiv 1903.11816 (section 3.3, figure 4). JPU_X is a later variant in the authors' code (`JPU_X` of
-`encoding/nn/customize.py` in wuhuikai/FastFCN): it joins two features at a time, and normalises by groups.
+`encoding/nn/customize.py` in wuhuikai/FastFCN): it joins two features at a time, and normalizes by groups.
 """
 
 from __future__ import annotations

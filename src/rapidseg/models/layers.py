@@ -13,7 +13,7 @@ from torch import Tensor, nn
 Activation = Literal["relu", "relu6", "none"]
 Norm = Literal["batch", "group", "none"]
 
-GROUPS = 32  # of group normalisation (Wu and He, arXiv 1803.08494, section 4.1)
+GROUPS = 32  # of group normalization (Wu and He, arXiv 1803.08494, section 4.1)
 
 
 def scaled(channels: int, width: float) -> int:
@@ -28,8 +28,8 @@ def activation(name: Activation) -> nn.Module:
     return nn.ReLU6(inplace=True) if name == "relu6" else nn.ReLU(inplace=True)
 
 
-def normalisation(name: Norm, channels: int) -> nn.Module:
-    """Returns the normalisation layer of that name."""
+def normalization(name: Norm, channels: int) -> nn.Module:
+    """Returns the normalization layer of that name."""
     if name == "none":
         return nn.Identity()
     # Fewer groups only where a small test network has too few channels for them.
@@ -37,7 +37,7 @@ def normalisation(name: Norm, channels: int) -> nn.Module:
 
 
 class ConvNormAct(nn.Module):
-    """Convolution, normalisation and activation, in the order in which nearly every network has them.
+    """Convolution, normalization and activation, in the order in which nearly every network has them.
 
     Both `bias` (of the convolution) and `norm` are options, since published networks differ in them.
     """
@@ -60,7 +60,7 @@ class ConvNormAct(nn.Module):
         if padding is None:  # keeps the size at stride 1
             padding = dilation * (kernel_size // 2)
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=bias)
-        self.norm = normalisation(norm, out_channels)
+        self.norm = normalization(norm, out_channels)
         self.act = activation(act)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import ModelSpec
+from rapidseg.core.validation import explain_validation
 from rapidseg.models import deeplabv3, encnet, fast_scnn, fastfcn, pspnet
 from rapidseg.models.base import SegmentationModel
 
@@ -132,10 +133,5 @@ def _merge_options(architecture: Architecture, variant: str, options: dict[str, 
     try:
         return architecture.options.model_validate({**architecture.variants[variant].model_dump(), **options})
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        if not key:  # options that do not go together
-            raise ConfigError(f"options of {architecture.name}: {problem['msg']}") from error
-        raise ConfigError(
-            f"option {key!r} of {architecture.name}: {problem['msg']}, not {problem['input']!r}"
-        ) from error
+        reason = explain_validation(error, architecture.options)
+        raise ConfigError(f"options of {architecture.name}: {reason}") from error

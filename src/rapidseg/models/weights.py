@@ -86,7 +86,7 @@ def list_misfits(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> s
             for name, given, tensor in both
             if given.shape != tensor.shape
         ],
-        "of another type": [  # of half precision is fine; quantised to integers, or complex, is not
+        "of another type": [  # of half precision is fine; quantized to integers, or complex, is not
             f"{name} {given.dtype} instead of {tensor.dtype}"
             for name, given, tensor in both
             if given.is_floating_point() != tensor.is_floating_point() or given.is_complex()

@@ -27,7 +27,7 @@ class RecipeSummary:
         title: the first sentence of the comment that it opens with.
         architecture: of the network.
         dataset: the kind of data set.
-        iterations: steps of the optimiser.
+        iterations: steps of the optimizer.
         batch_size: images in one step.
     """
 

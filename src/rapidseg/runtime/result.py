@@ -22,9 +22,9 @@ class Result:
 
     Attributes:
         class_map: (H, W) uint8 class ids, at the image's own size.
-        labels: names and colours of the classes.
+        labels: names and colors of the classes.
         image: the image itself, (H, W, 3) uint8 RGB, not copied.
-        working_size_hw: height and width at which the network saw the image.
+        input_size_hw: height and width at which the network saw the image.
         timings_ms: milliseconds of each stage: `compile` (0 but for the first image of a size), `prepare`, `network`,
             `class_map`; from a stream also `decode`.
         source: in a stream, the file's path or the number of the frame, counted from 0.
@@ -34,17 +34,17 @@ class Result:
     class_map: np.ndarray
     labels: LabelSet
     image: np.ndarray
-    working_size_hw: tuple[int, int]
+    input_size_hw: tuple[int, int]
     timings_ms: Mapping[str, float]
     source: Path | int | None = None
     confidence: np.ndarray | None = None
 
     def overlay(self, image: np.ndarray | None = None, alpha: float = 0.5) -> np.ndarray:
-        """Returns the image with the colours of its classes blended in, (H, W, 3) uint8 RGB.
+        """Returns the image with the colors of its classes blended in, (H, W, 3) uint8 RGB.
 
         Args:
             image: drawn on instead of the segmented image; must have its height and width.
-            alpha: 0 shows the image alone, 1 the colours alone.
+            alpha: 0 shows the image alone, 1 the colors alone.
 
         Raises:
             InputError: `image` has another size, or `alpha` is not between 0 and 1.

@@ -12,10 +12,10 @@ from typing import Any
 
 from rapidseg.core.errors import InputError, nearest_hint
 from rapidseg.core.files import write_text
+from rapidseg.core.parallel import ordered_map
 from rapidseg.imaging import add_legend, write_class_map, write_image
 from rapidseg.runtime.result import Result
 from rapidseg.runtime.segmenter import Segmenter
-from rapidseg.runtime.streaming import ordered_map
 
 # Folder and suffix of each.
 KINDS = {"class-map": ("class_maps", ".png"), "overlay": ("overlays", ".jpg"), "confidence": ("confidences", ".png")}
@@ -27,7 +27,7 @@ _WRITERS = 2  # threads
 class OutputFolder:
     """Gives every image its own output files in one folder.
 
-    A class map goes to `class_maps/NAME.png`, an overlay to `overlays/NAME.jpg`, a confidence, a grey image, to
+    A class map goes to `class_maps/NAME.png`, an overlay to `overlays/NAME.jpg`, a confidence, a gray image, to
     `confidences/NAME.png`. NAME is the image's own without its
     suffix; where two images would share one, the later gets `_2`, `_3` and so on.
     """
@@ -97,7 +97,7 @@ class OutputFolder:
         return {
             "file": str(image),
             "size_hw": list(result.class_map.shape),
-            "working_size_hw": list(result.working_size_hw),
+            "input_size_hw": list(result.input_size_hw),
             **{kind.replace("-", "_"): str(path) for kind, path in paths.items()},
             "class_shares": {name: round(share, 6) for name, share in result.class_shares().items()},
             "timings_ms": {stage: round(value, 3) for stage, value in timings_ms.items()},

@@ -13,15 +13,15 @@ import numpy as np
 
 from rapidseg.core.errors import EngineError, InputError, ModelFileError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.imaging import working_size_hw
-from rapidseg.runtime.class_map import compiled_fill
+from rapidseg.imaging import input_size_hw
 from rapidseg.runtime.engines import Engine, create_engine
+from rapidseg.runtime.kernels.class_map import compiled_fill
 from rapidseg.runtime.model_file import find_model, read_spec
 from rapidseg.runtime.result import Result
 from rapidseg.runtime.streaming import Frame, open_frames
 
 if TYPE_CHECKING:
-    from rapidseg.runtime.engines.torch import TorchModel
+    from rapidseg.runtime.engines.torch_module import TorchModel
 
 _STAGES = ("compile", "prepare", "network", "class_map")
 
@@ -63,7 +63,7 @@ def _load_tuned(file: Path, engine: str, precision: str, device: str) -> Segment
     from rapidseg.runtime.tuned_file import read_tuned
 
     tuned, path = read_tuned(file)
-    spec = read_spec(path).model_copy(update={"working_short_side": tuned.working_short_side})
+    spec = read_spec(path).model_copy(update={"input_short_side": tuned.input_short_side})
     as_tuned = (engine, precision, device) == ("auto", "auto", "auto")
     engine = tuned.engine if engine == "auto" else engine
     precision = tuned.precision if precision == "auto" else precision
@@ -104,32 +104,32 @@ class Segmenter:
         Args:
             model: a `rapidseg.models.SegmentationModel` in float32, in any mode, which it keeps.
         """
-        from rapidseg.runtime.engines.torch import TorchEngine
+        from rapidseg.runtime.engines.torch_module import TorchEngine
 
         return cls(TorchEngine(model), model.spec)
 
     def __call__(
-        self, image: np.ndarray, *, working_size: int | tuple[int, int] | None = None, confidence: bool = False
+        self, image: np.ndarray, *, input_size: int | tuple[int, int] | None = None, confidence: bool = False
     ) -> Result:
         """Segments one image.
 
         Args:
             image: (H, W, 3) uint8 RGB of any size. (OpenCV reads BGR: turn it with `image[:, :, ::-1]`.) With engine
                 "torch" also a PyTorch tensor on the engine's device; the class map then stays there, too.
-            working_size: at which size the network sees the image: pixels of the shorter side, the shape being kept,
+            input_size: at which size the network sees the image: pixels of the shorter side, the shape being kept,
                 or (height, width). None: the size that the model was made for, or else the image's own. Images with
                 a side below 32 pixels are enlarged. The class map always has the image's own size.
             confidence: also give `result.confidence`, the softmax of each pixel's class.
 
         Raises:
-            InputError: the image is not (H, W, 3) uint8, or `working_size` has a side below 32.
+            InputError: the image is not (H, W, 3) uint8, or `input_size` has a side below 32.
         """
         check_image(image, tensor=self.engine.takes(image))
         engine, image_hw = self.engine, (int(image.shape[0]), int(image.shape[1]))
         moments = [engine.moment()]
-        if working_size is None:
-            working_size = self.spec.working_short_side
-        size_hw = working_size_hw(image_hw, working_size, self.spec.stride)
+        if input_size is None:
+            input_size = self.spec.input_short_side
+        size_hw = input_size_hw(image_hw, input_size, self.spec.stride)
         engine.compile((1, *size_hw, 3))
         moments.append(engine.moment())
         prepared = engine.prepare(engine.resize(image, size_hw)[None])
@@ -165,7 +165,7 @@ class Segmenter:
         self,
         source: str | os.PathLike[str] | Iterable[Any],
         *,
-        working_size: int | tuple[int, int] | None = None,
+        input_size: int | tuple[int, int] | None = None,
         confidence: bool = False,
         on_error: Callable[[Path | int, InputError], None] | None = None,
     ) -> Generator[Result, None, None]:
@@ -177,16 +177,16 @@ class Segmenter:
         Args:
             source: a video file, an image file, a folder or a glob of images; or an iterable of images in memory
                 (as for a call) and of paths of image files.
-            working_size, confidence: as for a call.
+            input_size, confidence: as for a call.
             on_error: called with path or number and the error of an image that cannot be read or has a wrong shape,
                 which is then left out. None: the error is raised.
 
         Raises:
-            InputError: the source matches nothing or is no video; `working_size` has a side below 32.
+            InputError: the source matches nothing or is no video; `input_size` has a side below 32.
             ImageError: an image cannot be read.
         """
-        working_size_hw((32, 32), working_size)  # a wrong size is wrong for all images: raise it here
-        return self._stream(open_frames(source), working_size, confidence, on_error)
+        input_size_hw((32, 32), input_size)  # a wrong size is wrong for all images: raise it here
+        return self._stream(open_frames(source), input_size, confidence, on_error)
 
     def _check(self, logits: Any) -> None:
         if logits.shape[1] != self.spec.labels.num_classes:
@@ -198,7 +198,7 @@ class Segmenter:
     def _stream(
         self,
         frames: Generator[Frame, None, None],
-        working_size: int | tuple[int, int] | None,
+        input_size: int | tuple[int, int] | None,
         confidence: bool,
         on_error: Callable[[Path | int, InputError], None] | None,
     ) -> Generator[Result, None, None]:
@@ -207,7 +207,7 @@ class Segmenter:
                 try:
                     if isinstance(frame.image, InputError):
                         raise frame.image
-                    result = self(frame.image, working_size=working_size, confidence=confidence)
+                    result = self(frame.image, input_size=input_size, confidence=confidence)
                 except InputError as error:
                     if on_error is None:
                         raise
@@ -231,7 +231,7 @@ def check_image(image: Any, *, tensor: bool = False) -> None:
         )
     hint = ""
     if image.ndim == 2:
-        hint = "repeat its grey values in three channels"
+        hint = "repeat its gray values in three channels"
     elif image.ndim == 4:
         hint = "give one image at a time"
     elif image.ndim == 3 and image.shape[2] == 4:
@@ -243,7 +243,7 @@ def check_image(image: Any, *, tensor: bool = False) -> None:
     elif 0 in image.shape:
         hint = "it has no pixels"
     elif str(image.dtype).rpartition(".")[2] != "uint8":
-        hint = "give values from 0 to 255 as uint8, not normalised; the model file does the rest"
+        hint = "give values from 0 to 255 as uint8, not normalized; the model file does the rest"
     if hint:
         raise InputError(
             f"an image must be (H, W, 3) uint8 RGB, but this one is {tuple(image.shape)} {image.dtype}; {hint}"

@@ -5,26 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from itertools import count, repeat
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
 
 from rapidseg.core.errors import ImageError, InputError
+from rapidseg.core.parallel import ordered_map
 from rapidseg.imaging import IMAGE_SUFFIXES, find_images, read_image
-from rapidseg.runtime.machine import cpu_count
+from rapidseg.system.cpu import cpu_count
 
-_AHEAD = 2  # items that wait ready-made, beyond those being worked on
 _MAX_READERS = 4
-
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,30 +35,6 @@ class Frame:
     source: Path | int
     image: np.ndarray | InputError
     decode_ms: float
-
-
-def ordered_map(
-    function: Callable[[Item], Made], items: Iterable[Item], *, threads: int, wait: bool = True
-) -> Generator[Made, None, None]:
-    """Gives `function(item)` for each item in order, worked on ahead in threads.
-
-    `items` is iterated in the caller's thread. At most `threads` + 2 items are under way. When the generator is
-    closed, waiting items are dropped.
-
-    Args:
-        wait: whether closing waits for the items being worked on.
-    """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="rapidseg-stream")
-    under_way: deque[Future[Made]] = deque()
-    try:
-        for item in items:
-            under_way.append(pool.submit(function, item))
-            if len(under_way) >= threads + _AHEAD:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def open_frames(source: str | os.PathLike[str] | Iterable[Any]) -> Generator[Frame, None, None]:

@@ -9,14 +9,14 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rapidseg.core.errors import ConfigError, ModelFileError, nearest_hint
+from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.files import write_text
 from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.validation import explain_validation
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model
 
 _HEAD = "# Written by `rapidseg tune`; use it as rapidseg.load({name!r}), or as --model of `rapidseg predict`.\n"
@@ -28,7 +28,7 @@ class TunedFigures(BaseModel):
     Attributes:
         path_ms, path_ms_p5, path_ms_p95: median and percentiles of milliseconds for an image.
         frames_per_s: images a second at the median.
-        mean_iou: on `data`; None where no labelled images were given.
+        mean_iou: on `data`; None where no labeled images were given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,7 +60,7 @@ class TunedModel(BaseModel):
         model: path of the model file, relative to this file; or the name of a built-in model.
         sha256: of the model file's bytes.
         engine, precision, device: what `load` is to take.
-        working_short_side: pixels of the shorter side at which the network sees images; None: their own size.
+        input_short_side: pixels of the shorter side at which the network sees images; None: their own size.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,7 +72,7 @@ class TunedModel(BaseModel):
     engine: str
     precision: str
     device: str
-    working_short_side: int | None = Field(ge=32)
+    input_short_side: int | None = Field(ge=32)
     measured: TunedFigures
     machine: TunedMachine
 
@@ -146,14 +146,4 @@ def _parse(path: Path) -> TunedModel:
     try:
         return TunedModel.model_validate(dict(content))
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(error)}; run `rapidseg tune` again") from error
-
-
-def _explain(error: ValidationError) -> str:
-    problem: Mapping[str, Any] = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{nearest_hint(key, list(TunedModel.model_fields))}"
-    if problem["type"] == "missing":
-        return f"the key {key!r} is missing"
-    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}"
+        raise ConfigError(f"{path}: {explain_validation(error, TunedModel)}; run `rapidseg tune` again") from error

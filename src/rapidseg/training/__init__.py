@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.recipes.loading import load_recipe
+from rapidseg.recipes.schema import Recipe
 from rapidseg.training.cpu import let_waiting_threads_sleep
-from rapidseg.training.recipe import Recipe
-from rapidseg.training.recipe_file import load_recipe
 
 if TYPE_CHECKING:
     from rapidseg.training.run import TrainingSummary, train

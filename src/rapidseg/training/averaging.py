@@ -11,7 +11,7 @@ from rapidseg.models import SegmentationModel
 
 
 class MovingAverage(WeightAveraging):
-    """Averages weights and running statistics after every step of the optimiser.
+    """Averages weights and running statistics after every step of the optimizer.
 
     After step n the average moves by 1 - d towards the weights, where d is the smaller of `decay` and
     (1 + n) / (10 + n): at first it follows closely, since the random weights of the beginning are not worth

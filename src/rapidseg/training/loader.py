@@ -32,13 +32,13 @@ class Batch(NamedTuple):
 
 
 class SampleLoader(DataLoader[Any]):
-    """Pass `m` of a run holds the samples `m * pass_size` and following, whatever happened before.
+    """Pass `m` of a run holds the samples `m * micro_batch_size` and following, whatever happened before.
 
     Lightning stores `state_dict` in its checkpoints and gives it back before a run goes on.
 
     Args:
         samples: by number, without end.
-        pass_size: images in one pass.
+        micro_batch_size: images in one pass.
         num_passes: passes in the whole run.
         workers: processes that prepare passes ahead.
         pin_memory: whether to prepare for copies to a GPU.
@@ -48,9 +48,9 @@ class SampleLoader(DataLoader[Any]):
     """
 
     def __init__(
-        self, samples: TrainingSamples, *, pass_size: int, num_passes: int, workers: int, pin_memory: bool
+        self, samples: TrainingSamples, *, micro_batch_size: int, num_passes: int, workers: int, pin_memory: bool
     ) -> None:
-        self._passes = _Passes(pass_size, num_passes)
+        self._passes = _Passes(micro_batch_size, num_passes)
         super().__init__(
             _Samples(samples),
             batch_sampler=self._passes,
@@ -99,9 +99,9 @@ class SampleLoader(DataLoader[Any]):
 class _Passes(Sampler[list[int]]):
     """The numbers of the samples of each pass, from the pass `first` on; its length counts all passes of the run."""
 
-    def __init__(self, pass_size: int, num_passes: int) -> None:
+    def __init__(self, micro_batch_size: int, num_passes: int) -> None:
         self.first = 0
-        self._pass_size = pass_size
+        self._pass_size = micro_batch_size
         self._num_passes = num_passes
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""One step of training, and the optimiser, for Lightning."""
+"""One step of training, and the optimizer, for Lightning."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from rapidseg.core.errors import TrainingError
 from rapidseg.losses import HeadLosses
 from rapidseg.models import SegmentationModel
+from rapidseg.recipes.schema import Recipe, SgdOptimizer
 from rapidseg.training.loader import Batch
-from rapidseg.training.recipe import Recipe, SgdOptimizer
 from rapidseg.training.schedule import learning_rate
 
 _DIVERGED = 1e4  # no weight of a network that learns comes near it; NaN is not below it either
@@ -25,7 +25,7 @@ class TrainingModule(LightningModule):
     Args:
         recipe: the run.
         model: the network, with fresh weights.
-        losses: what is minimised.
+        losses: what is minimized.
     """
 
     mean: Tensor

@@ -18,10 +18,10 @@ from rapidseg.data.augmentation import TrainingSamples
 from rapidseg.importing import Progress, load_backbone
 from rapidseg.losses import HeadLosses, Ohem, PixelLoss, balanced_class_weights
 from rapidseg.models import SegmentationModel, count_parameters, create_model
+from rapidseg.recipes.schema import DataSection, LossSection, ModelSection, Recipe
 from rapidseg.training.cpu import keep_freed_memory
 from rapidseg.training.loader import SampleLoader
 from rapidseg.training.module import TrainingModule
-from rapidseg.training.recipe import DataSection, LossSection, ModelSection, Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ def prepare(
     )
     loader = SampleLoader(
         samples,
-        pass_size=recipe.pass_size,
+        micro_batch_size=recipe.micro_batch_size,
         num_passes=recipe.iterations * recipe.accumulate,
         workers=recipe.data.workers,
         pin_memory=chosen == "cuda",
@@ -122,7 +122,7 @@ def count_pixels(dataset: Dataset) -> np.ndarray:
     """Reads every sample and returns (K,) int64, the pixels of each class.
 
     Raises:
-        DatasetError: no pixel is labelled.
+        DatasetError: no pixel is labeled.
     """
     counts = np.zeros(256, np.int64)
     for sample in dataset:
@@ -159,15 +159,15 @@ def _make_model(options: ModelSection, train: Dataset) -> SegmentationModel:
         source += f", beginning from the backbone {PurePath(options.backbone_weights).name}"
     model.spec = model.spec.model_copy(
         update={
-            "working_short_side": options.working_short_side,
+            "input_short_side": options.input_short_side,
             "dataset": f"{train.name} {train.split}",
             "source": source,
         }
     )
-    if options.norm_momentum is not None:
+    if options.bn_momentum is not None:
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.momentum = options.norm_momentum
+                module.momentum = options.bn_momentum
     return model
 
 

@@ -11,8 +11,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from rapidseg.recipes.schema import Recipe
 from rapidseg.training.loader import SampleLoader
-from rapidseg.training.recipe import Recipe
 from rapidseg.training.schedule import learning_rate
 
 
@@ -35,7 +35,7 @@ class Reporter(Protocol):
         """So many images of the evaluation split are scored."""
 
 
-class Silent:
+class NullReporter:
     """A reporter that says nothing."""
 
     def downloading(self, done: int, total: int | None) -> None: ...
@@ -73,7 +73,7 @@ class Stopwatch:
             self._paused_s += time.perf_counter() - began
 
 
-class Telemetry(Callback):
+class MetricsCallback(Callback):
     """Measures speed and sums up losses, and passes both on every `log_every` iterations.
 
     Attributes:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pickle
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,15 +15,16 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rapidseg.core.errors import ConfigError, TrainingError
+from rapidseg.core.quiet import quiet_libraries
+from rapidseg.recipes.schema import Recipe
 from rapidseg.training.averaging import MovingAverage
+from rapidseg.training.checkpointing import Saving
 from rapidseg.training.json_lines import JsonLinesLogger
 from rapidseg.training.preparation import prepare
-from rapidseg.training.progress import Reporter, Silent, Telemetry
-from rapidseg.training.recipe import Recipe
+from rapidseg.training.progress import MetricsCallback, NullReporter, Reporter
 from rapidseg.training.run_folder import RunFolder
-from rapidseg.training.saving import Saving
-from rapidseg.training.scoring import Scoring, Weights
 from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
+from rapidseg.training.validation import Scoring, Weights
 
 _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "float32": "32-true",
@@ -95,7 +94,7 @@ def train(
         recipe = folder.resume(recipe)
     elif recipe is None:
         raise ConfigError("a recipe is needed, except to go on with a run (--resume)")
-    reporter = reporter or Silent()
+    reporter = reporter or NullReporter()
     state = folder.state if resume and folder.state.exists() else None
     prepared = prepare(recipe, device, from_the_start=state is None, progress=reporter.downloading)
     module, loader = prepared.module, prepared.loader
@@ -104,8 +103,8 @@ def train(
 
     average = None if recipe.ema_decay is None else MovingAverage(recipe.ema_decay)
     weights = Weights(module, average)
-    telemetry = Telemetry(recipe, loader, reporter)
-    with _quiet(), StopSignals() as signals:
+    telemetry = MetricsCallback(recipe, loader, reporter)
+    with _quiet_lightning(), StopSignals() as signals:
         scoring = None
         if prepared.val is not None:
             scoring = Scoring(recipe, prepared.val, weights, folder, telemetry, reporter, signals)
@@ -128,7 +127,7 @@ def train(
                     folder.path, name="", version=folder.tensorboard.name, default_hp_metric=False, purge_step=done + 1
                 ),
             ],
-            log_every_n_steps=1,  # Telemetry decides
+            log_every_n_steps=1,  # MetricsCallback decides
             default_root_dir=folder.path,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -170,22 +169,15 @@ def _iterations_in(state: Path | None) -> int:
         ) from error
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps back what Lightning and PyTorch tell about things that are meant."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            for message in (
-                ".*does not have many workers.*",  # the recipe says how many
-                r".*`lr_scheduler\.step\(\)` before `optimizer\.step\(\)`.*",  # fp16 skips steps at first
-                ".*multi-threaded, use of fork.*",  # workers use neither PyTorch's threads nor TensorBoard's
-                ".*GPU available but not used.*",  # by --device cpu
-                ".*LeafSpec.*",  # Lightning 2.6 with PyTorch 2.13
-            ):
-                warnings.filterwarnings("ignore", message=message)
-            yield
-    finally:
-        logger.setLevel(level)
+def _quiet_lightning() -> contextlib.AbstractContextManager[None]:
+    """Drops warnings of Lightning and PyTorch about choices that are intended."""
+    return quiet_libraries(
+        loggers=["lightning.pytorch"],
+        ignored_warnings=(
+            ".*does not have many workers.*",  # the recipe says how many
+            r".*`lr_scheduler\.step\(\)` before `optimizer\.step\(\)`.*",  # fp16 skips steps at first
+            ".*multi-threaded, use of fork.*",  # workers use neither PyTorch's threads nor TensorBoard's
+            ".*GPU available but not used.*",  # by --device cpu
+            ".*LeafSpec.*",  # Lightning 2.6 with PyTorch 2.13
+        ),
+    )

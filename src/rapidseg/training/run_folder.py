@@ -14,8 +14,8 @@ import torch
 from rapidseg import __version__
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.files import write_text
-from rapidseg.training.recipe import Recipe
-from rapidseg.training.recipe_file import dump_recipe, flatten, load_recipe
+from rapidseg.recipes.loading import dump_recipe, flatten, load_recipe
+from rapidseg.recipes.schema import Recipe
 
 # What a run may change when it goes on: where things are and how much is told, not what is learned.
 _CHANGEABLE = ("data.root", "data.workers", "data.cache", "save_every", "log_every")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from rapidseg.training.recipe import PolySchedule, Recipe
+from rapidseg.recipes.schema import PolySchedule, Recipe
 
 
 def learning_rate(recipe: Recipe, iteration: int) -> float:
-    """Returns the rate that the optimiser uses in one iteration.
+    """Returns the rate that the optimizer uses in one iteration.
 
     Warm-up rises linearly from `warmup_start` times the base rate; the first iteration at the full rate is number
     `warmup_iterations`. From there to the last iteration, whose rate is exactly `eta_min`, progress t runs from 0

@@ -83,7 +83,7 @@ class Training(_Entry):
 
     Attributes:
         crop_size: height and width of what the network saw.
-        iterations: steps of the optimiser.
+        iterations: steps of the optimizer.
         images_per_gpu, num_gpus: one step saw their product.
     """
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.validation import explain_validation
 from rapidseg.zoo.entries import ArchitectureEntry, BuiltInModel, NamedEntry, PublishedModel
 
 _FOLDER = Path(__file__).parent
@@ -69,10 +70,7 @@ def _validate(content: Any, kind: type[_Entry], path: Path) -> _Entry:
         # As JSON, so that a list may stand for a tuple, but a text never for a number.
         return kind.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in problem["loc"]) or "the file"
-        message = problem["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{path}: {key}: {message[0].lower()}{message[1:]}") from error
+        raise ConfigError(f"{path}: {explain_validation(error, kind)}") from error
 
 
 def _by_name(entries: list[_Entry]) -> dict[str, _Entry]:

@@ -113,7 +113,7 @@ def _refuse_other_data(first: Run, second: Run) -> None:
         refuse(
             f"their images differ: {len(first.images)} in the first, {len(second.images)} in the second, or other names"
         )
-    labelled = zip(first.labels.names, first.counts.sum(axis=1), second.counts.sum(axis=1), strict=True)
-    for name, before, after in labelled:
+    labeled = zip(first.labels.names, first.counts.sum(axis=1), second.counts.sum(axis=1), strict=True)
+    for name, before, after in labeled:
         if before != after:
             refuse(f"their labels differ: the first has {before:,} pixels of {name}, the second {after:,}")

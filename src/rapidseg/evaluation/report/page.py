@@ -68,7 +68,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": _figure, "change": _change, "percent": _percent, "colour": _colour}
+    environment.filters |= {"figure": _figure, "change": _change, "percent": _percent, "color": _color}
     environment.globals |= {"version": __version__, "style": Markup((_TEMPLATES / "style.css").read_text("utf-8"))}
     return environment
 
@@ -78,7 +78,7 @@ def _figure(value: float | None) -> str:
 
 
 def _change(value: float) -> str:
-    """With its sign, so that it does not need colour to be read."""
+    """With its sign, so that it does not need color to be read."""
     return "–" if np.isnan(value) else f"{value:+.3f}".replace("-", "−")
 
 
@@ -87,5 +87,5 @@ def _percent(value: float | None) -> str:
     return "0%" if value is None or np.isnan(value) else f"{100 * value:.2f}%"
 
 
-def _colour(rgb: Sequence[int]) -> str:
+def _color(rgb: Sequence[int]) -> str:
     return f"rgb({rgb[0]} {rgb[1]} {rgb[2]})"

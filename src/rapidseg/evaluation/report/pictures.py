@@ -17,7 +17,7 @@ from PIL import Image
 from rapidseg.core.errors import RapidSegError
 from rapidseg.core.labels import LabelSet
 from rapidseg.data import Dataset, Sample, open_dataset
-from rapidseg.evaluation.evaluate import LabelledImage
+from rapidseg.evaluation.evaluate import LabeledImage
 from rapidseg.evaluation.report.run import Run
 from rapidseg.evaluation.saving import prediction_path
 from rapidseg.imaging import read_mask, resize_image
@@ -60,7 +60,7 @@ class ExtremeImages:
         self._count = count
         self._kept: list[tuple[float, Row]] = []  # by mean IoU, from low to high
 
-    def __call__(self, sample: LabelledImage, class_map: np.ndarray) -> None:
+    def __call__(self, sample: LabeledImage, class_map: np.ndarray) -> None:
         matrix = ConfusionMatrix(self._labels.num_classes, self._labels.ignore_index)
         matrix.update(class_map, sample.label)
         mean_iou = matrix.scores().mean_iou
@@ -122,14 +122,14 @@ class SavedImages:
 
 
 def draw_panels(
-    sample: Sample | LabelledImage | None, predictions: dict[str, np.ndarray], labels: LabelSet
+    sample: Sample | LabeledImage | None, predictions: dict[str, np.ndarray], labels: LabelSet
 ) -> tuple[Panel, ...]:
     """Draws an image, its label and its predictions.
 
     Args:
         sample: the image with its label, or None where they are not at hand.
         predictions: class maps, (H, W) uint8, by what to call them.
-        labels: gives the colours; ignored pixels are black.
+        labels: gives the colors; ignored pixels are black.
     """
     panels = []
     if sample is not None:
@@ -152,7 +152,7 @@ def _jpeg(image: np.ndarray) -> str:
 
 
 def _png(class_map: np.ndarray, labels: LabelSet) -> str:
-    """Class maps are small as PNG, and JPEG would blur the colours of neighbours into others."""
+    """Class maps are small as PNG, and JPEG would blur the colors of neighbors into others."""
     height, width = _small_hw(class_map)
     small = cv2.resize(class_map, (width, height), interpolation=cv2.INTER_NEAREST)
     picture = Image.fromarray(small)

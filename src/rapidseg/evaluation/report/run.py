@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.validation import explain_validation
 from rapidseg.evaluation.evaluate import Evaluation, ImageScore
 from rapidseg.metrics import Scores, merge_counts
 
@@ -63,7 +64,7 @@ class Run(BaseModel):
     split: str
     num_images: int
     protocol: dict[str, Any]
-    working_size: int | tuple[int, int] | None
+    input_size: int | tuple[int, int] | None
     class_mapping: str | None
     seconds: float
     saved: str | None
@@ -98,7 +99,7 @@ class Run(BaseModel):
         return f"{self.model} on {self.dataset} {self.split}"
 
     def ranked_images(self) -> list[RunImage]:
-        """Returns the images from the lowest mean IoU to the highest, without those that have no labelled pixel."""
+        """Returns the images from the lowest mean IoU to the highest, without those that have no labeled pixel."""
         defined = [(image.mean_iou, index) for index, image in enumerate(self.images) if image.mean_iou is not None]
         return [self.images[index] for _, index in sorted(defined)]
 
@@ -138,11 +139,9 @@ def read_run(path: str | os.PathLike[str]) -> Run:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        where = f" (at {key!r}: {problem['msg']})" if key else f" ({problem['msg']})"
         raise InputError(
-            f"{path}: is not the JSON document of an evaluation{where}; write one with `rapidseg eval --output FILE`"
+            f"{path}: is not the JSON document of an evaluation ({explain_validation(error, Run)}); "
+            "write one with `rapidseg eval --output FILE`"
         ) from error
 
 

@@ -63,7 +63,7 @@ class Layout:
 
 
 def conv_norm(theirs: str, ours: str, conv: str = "conv", norm: str = "bn") -> Rules:
-    """Rules for one convolution with its normalisation."""
+    """Rules for one convolution with its normalization."""
     theirs = re.escape(theirs)
     return [
         (theirs + re.escape("." + conv) + r"\.(weight|bias)", ours + r".conv.\1"),
@@ -72,7 +72,7 @@ def conv_norm(theirs: str, ours: str, conv: str = "conv", norm: str = "bn") -> R
 
 
 def plain(theirs: str, ours: str) -> Rules:
-    """Rules for one layer without normalisation."""
+    """Rules for one layer without normalization."""
     return [(re.escape(theirs) + r"\.(weight|bias)", ours + r".\1")]
 
 
@@ -86,7 +86,7 @@ def bottlenecks(prefix: str, parts: Mapping[str, tuple[str, str]]) -> Rules:
 
     Args:
         prefix: pattern with the place of the group's name, such as `bottleneck{group}`.
-        parts: our part of a block -> (pattern of the source's convolution, of its normalisation).
+        parts: our part of a block -> (pattern of the source's convolution, of its normalization).
     """
     rules = []
     for group in (1, 2, 3):

@@ -1,6 +1,6 @@
 """Tensor names of wuhuikai/FastFCN, the code of FastFCN's authors: its FastFCNs, and its baselines without JPU.
 
-Its backbone is Hang Zhang's ResNet, always with the deep stem, whose last normalisation is called `bn1`; with it the
+Its backbone is Hang Zhang's ResNet, always with the deep stem, whose last normalization is called `bn1`; with it the
 ImageNet classifier is saved, which segments nothing.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from rapidseg.models.initialisation import Classifier
+from rapidseg.models.initialization import Classifier
 
 
 class Head(nn.Module, ABC):

@@ -7,7 +7,7 @@ from pathlib import Path
 from rapidseg.core.errors import EngineError, nearest_hint
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine
-from rapidseg.runtime.engines.choosing import MIN_AGREEMENT, choose_engine, choose_precision
+from rapidseg.runtime.engines.selection import MIN_AGREEMENT, choose_engine, choose_precision
 
 ENGINES = ("openvino", "onnxruntime", "torch")
 PRECISIONS = ("float32", "bf16", "fp16", "int8")
@@ -64,8 +64,8 @@ def _start_torch(path: Path, spec: ModelSpec, precision: str, device: str) -> tu
             "that it was made from"
         )
     try:
-        from rapidseg.runtime.engines.torch_file.devices import computes_in_bf16, find_device
-        from rapidseg.runtime.engines.torch_file.engine import TorchFileEngine
+        from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
+        from rapidseg.system.torch_devices import computes_in_bf16, find_device
     except ModuleNotFoundError as error:
         raise EngineError(
             f"{error.name} is not installed, which the PyTorch engine needs; install it with: pip install "

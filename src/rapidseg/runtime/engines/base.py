@@ -12,8 +12,8 @@ import numpy as np
 
 from rapidseg.core.errors import ModelFileError
 from rapidseg.imaging import resize_image
-from rapidseg.runtime.class_map import class_map_from_logits
-from rapidseg.runtime.confidence import confidence_from_logits
+from rapidseg.runtime.kernels.class_map import class_map_from_logits
+from rapidseg.runtime.kernels.confidence import confidence_from_logits
 
 INPUT, OUTPUT = "image", "logits"  # the names of a model file's input and output
 NORMALIZED = "normalized"  # and of the tensor that the network itself sees
@@ -41,7 +41,7 @@ class Engine(Protocol):
     warning: str | None = None
 
     def compile(self, shape: tuple[int, ...]) -> None:
-        """Specialises the file to images of shape (N, H, W, 3), unless that is done already."""
+        """Specializes the file to images of shape (N, H, W, 3), unless that is done already."""
         ...
 
     def prepare(self, images: np.ndarray) -> Any:
@@ -97,7 +97,7 @@ class Engine(Protocol):
         return {stage: 1e3 * (moments[place + 1] - moments[place]) for place, stage in enumerate(stages)}
 
 
-class CompiledByShape(Generic[Compiled]):
+class ShapeCache(Generic[Compiled]):
     """Keeps what was compiled for the input shapes used last."""
 
     def __init__(self, compile_for: Callable[[tuple[int, ...]], Compiled], limit: int = MAX_COMPILED) -> None:

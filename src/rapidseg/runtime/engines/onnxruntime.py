@@ -14,9 +14,9 @@ import numpy as np
 from rapidseg.core.errors import EngineError, ModelFileError, RapidSegError
 from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.cache import cache_folder, keep_newest
-from rapidseg.runtime.engines.base import INPUT, OUTPUT, CompiledByShape, Engine, check_names
-from rapidseg.runtime.machine import cpu_count, cpu_identity
+from rapidseg.runtime.engines.base import INPUT, OUTPUT, Engine, ShapeCache, check_names
+from rapidseg.system.cache import cache_folder, keep_newest
+from rapidseg.system.cpu import cpu_count, cpu_identity
 
 try:
     import onnxruntime
@@ -56,12 +56,12 @@ class OnnxRuntimeEngine(Engine):
         self.device = device
         self._path = path
         self._providers = _with_options(device, precision, is_int8=spec.quantization is not None)
-        # To look into the file is enough here, so nothing is optimised and no GPU is asked.
+        # To look into the file is enough here, so nothing is optimized and no GPU is asked.
         session = _open(path, _unoptimized(), ["CPUExecutionProvider"])
         check_names(path, [port.name for port in session.get_inputs()], [port.name for port in session.get_outputs()])
         self._dimensions = session.get_inputs()[0].shape
         self._cache = cache_folder("onnxruntime") if device == "cpu" else None
-        self._sessions = CompiledByShape(self._specialise)
+        self._sessions = ShapeCache(self._specialize)
         self._turn = threading.Lock()
 
     def compile(self, shape: tuple[int, ...]) -> None:
@@ -76,8 +76,8 @@ class OnnxRuntimeEngine(Engine):
             logits: np.ndarray = self._sessions[prepared.shape].run([OUTPUT], {INPUT: prepared})[0]
         return logits
 
-    def _specialise(self, shape: tuple[int, ...]) -> onnxruntime.InferenceSession:
-        """Opens a session for one shape; what was optimised for a CPU is kept on disk for the next process."""
+    def _specialize(self, shape: tuple[int, ...]) -> onnxruntime.InferenceSession:
+        """Opens a session for one shape; what was optimized for a CPU is kept on disk for the next process."""
         options = onnxruntime.SessionOptions()
         for dimension, size in zip(self._dimensions, shape, strict=True):
             if isinstance(dimension, str):  # a free dimension has a name
@@ -106,7 +106,7 @@ class OnnxRuntimeEngine(Engine):
         return session
 
     def _key(self, shape: tuple[int, ...]) -> str:
-        """Returns a name for what was optimised: another file, version, processor or number of CPUs has another."""
+        """Returns a name for what was optimized: another file, version, processor or number of CPUs has another."""
         status = self._path.stat()
         words = (
             *(self._path.resolve(), status.st_size, status.st_mtime_ns, shape),

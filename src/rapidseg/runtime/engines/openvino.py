@@ -12,11 +12,11 @@ import openvino
 
 from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.cache import cache_folder, keep_newest
-from rapidseg.runtime.engines.base import CompiledByShape, Engine, check_names
-from rapidseg.runtime.engines.openvino_input import cut_input
-from rapidseg.runtime.engines.openvino_strips import cut_into_strips
-from rapidseg.runtime.machine import cpu_count
+from rapidseg.runtime.engines.base import Engine, ShapeCache, check_names
+from rapidseg.runtime.engines.openvino_input import split_preprocessing
+from rapidseg.runtime.engines.openvino_strips import tile_rows
+from rapidseg.system.cache import cache_folder, keep_newest
+from rapidseg.system.cpu import cpu_count
 
 _HINTS = {"float32": "f32", "bf16": "bf16"}
 
@@ -40,8 +40,8 @@ class _Prepared:
 class OpenVinoEngine(Engine):
     """Runs a model file with OpenVINO, compiled for each input shape.
 
-    The normalisation in the file is cut off: one pass over the bytes of the image does it faster (`cut_input`). For
-    large images the first layers are computed in strips of rows (`cut_into_strips`).
+    Normalization is split off the network: one pass over the bytes of the image does it faster
+    (`split_preprocessing`). For large images the first layers are computed tile by tile (`tile_rows`).
     """
 
     name = "openvino"
@@ -73,9 +73,9 @@ class OpenVinoEngine(Engine):
         ports = self._model.inputs, self._model.outputs
         check_names(path, *([port.any_name for port in side] for side in ports))
         type_ = openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32
-        self._model, self._input = cut_input(self._model, type_, path)
+        self._model, self._input = split_preprocessing(self._model, type_, path)
         self._cache = cache_folder("openvino") if cache else None
-        self._networks = CompiledByShape(self._compile)
+        self._networks = ShapeCache(self._compile)
         self._turn = threading.Lock()
 
     def compile(self, shape: tuple[int, ...]) -> None:
@@ -125,7 +125,7 @@ class OpenVinoEngine(Engine):
             model = self._model.clone()
             model.reshape(list(shape))
             if self.device == "cpu" and shape[0] == 1 and self._input.type != openvino.Type.u8:
-                cut_into_strips(model, self._input.type.size)
+                tile_rows(model, self._input.type.size)
             compiled = self._core.compile_model(model, self.device.upper(), settings)
         except RuntimeError as error:
             raise EngineError(

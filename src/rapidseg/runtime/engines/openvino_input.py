@@ -11,7 +11,7 @@ from openvino import opset13 as opset
 
 from rapidseg.core.errors import ModelFileError
 from rapidseg.runtime.engines.base import NORMALIZED
-from rapidseg.runtime.normalizing import bfloat16_bits, compiled_look_up, look_up
+from rapidseg.runtime.kernels.normalization import apply_lut, bfloat16_bits, compiled_look_up
 
 _ROUNDING = ("FakeQuantize", "Convert")  # what OpenVINO makes of QuantizeLinear
 _SCALING = ("Convert", "Subtract", "Multiply")  # and of DequantizeLinear
@@ -32,13 +32,13 @@ class NetworkInput:
 
     def fill(self, images: np.ndarray, tensor: openvino.Tensor) -> None:
         """Writes images, (N, H, W, 3) uint8 RGB, into a tensor of the input's type and their shape."""
-        look_up(images, self._table, tensor.data.view(self._table.dtype))
+        apply_lut(images, self._table, tensor.data.view(self._table.dtype))
 
 
-def cut_input(model: openvino.Model, type_: openvino.Type, path: Path) -> tuple[openvino.Model, NetworkInput]:
+def split_preprocessing(model: openvino.Model, type_: openvino.Type, path: Path) -> tuple[openvino.Model, NetworkInput]:
     """Cuts a model into what it makes of the bytes of an image, and the network.
 
-    In an INT8 file whose first layer is INT8, the network begins at that layer's bytes: neither normalised numbers nor
+    In an INT8 file whose first layer is INT8, the network begins at that layer's bytes: neither normalized numbers nor
     their rounding are computed then.
 
     Args:

@@ -66,7 +66,7 @@ class _Layer:
         return _WINDOWS[kind](*inputs, attributes["strides"], begin, end, attributes["dilations"]).output(0)
 
 
-def cut_into_strips(model: openvino.Model, bytes_per_number: int) -> None:
+def tile_rows(model: openvino.Model, bytes_per_number: int) -> None:
     """Cuts the chains of layers that make more than caches hold.
 
     Args:

@@ -1,0 +1,51 @@
+"""What many measurements of one thing say: the middle, and how far they lie apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rapidseg.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Median and the range in which 90 % of the measurements lie.
+
+    Attributes:
+        median, p5, p95: 50th, 5th and 95th percentile, interpolated linearly between measurements.
+        count: number of measurements.
+    """
+
+    median: float
+    p5: float
+    p95: float
+    count: int
+
+    @classmethod
+    def of(cls, samples: Sequence[float]) -> Summary:
+        """Summarizes measurements.
+
+        Raises:
+            InputError: there are none.
+        """
+        if not len(samples):
+            raise InputError("nothing was measured, so there is nothing to summarize; measure at least once")
+        p5, median, p95 = (float(value) for value in np.percentile(samples, (5, 50, 95)))
+        return cls(median, p5, p95, len(samples))
+
+    def rate(self, work: float) -> Summary:
+        """Returns `work` a second, where this holds milliseconds; the slow end becomes the low end."""
+        return Summary(1e3 * work / self.median, 1e3 * work / self.p95, 1e3 * work / self.p5, self.count)
+
+    def to_dict(self, digits: int = 4) -> dict[str, float]:
+        """Returns everything for JSON."""
+        figures = {"median": self.median, "p5": self.p5, "p95": self.p95}
+        return {**{name: round(value, digits) for name, value in figures.items()}, "count": self.count}
+
+
+def drift(medians: Sequence[float]) -> float:
+    """Returns how far the medians of rounds lie apart, as a share of their median: the noise between rounds."""
+    return (max(medians) - min(medians)) / float(np.median(medians))

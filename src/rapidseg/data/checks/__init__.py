@@ -1,0 +1,1 @@
+"""Checks that find what would make training go wrong, before it starts."""

@@ -1,0 +1,1 @@
+"""INT8 model files: calibration, channel equalization, fallback layers and checks."""

@@ -1,0 +1,80 @@
+"""PyTorch: runs a model in memory as it is, such as one in training or a checkpoint that was not exported."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rapidseg.core.spec import ModelSpec
+from rapidseg.runtime.engines.base import Engine
+from rapidseg.runtime.engines.torch_onnx.images import Normalizer, to_device
+
+
+class TorchModel(Protocol):
+    """What this engine needs of a `SegmentationModel`, which it cannot import: prediction installs without it."""
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Takes normalized images, (N, 3, H, W), and returns their (N, K, h, w) logits."""
+        ...
+
+
+class TorchEngine(Engine):
+    """Runs a PyTorch model on the device on which it is.
+
+    Each run puts the model into evaluation mode and every part of it back into the mode that it was in, so a model
+    can be scored in the middle of its training.
+    """
+
+    name = "torch"
+
+    def __init__(self, model: TorchModel) -> None:
+        """Takes the model as it is.
+
+        Args:
+            model: a `SegmentationModel` in float32, which stays on its device while this engine is used.
+        """
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"the PyTorch engine runs a SegmentationModel, not {type(model).__name__}")
+        device = next(model.parameters()).device
+        self.precision = "float32"
+        self.device = str(device)
+        self._network: nn.Module = model
+        self._device = device
+        self._normalize = Normalizer(model.spec.mean, model.spec.std, device)
+        self._turn = threading.Lock()
+
+    def compile(self, shape: tuple[int, ...]) -> None:
+        """Does nothing: PyTorch runs every shape as it comes."""
+
+    def prepare(self, images: np.ndarray) -> Tensor:
+        count, height, width, channels = images.shape
+        with torch.inference_mode():
+            planes = torch.empty(
+                (count, channels, height, width), device=self._device, memory_format=torch.channels_last
+            )
+            return self._normalize(to_device(images, self._device), planes)
+
+    def infer(self, prepared: Tensor) -> np.ndarray:
+        with self._turn, torch.inference_mode(), _evaluation_mode(self._network):
+            logits: np.ndarray = self._network(prepared).float().cpu().contiguous().numpy()
+        return logits
+
+
+@contextlib.contextmanager
+def _evaluation_mode(network: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

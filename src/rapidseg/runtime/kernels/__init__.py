@@ -1,0 +1,1 @@
+"""Compiled CPU loops (Numba): class map, confidence and normalization."""

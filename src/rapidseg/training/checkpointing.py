@@ -1,0 +1,59 @@
+"""The state of a run on disk, from which it can go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from rapidseg.core.files import atomic_path
+from rapidseg.recipes.schema import Recipe
+from rapidseg.training.progress import MetricsCallback
+from rapidseg.training.run_folder import RunFolder
+from rapidseg.training.stopping import StopRequested, StopSignals
+from rapidseg.training.validation import Scoring, Weights
+
+
+class Saving(Callback):
+    """Saves the last weights and the whole state every `save_every` iterations, after evaluations, and at a stop.
+
+    It must be the last callback, so that a state on disk has everything of its iteration behind it.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        weights: Weights,
+        folder: RunFolder,
+        telemetry: MetricsCallback,
+        scoring: Scoring | None,
+        signals: StopSignals,
+    ) -> None:
+        self._recipe = recipe
+        self._weights = weights
+        self._folder = folder
+        self._telemetry = telemetry
+        self._scoring = scoring
+        self._signals = signals
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if (batch_idx + 1) % self._recipe.accumulate:
+            return
+        iteration = trainer.global_step
+        scored = self._scoring is not None and self._scoring.score_at(iteration) is not None
+        if scored or iteration % self._recipe.save_every == 0 or iteration == self._recipe.iterations:
+            self._save(trainer)
+        self._signals.check()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, StopRequested):
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        with self._telemetry.watch.paused():
+            score = None if self._scoring is None else self._scoring.score_at(trainer.global_step)
+            self._weights.save(self._folder.last, score)
+            with atomic_path(self._folder.state) as temporary:
+                trainer.save_checkpoint(temporary)

@@ -1,0 +1,1 @@
+"""What several test modules share: small data sets, networks, model files and a web server."""

@@ -1,0 +1,93 @@
+"""Which engine and device are taken where an NVIDIA GPU is there, may be used, or may not."""
+
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+import rapidseg
+from rapidseg.cli.benchmark import installed_engines
+from rapidseg.runtime.engines import choose_engine, selection
+from rapidseg.system import gpu as nvidia
+from rapidseg.system.gpu import FoundGpu, find_gpu
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
+from tests.unit.test_runtime_precision import QUANTIZATION
+
+H200 = FoundGpu("NVIDIA H200", True, None)
+UNUSABLE = FoundGpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install a build for CUDA")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "engine", "device", "taken", "why"),
+    [
+        (None, "auto", "auto", ("openvino", "cpu"), ("OpenVINO, the fastest on CPUs", "on the CPU")),
+        (H200, "auto", "auto", ("torch", "cuda"), ("PyTorch, for NVIDIA GPUs", "on the NVIDIA H200")),
+        (H200, "auto", "cpu", ("openvino", "cpu"), ("OpenVINO, the fastest on CPUs", "on cpu, as asked")),
+        (H200, "auto", "cuda:1", ("torch", "cuda:1"), ("PyTorch, for NVIDIA GPUs", "on cuda:1, as asked")),
+        (
+            H200,
+            "auto",
+            "tensorrt",
+            ("onnxruntime", "tensorrt"),
+            ("ONNX Runtime, for TensorRT", "on tensorrt, as asked"),
+        ),
+        (H200, "onnxruntime", "auto", ("onnxruntime", "cpu"), ("onnxruntime, as asked", "on the CPU")),
+        (H200, "torch", "auto", ("torch", "cuda"), ("torch, as asked", "on the NVIDIA H200")),
+        (None, "torch", "auto", ("torch", "cpu"), ("torch, as asked", "on the CPU")),
+    ],
+)
+def test_a_gpu_is_taken_where_it_can_be_used(monkeypatch, gpu, engine, device, taken, why):
+    monkeypatch.setattr(selection, "find_gpu", lambda: gpu)
+    choice = choose_engine(tiny_spec(), engine, device)
+    assert (choice.engine, choice.device) == taken
+    assert (choice.why_engine, choice.why_device) == why
+    assert choice.warning is None
+
+
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_a_gpu_that_cannot_be_used_is_never_passed_over_in_silence(monkeypatch, engine, tmp_path):
+    monkeypatch.setattr(selection, "find_gpu", lambda: UNUSABLE)
+    found = rapidseg.load(write_tiny_onnx(tmp_path / "tiny.onnx"), engine=engine).engine
+    assert found.device == "cpu"
+    assert found.warning == f"the NVIDIA GPU is not used: {UNUSABLE.obstacle}"
+    assert found.choice.endswith(f"; on the CPU, since {found.warning}")
+
+
+def test_int8_files_stay_on_the_cpu_and_say_so(monkeypatch):
+    monkeypatch.setattr(selection, "find_gpu", lambda: H200)
+    choice = choose_engine(tiny_spec(quantization=QUANTIZATION), "auto", "auto")
+    assert (choice.engine, choice.device) == ("openvino", "cpu")
+    assert choice.warning == (
+        "the NVIDIA GPU is not used: PyTorch runs no INT8 files; the file that this one was made from runs on the GPU"
+    )
+
+
+def test_where_no_driver_is_pytorch_is_not_looked_at(monkeypatch, tmp_path):
+    monkeypatch.setattr(nvidia, "_LINUX_DRIVER", (tmp_path / "gpus",))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(nvidia.importlib.util, "find_spec", lambda name: pytest.fail("looked for it"))
+    assert find_gpu() is None
+    (tmp_path / "gpus").mkdir()
+    monkeypatch.setattr(nvidia.importlib.util, "find_spec", lambda name: None)
+    assert find_gpu() == FoundGpu(
+        None, False, "torch is not installed; with a build for CUDA, pip install 'rapidseg[nvidia]'"
+    )
+
+
+def test_a_driver_without_pytorch_for_cuda(monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(nvidia, "has_driver", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    assert "built for CUDA 13.0, finds no GPU; update its driver" in find_gpu().obstacle
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert "was built without CUDA; install a build for CUDA" in find_gpu().obstacle
+
+
+def test_pytorch_is_measured_only_for_gpus(monkeypatch):
+    monkeypatch.setattr("rapidseg.system.gpu.find_gpu", lambda: None)
+    assert "torch" not in installed_engines("auto")
+    monkeypatch.setattr("rapidseg.system.gpu.find_gpu", lambda: H200)
+    assert ("torch" in installed_engines("auto")) == (find_spec("torch") is not None)
+    assert "torch" not in installed_engines("cpu")
+    assert ("torch" in installed_engines("cuda:1")) == (find_spec("torch") is not None)
