@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, errors, print_json
-from rapidseg.cli.options import (
+from rapidseg.cli.options.common import (
     DataOption,
     DeviceOption,
     EnginesOption,
@@ -21,8 +21,8 @@ from rapidseg.cli.options import (
     PrecisionsOption,
     RootOption,
     SplitOption,
-    parse_size,
 )
+from rapidseg.core.sizes import parse_size
 
 if TYPE_CHECKING:
     from rapidseg.benchmarking.benchmark import Plan

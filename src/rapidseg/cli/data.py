@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rapidseg.cli import prepare, synth
 from rapidseg.cli.console import console, print_json, progress
-from rapidseg.cli.options import JsonOption
+from rapidseg.cli.options.common import JsonOption
 
 if TYPE_CHECKING:
     from rapidseg.data.checks.check_report import CheckReport, FileFinding, Finding

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rapidseg.cli.console import console, errors, print_json
-from rapidseg.cli.options import JsonOption
+from rapidseg.cli.options.common import JsonOption
 
 if TYPE_CHECKING:
     from rapidseg.diagnosis import Diagnosis, Machine

@@ -18,8 +18,9 @@ from rich.table import Table
 from rapidseg import __version__
 from rapidseg.cli.console import console, print_json, progress
 from rapidseg.cli.opening import open_segmenter
-from rapidseg.cli.options import JsonOption, SizeOption, parse_input_size
+from rapidseg.cli.options.common import JsonOption, SizeOption
 from rapidseg.cli.protocol import ProtocolOptions
+from rapidseg.core.sizes import parse_input_size
 
 if TYPE_CHECKING:
     from rapidseg.evaluation import Evaluation, Observer
@@ -108,7 +109,7 @@ def evaluate_model(
     from rapidseg.runtime.model_file import BUILT_IN_MODELS
 
     options = ProtocolOptions(protocol, crop, stride, scales, flip)
-    scaling = InputScaling(parse_input_size(size), subsample)
+    scaling = InputScaling(None if size is None else parse_input_size(size), subsample)
     for path in (output, html):  # what would go wrong in the end is said now
         if path is not None and path.is_dir():
             raise InputError(f"{path} is a folder; give the name of a file")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rapidseg.cli.console import print_json, progress
-from rapidseg.cli.options import JsonOption, RootOption, SizeOption, parse_input_size
+from rapidseg.cli.options.common import JsonOption, RootOption, SizeOption
 from rapidseg.cli.tables.export import print_export, print_quantization
+from rapidseg.core.sizes import parse_input_size
 
 if TYPE_CHECKING:
     from rapidseg.data import Dataset
@@ -76,7 +77,7 @@ def export(
             f"--precision {precision!r} is unknown; allowed are {', '.join(_PRECISIONS)}"
             f"{nearest_hint(precision, _PRECISIONS)}"
         )
-    input_size = parse_input_size(size)
+    input_size = None if size is None else parse_input_size(size)
     if precision == "float32":
         if checkpoint.suffix == ".onnx":
             raise InputError(f"{checkpoint} is an exported file already; give the checkpoint that it was made from")

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, download_progress, errors, print_json
-from rapidseg.cli.options import JsonOption, parse_options
+from rapidseg.cli.options.common import JsonOption, parse_options
 
 
 def register(parent: typer.Typer) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from rapidseg.cli.console import console, print_json
-from rapidseg.cli.options import JsonOption, parse_size
+from rapidseg.cli.options.common import JsonOption
+from rapidseg.core.sizes import parse_size
 
 app = typer.Typer(
     name="models", help="List architectures, recipes and models with their figures, and show one of them."

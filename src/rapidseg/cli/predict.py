@@ -11,7 +11,8 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, errors, print_json, progress, warn_of_engine
-from rapidseg.cli.options import JsonOption, SizeOption, parse_input_size
+from rapidseg.cli.options.common import JsonOption, SizeOption
+from rapidseg.core.sizes import parse_input_size
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +57,7 @@ def predict(
     from rapidseg.runtime.model_file import SAMPLE_IMAGE
     from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder, make_record, write_record
 
-    input_size = parse_input_size(size)
+    input_size = None if size is None else parse_input_size(size)
     images = find_images(paths or [SAMPLE_IMAGE])
     folder = OutputFolder(output, images, save or DEFAULT_KINDS)
     if not paths:

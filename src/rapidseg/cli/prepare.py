@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, errors, print_json, progress
-from rapidseg.cli.options import JsonOption
+from rapidseg.cli.options.common import JsonOption
 
 if TYPE_CHECKING:
     from rapidseg.data.preparation import PreparedMasks

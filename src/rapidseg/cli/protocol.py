@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rapidseg.cli.options import parse_size
 from rapidseg.core.errors import InputError, nearest_hint
+from rapidseg.core.sizes import parse_size
 
 if TYPE_CHECKING:
     from rapidseg.evaluation import EvaluationProtocol, InputScaling

@@ -11,7 +11,8 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, print_json, progress
-from rapidseg.cli.options import JsonOption, parse_size
+from rapidseg.cli.options.common import JsonOption
+from rapidseg.core.sizes import parse_size
 
 
 def register(data_app: typer.Typer) -> None:

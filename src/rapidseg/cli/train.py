@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rapidseg.cli.console import console, download_progress, errors, print_json
-from rapidseg.cli.options import JsonOption
+from rapidseg.cli.options.common import JsonOption
 
 if TYPE_CHECKING:
     from rapidseg.training import Recipe, TrainingSummary

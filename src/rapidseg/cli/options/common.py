@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,29 +49,6 @@ MapOption = Annotated[
         show_default="by name",
     ),
 ]
-
-
-def parse_input_size(text: str | None) -> int | tuple[int, int] | None:
-    """Reads the value of `SizeOption`: pixels of the shorter side, or `HEIGHTxWIDTH`.
-
-    Raises:
-        InputError: the text has another form.
-    """
-    if text is None:
-        return None
-    return int(text) if text.isdecimal() else parse_size(text)
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Reads `HEIGHTxWIDTH` in pixels.
-
-    Raises:
-        InputError: the text has another form.
-    """
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text.strip().lower())
-    if match is None:
-        raise InputError(f"a size is HEIGHTxWIDTH in pixels, such as 1024x2048, not {text!r}")
-    return int(match[1]), int(match[2])
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:
