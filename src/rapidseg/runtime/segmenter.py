@@ -154,9 +154,9 @@ class Segmenter:
         On CPUs this is rarely faster than single calls. A network is compiled for each number of images that it sees
         at once, so lists of one length, or of multiples of `max_batch`, compile once.
 
-        Class maps are those of single calls wherever the engine computes the same logits for a batch. OpenVINO does
-        not always: it orders sums by the batch, and for large single images it computes tile by tile, so logits differ
-        in the last bits, and pixels on borders between classes may differ.
+        With OpenVINO and ONNX Runtime on CPUs, class maps equal those of single calls bit for bit. PyTorch sums in
+        another order for another batch, so logits differ in their last bits, and with them single pixels on borders
+        between classes.
 
         Args:
             images: each as for a call. All of them, and all results, are in memory at once; `stream` needs less.
