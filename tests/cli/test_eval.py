@@ -89,7 +89,7 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
         (["missing.pth", "--data", "camvid", "--root", "camvid"], "missing.pth: no such file"),
         (["model.onnx", "--data", "camvid"], "camvid needs the folder that holds the data"),
         (["model.onnx", "--data", "camvid", "--root", "camvid", "--split", "tset"], "has no split 'tset'"),
-        (["model.onnx", "--data", "camvid", "--root", "camvid", "--size", "64,96"], "a size is HEIGHTxWIDTH in pixels"),
+        (["model.onnx", "--data", "camvid", "--root", "camvid", "--size", "64,96"], "'64,96' is not an input size"),
         (["model.onnx", "--data", "camvid", "--root", "camvid", "--engine", "fast"], "engine 'fast' is unknown"),
         (
             ["best.pth", "--data", "camvid", "--root", "camvid", "--engine", "openvino"],
@@ -210,5 +210,5 @@ def test_a_device_that_pytorch_does_not_have_is_refused(rapidseg, tmp_path, camv
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), tmp_path / "best.safetensors")
     words = ["eval", "best.safetensors", "--data", "camvid", "--root", "camvid", "--device"]
-    assert "PyTorch finds no CUDA GPU; take device cpu" in rapidseg(*words, "cuda")[2]
-    assert "a checkpoint has no device 'gpu'; give auto, cpu or cuda" in rapidseg(*words, "gpu")[2]
+    assert "PyTorch finds no device 'cuda' here; there is: cpu" in rapidseg(*words, "cuda")[2]
+    assert "PyTorch finds no device 'gpu' here; there is: cpu" in rapidseg(*words, "gpu")[2]
