@@ -115,7 +115,7 @@ def test_an_int8_file_runs_in_int8(plain, scenes, engine, precision):
     source, report = plain
     segmenter = rapidseg.load(report.path, engine=engine, precision=precision)
     assert segmenter.engine.precision == "int8"
-    assert "int8, which the file is in, and " in segmenter.engine.choice
+    assert "int8 as in the model file, and " in segmenter.engine.choice
     image = read_image(next((scenes / "leftImg8bit" / "val").rglob("*.png")))
     same = segmenter.class_map(image) == rapidseg.load(source, precision="float32").class_map(image)
     assert same.mean() > 0.97  # rounding moves borders here or there
