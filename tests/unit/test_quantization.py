@@ -243,5 +243,5 @@ def test_an_engine_that_does_something_else_is_found(plain, monkeypatch, tmp_pat
 
 
 def test_float32_of_an_int8_file_is_an_error(plain):
-    with pytest.raises(EngineError, match="is an INT8 file, so it does not run in float32"):
+    with pytest.raises(EngineError, match="is an INT8 model, which does not run in float32"):
         rapidseg.load(plain[1].path, precision="float32")
