@@ -147,7 +147,7 @@ def test_only_bad_files(rapidseg, model, photos):
         (["a", "--size", "big"], "a size is HEIGHTxWIDTH in pixels"),
         (["a", "--size", "12"], "input size 12 is not allowed"),
         (["a", "--engine", "fast"], "engine 'fast' is unknown; allowed are auto, openvino, onnxruntime"),
-        (["a", "--device", "moon"], "OpenVINO finds no device 'moon' here; there are:"),
+        (["a", "--device", "moon"], "OpenVINO: device 'moon' not found; available:"),
         (["a", "--output", "b/y.png"], "b/y.png: is a file; results go to a folder"),
     ],
 )

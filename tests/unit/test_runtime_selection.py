@@ -22,18 +22,18 @@ UNUSABLE = FoundGpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; ins
     [
         (None, "auto", "auto", ("openvino", "cpu"), ("OpenVINO, the fastest on CPUs", "on the CPU")),
         (H200, "auto", "auto", ("torch", "cuda"), ("PyTorch, for NVIDIA GPUs", "on the NVIDIA H200")),
-        (H200, "auto", "cpu", ("openvino", "cpu"), ("OpenVINO, the fastest on CPUs", "on cpu, as asked")),
-        (H200, "auto", "cuda:1", ("torch", "cuda:1"), ("PyTorch, for NVIDIA GPUs", "on cuda:1, as asked")),
+        (H200, "auto", "cpu", ("openvino", "cpu"), ("OpenVINO, the fastest on CPUs", "on cpu, as requested")),
+        (H200, "auto", "cuda:1", ("torch", "cuda:1"), ("PyTorch, for NVIDIA GPUs", "on cuda:1, as requested")),
         (
             H200,
             "auto",
             "tensorrt",
             ("onnxruntime", "tensorrt"),
-            ("ONNX Runtime, for TensorRT", "on tensorrt, as asked"),
+            ("ONNX Runtime, for TensorRT", "on tensorrt, as requested"),
         ),
-        (H200, "onnxruntime", "auto", ("onnxruntime", "cpu"), ("onnxruntime, as asked", "on the CPU")),
-        (H200, "torch", "auto", ("torch", "cuda"), ("torch, as asked", "on the NVIDIA H200")),
-        (None, "torch", "auto", ("torch", "cpu"), ("torch, as asked", "on the CPU")),
+        (H200, "onnxruntime", "auto", ("onnxruntime", "cpu"), ("onnxruntime, as requested", "on the CPU")),
+        (H200, "torch", "auto", ("torch", "cuda"), ("torch, as requested", "on the NVIDIA H200")),
+        (None, "torch", "auto", ("torch", "cpu"), ("torch, as requested", "on the CPU")),
     ],
 )
 def test_a_gpu_is_taken_where_it_can_be_used(monkeypatch, gpu, engine, device, taken, why):
@@ -58,7 +58,8 @@ def test_int8_files_stay_on_the_cpu_and_say_so(monkeypatch):
     choice = choose_engine(tiny_spec(quantization=QUANTIZATION), "auto", "auto")
     assert (choice.engine, choice.device) == ("openvino", "cpu")
     assert choice.warning == (
-        "the NVIDIA GPU is not used: PyTorch runs no INT8 files; the file that this one was made from runs on the GPU"
+        "the NVIDIA GPU is not used: PyTorch cannot run INT8 models; "
+        "the model that this one was quantized from runs on the GPU"
     )
 
 

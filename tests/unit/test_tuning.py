@@ -151,8 +151,8 @@ def test_another_device_is_told_what_to_do(tuned):
     change(tuned, device="npu")
     with pytest.raises(
         EngineError,
-        match=r"was tuned for openvino in float32 on the npu of .*, which is not to be had here: OpenVINO finds no "
-        r"device 'npu' here; .* Run `rapidseg tune` on this machine, or name another engine",
+        match=r"was tuned for openvino in float32 on the npu of .*, which is not to be had here: OpenVINO: "
+        r"device 'npu' not found; .* Run `rapidseg tune` on this machine, or name another engine",
     ):
         rapidseg.load(tuned)
     assert rapidseg.load(tuned, device="cpu").engine.device == "cpu"

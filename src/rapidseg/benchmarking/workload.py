@@ -128,21 +128,22 @@ class RapidSegWorkload:
     def _segment_batch(self, images: list[np.ndarray], size: int | tuple[int, int] | None) -> list[Result]:
         """Takes all images through the network at once, and books the time of the batch on its first image."""
         segmenter, spec = self._segmenter, self._segmenter.spec
-        engine, image_hw = segmenter.engine, (images[0].shape[0], images[0].shape[1])
+        engine, backend = segmenter.engine, segmenter.engine.backend
+        image_hw = (images[0].shape[0], images[0].shape[1])
         size_hw = input_size_hw(image_hw, spec.input_short_side if size is None else size, spec.stride)
         engine.compile((len(images), *size_hw, 3))
-        moments = [engine.moment()]
-        prepared = engine.prepare(np.stack([engine.resize(image, size_hw) for image in images]))
-        moments.append(engine.moment())
-        logits = engine.infer(prepared)
-        moments.append(engine.moment())
+        events = [backend.record_event()]
+        uploaded = engine.upload(np.stack([backend.resize(image, size_hw) for image in images]))
+        events.append(backend.record_event())
+        logits = engine.infer(uploaded)
+        events.append(backend.record_event())
         if len(logits) != len(images):
             raise EngineError(f"{len(images)} images gave logits of shape {tuple(logits.shape)}; take --batch 1")
-        maps, _ = engine.class_maps(logits, image_hw, align_corners=spec.align_corners)
-        maps = [engine.give(one, images[0]) for one in maps]
-        moments.append(engine.moment())
+        maps, _ = backend.class_maps(logits, image_hw, align_corners=spec.align_corners)
+        maps = [backend.to_input_type(class_map, images[0]) for class_map in maps]
+        events.append(backend.record_event())
         none = dict.fromkeys(PATH_STAGES, 0.0)
-        timings = [engine.timings_ms(PATH_STAGES, moments), *[none] * (len(images) - 1)]
+        timings = [backend.timings_ms(PATH_STAGES, events), *[none] * (len(images) - 1)]
         return [
             Result(class_map, spec.labels, image, size_hw, timing)
             for class_map, image, timing in zip(maps, images, timings, strict=True)

@@ -69,8 +69,9 @@ def _load_tuned(file: Path, engine: str, precision: str, device: str) -> Segment
     precision = tuned.precision if precision == "auto" else precision
     device = tuned.device if device == "auto" else device
     compiled_fill()
+    choice = f"{engine}, {precision} and {device}, as {file} says, tuned on {tuned.machine.cpu}" if as_tuned else None
     try:
-        started = create_engine(path, spec, engine=engine, precision=precision, device=device)
+        started = create_engine(path, spec, engine=engine, precision=precision, device=device, choice=choice)
     except EngineError as error:
         if not as_tuned:
             raise
@@ -78,8 +79,6 @@ def _load_tuned(file: Path, engine: str, precision: str, device: str) -> Segment
             f"{file}: was tuned for {engine} in {precision} on the {device} of {tuned.machine.cpu}, which is not to be "
             f"had here: {error}. Run `rapidseg tune` on this machine, or name another engine, precision or device"
         ) from error
-    if as_tuned:
-        started.choice = f"{engine}, {precision} and {device}, as {file} says, tuned on {tuned.machine.cpu}"
     return Segmenter(started, spec, path)
 
 
@@ -124,26 +123,27 @@ class Segmenter:
         Raises:
             InputError: the image is not (H, W, 3) uint8, or `input_size` has a side below 32.
         """
-        check_image(image, tensor=self.engine.takes(image))
-        engine, image_hw = self.engine, (int(image.shape[0]), int(image.shape[1]))
-        moments = [engine.moment()]
+        engine, backend = self.engine, self.engine.backend
+        check_image(image, tensor=backend.accepts_tensor(image))
+        image_hw = (int(image.shape[0]), int(image.shape[1]))
+        events = [backend.record_event()]
         if input_size is None:
             input_size = self.spec.input_short_side
         size_hw = input_size_hw(image_hw, input_size, self.spec.stride)
         engine.compile((1, *size_hw, 3))
-        moments.append(engine.moment())
-        prepared = engine.prepare(engine.resize(image, size_hw)[None])
-        moments.append(engine.moment())
-        logits = engine.infer(prepared)
+        events.append(backend.record_event())
+        uploaded = engine.upload(backend.resize(image, size_hw)[None])
+        events.append(backend.record_event())
+        logits = engine.infer(uploaded)
         self._check(logits)
-        moments.append(engine.moment())
-        maps, confidences = engine.class_maps(
+        events.append(backend.record_event())
+        maps, confidences = backend.class_maps(
             logits, image_hw, align_corners=self.spec.align_corners, confidence=confidence
         )
-        class_map = engine.give(maps[0], image)
-        certainty = None if confidences is None else engine.give(confidences[0], image)
-        moments.append(engine.moment())
-        timings_ms = engine.timings_ms(_STAGES, moments)
+        class_map = backend.to_input_type(maps[0], image)
+        certainty = None if confidences is None else backend.to_input_type(confidences[0], image)
+        events.append(backend.record_event())
+        timings_ms = backend.timings_ms(_STAGES, events)
         return Result(class_map, self.spec.labels, image, size_hw, timings_ms, confidence=certainty)
 
     def logits(self, image: np.ndarray) -> np.ndarray:
