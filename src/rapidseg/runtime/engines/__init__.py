@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from rapidseg.core.errors import EngineError, nearest_hint
+from rapidseg.core.extras import missing_package
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine
 from rapidseg.runtime.engines.selection import MIN_AGREEMENT, choose_engine, choose_precision
+from rapidseg.system.cpu import limit_library_threads
 
 ENGINES = ("openvino", "onnxruntime", "torch")
 PRECISIONS = ("float32", "bf16", "fp16", "int8")
@@ -35,7 +37,14 @@ def create_engine(
     _check("precision", precision, PRECISIONS)
     _check_is_in_file(path, spec, precision)
     choice = choose_engine(spec, engine, device.lower())
-    started, why_precision = _START[choice.engine](path, spec, precision, choice.device)
+    try:
+        started, why_precision = _START[choice.engine](path, spec, precision, choice.device)
+    except ImportError as error:
+        problem = missing_package(error, _EXTRAS[choice.engine])
+        if problem is None:
+            raise
+        raise EngineError(f"engine {choice.engine}: {problem}, or use another engine") from error
+    limit_library_threads()
     started.choice = "; ".join((choice.why_engine, why_precision, choice.why_device))
     started.warning = choice.warning
     return started
@@ -63,14 +72,9 @@ def _start_torch(path: Path, spec: ModelSpec, precision: str, device: str) -> tu
             f"{path} is an INT8 file, which PyTorch does not run; use engine openvino or onnxruntime, or take the file "
             "that it was made from"
         )
-    try:
-        from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
-        from rapidseg.system.torch_devices import computes_in_bf16, find_device
-    except ModuleNotFoundError as error:
-        raise EngineError(
-            f"{error.name} is not installed, which the PyTorch engine needs; install it with: pip install "
-            "'rapidseg[nvidia]', with a build of PyTorch for CUDA, or use engine openvino"
-        ) from error
+    from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
+    from rapidseg.system.gpu import computes_in_bf16, find_device
+
     found = str(find_device(device, "float32"))
     native = () if found == "cpu" else ("fp16", "bf16") if computes_in_bf16(found) else ("fp16",)
     floats, reason = choose_precision(spec, precision, native=native)
@@ -81,6 +85,7 @@ def _start_torch(path: Path, spec: ModelSpec, precision: str, device: str) -> tu
 
 
 _START = {"openvino": _start_openvino, "onnxruntime": _start_onnxruntime, "torch": _start_torch}
+_EXTRAS = {"openvino": "", "onnxruntime": "onnxruntime", "torch": "nvidia"}  # which install an engine
 
 
 def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:
