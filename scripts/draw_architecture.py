@@ -82,7 +82,7 @@ def draw(structure: Structure) -> str:
     total = sum(structure.lines.values())
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">',
-        '<title>Rooms of the package: each imports only from rows below it</title>',
+        "<title>Rooms of the package: each imports only from rows below it</title>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#7c8aa5"/></marker></defs>',
         f'<rect width="{width}" height="{height}" fill="#ffffff" rx="8"/>',
@@ -116,7 +116,9 @@ def _without_shortcuts(imports: frozenset[tuple[str, str]]) -> set[tuple[str, st
 
     def reached(room: str, *, longer_than_one: bool) -> set[str]:
         targets: set[str] = set()
-        pending = [step for first in below.get(room, ()) for step in below.get(first, ())] if longer_than_one else [room]
+        pending = (
+            [step for first in below.get(room, ()) for step in below.get(first, ())] if longer_than_one else [room]
+        )
         while pending:
             current = pending.pop()
             if current not in targets:

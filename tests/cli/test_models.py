@@ -131,7 +131,7 @@ def test_all_but_the_size_of_an_architecture_needs_no_pytorch():
     statuses = json.loads(done.stdout.splitlines()[-1])
     assert statuses == [0, 0, 0, 0, 2]
     assert "pspnet-r50-d8-cityscapes" in done.stdout
-    message = "this command needs torch, which is not installed; install it with: pip install 'rapidseg[train]'"
+    message = "torch is not installed; run in the clone of RapidSeg: pip install -c constraints.txt '.[export]'"
     assert message in done.stderr
 
 

@@ -233,10 +233,10 @@ def test_devices_that_are_not_there(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", None)
     for device in ("cuda", "cuda:1", "toaster"):
         with pytest.raises(
-            EngineError, match=f"PyTorch finds no device '{device}' here; there is: cpu. PyTorch .* was bu"
+            EngineError, match=f"PyTorch: device '{device}' not found; available: cpu. PyTorch .* was bu"
         ):
             rapidseg.load(engine="torch", device=device)
-    with pytest.raises(EngineError, match="PyTorch finds no device 'cuda' here"):
+    with pytest.raises(EngineError, match="PyTorch: device 'cuda' not found"):
         rapidseg.load(device="cuda")
 
 
@@ -253,10 +253,9 @@ def test_too_little_memory_is_told_in_words(segmenter, image, monkeypatch):
 
 
 def test_without_the_package_the_way_to_it_is_told(monkeypatch):
-    monkeypatch.setitem(sys.modules, torch_onnx.__name__ + ".engine", None)
-    with pytest.raises(
-        EngineError, match=r"the PyTorch engine needs .*, which is not installed; install it with: pip install"
-    ):
+    monkeypatch.delitem(sys.modules, torch_onnx.__name__ + ".engine")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EngineError, match=r"torch is not installed; run in the clone .*'\.\[nvidia\]', or use another"):
         rapidseg.load(engine="torch")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,6 +41,7 @@ def prepare(
     """
     from rapidseg.core.errors import InputError
     from rapidseg.data.preparation import prepare_cityscapes
+    from rapidseg.system.cpu import cpu_count
 
     if dataset != "cityscapes":
         raise InputError(f"masks can be drawn for cityscapes only, not for {dataset!r}")
@@ -51,7 +51,7 @@ def prepare(
         prepared = prepare_cityscapes(
             root,
             tuple(kind.strip() for kind in labels.split(",") if kind.strip()),
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or cpu_count(),
             overwrite=overwrite,
             progress=lambda done, total: display.update(task, completed=done, total=total),
         )

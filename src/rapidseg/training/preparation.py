@@ -19,6 +19,7 @@ from rapidseg.importing import Progress, load_backbone
 from rapidseg.losses import HeadLosses, Ohem, PixelLoss, balanced_class_weights
 from rapidseg.models import SegmentationModel, count_parameters, create_model
 from rapidseg.recipes.schema import DataSection, LossSection, ModelSection, Recipe
+from rapidseg.system.cpu import limit_library_threads, thread_limit
 from rapidseg.training.cpu import keep_freed_memory
 from rapidseg.training.loader import SampleLoader
 from rapidseg.training.module import TrainingModule
@@ -60,6 +61,7 @@ def prepare(
         ModelFileError, RapidSegError: the backbone's weights cannot be had, or do not fit it.
     """
     chosen = _choose_device(device)
+    limit_library_threads()
     if chosen == "cpu":
         if recipe.precision == "fp16":
             raise ConfigError("precision fp16 needs a CUDA GPU; take bf16 or float32 on a CPU")
@@ -85,7 +87,7 @@ def prepare(
         samples,
         micro_batch_size=recipe.micro_batch_size,
         num_passes=recipe.iterations * recipe.accumulate,
-        workers=recipe.data.workers,
+        workers=min(recipe.data.workers, thread_limit() or recipe.data.workers),
         pin_memory=chosen == "cuda",
     )
     return Prepared(TrainingModule(recipe, model, losses), loader, train, val, chosen)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from rapidseg.core.errors import EngineError, nearest_hint
+from rapidseg.core.extras import missing_package
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine
 from rapidseg.runtime.engines.selection import AUTO_PRECISION_MIN_AGREEMENT, Choice, choose_engine, choose_precision
+from rapidseg.system.cpu import limit_library_threads
 
 ENGINES = ("openvino", "onnxruntime", "torch")
 PRECISIONS = ("float32", "bf16", "fp16", "int8")
@@ -43,7 +45,15 @@ def create_engine(
     _check("precision", precision, PRECISIONS)
     _check_is_in_file(path, spec, precision)
     chosen = choose_engine(spec, engine, device.lower())
-    return _CREATE[chosen.engine](path, spec, precision, chosen, choice)
+    try:
+        created = _CREATE[chosen.engine](path, spec, precision, chosen, choice)
+    except ImportError as error:
+        problem = missing_package(error, _EXTRAS[chosen.engine])
+        if problem is None:
+            raise
+        raise EngineError(f"engine {chosen.engine}: {problem}, or use another engine") from error
+    limit_library_threads()
+    return created
 
 
 def _create_onnxruntime(path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None) -> Engine:
@@ -72,15 +82,10 @@ def _create_torch(path: Path, spec: ModelSpec, precision: str, chosen: Choice, c
             f"{path} is an INT8 model, which PyTorch cannot run; use engine openvino or onnxruntime, or the model that "
             "it was quantized from"
         )
-    try:
-        from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend
-        from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
-        from rapidseg.system.torch_devices import computes_in_bf16, find_device
-    except ModuleNotFoundError as error:
-        raise EngineError(
-            f"the PyTorch engine needs {error.name}, which is not installed; install it with: pip install "
-            "'rapidseg[nvidia]', with a build of PyTorch for CUDA, or use engine openvino"
-        ) from error
+    from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend
+    from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
+    from rapidseg.system.gpu import computes_in_bf16, find_device
+
     device = find_device(chosen.device, "float32")
     on_gpu = device.type == "cuda"
     native = () if not on_gpu else ("fp16", "bf16") if computes_in_bf16(str(device)) else ("fp16",)
@@ -92,6 +97,7 @@ def _create_torch(path: Path, spec: ModelSpec, precision: str, chosen: Choice, c
 
 
 _CREATE = {"openvino": _create_openvino, "onnxruntime": _create_onnxruntime, "torch": _create_torch}
+_EXTRAS = {"openvino": "", "onnxruntime": "onnxruntime", "torch": "nvidia"}  # which install an engine
 
 
 def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:

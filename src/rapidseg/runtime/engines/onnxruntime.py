@@ -1,4 +1,4 @@
-"""ONNX Runtime: runs nearly everywhere; `pip install 'rapidseg[onnxruntime]'`."""
+"""ONNX Runtime: runs nearly everywhere. Needs the extra `onnxruntime`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 
 from rapidseg.core.errors import EngineError, ModelFileError, RapidSegError
 from rapidseg.core.files import atomic_path
@@ -17,13 +18,6 @@ from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import INPUT, OUTPUT, Engine, ShapeCache, check_names
 from rapidseg.system.cache import cache_folder, keep_newest
 from rapidseg.system.cpu import cpu_count, cpu_identity
-
-try:
-    import onnxruntime
-except ModuleNotFoundError as error:
-    raise EngineError(
-        "ONNX Runtime is not installed; install it with: pip install 'rapidseg[onnxruntime]', or use engine openvino"
-    ) from error
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _PRECISIONS = {"cpu": ("float32",), "cuda": ("float32",), "tensorrt": ("float32", "fp16")}
