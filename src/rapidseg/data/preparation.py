@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rapidseg.core.errors import DatasetError, InputError, nearest_hint
+from rapidseg.core.parallel import unordered_process_map
 from rapidseg.data.layouts.base import nearby_folders, wrong_root
 from rapidseg.data.polygons import MASK_KINDS, draw_masks, read_annotation
-from rapidseg.data.processes import run_in_processes
 from rapidseg.imaging import write_image
 
 ANNOTATION_FOLDERS = ("gtFine", "gtCoarse")
@@ -104,7 +104,7 @@ def prepare_cityscapes(
     if progress is not None:
         progress(done, len(files))
     num_drawn, broken = 0, []
-    for outcome in run_in_processes(_draw, missing, workers):
+    for outcome in unordered_process_map(_draw, missing, processes=workers):
         if isinstance(outcome, BrokenFile):
             broken.append(outcome)
         else:

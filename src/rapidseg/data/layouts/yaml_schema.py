@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -20,7 +18,7 @@ from pydantic import (
 
 from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.labels import Color, LabelSet, distinct_colors
-from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.core.validation import explain_validation
 from rapidseg.data.masks import ColorMasks, IdMasks, MaskFormat
 
@@ -145,18 +143,7 @@ def read_description(path: Path) -> Description:
     Raises:
         ConfigError: it cannot be read, is not YAML, or a key is unknown, missing or wrong.
     """
-    try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"cannot read {path}: {reason}; give a YAML file that describes the data set") from error
-    except yaml.MarkedYAMLError as error:
-        where = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path} is not valid YAML{where}: {error.problem}; docs/data.md has an example") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}; docs/data.md has an example") from error
-    if not isinstance(content, Mapping):
-        raise ConfigError(f"{path} holds no keys; docs/data.md shows how a data set is described")
+    content = read_yaml(path, "a description of a data set", advice="docs/data.md has an example")
     try:
         return Description.model_validate(content)
     except ValidationError as error:
