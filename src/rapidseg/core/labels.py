@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rapidseg.core.cityscapes import CITYSCAPES_CLASSES
+from rapidseg.core.cityscapes_labels import CITYSCAPES_CLASSES
 
 Color = tuple[
     Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
