@@ -142,8 +142,8 @@ def test_hidden_files_are_skipped(tmp_path):
     [
         (
             ("camvd",),
-            r"unknown data set 'camvd'; choose from camvid, cityscapes, cityscapes-coarse, synth-as-camvid, or pass a YAML "
-            r"file that describes your own data \(docs/data\.md\); did you mean 'camvid'\?",
+            r"unknown data set 'camvd'; choose from camvid, cityscapes, cityscapes-coarse, synth-as-camvid, or pass a "
+            r"YAML file that describes your own data \(docs/data\.md\); did you mean 'camvid'\?",
         ),
         (("camvid",), r"camvid needs the folder of the data: pass --root DIR \(root= in Python\)"),
         (("nowhere.yaml",), r"cannot read nowhere\.yaml: No such file or directory"),
