@@ -57,7 +57,10 @@ def test_mistakes_are_one_message_and_exit_status_2(rapidseg, tmp_path):
         ),
         (["cityscapes", "."], "did you mean cs?"),
         (["camvid", "cs"], "masks can be drawn for cityscapes only, not for 'camvid'"),
-        (["cityscapes", "cs", "--labels", "trainIds"], "unknown kind of mask 'trainIds'; choose from labelIds, labelTrainIds"),
+        (
+            ["cityscapes", "cs", "--labels", "trainIds"],
+            "unknown kind of mask 'trainIds'; choose from labelIds, labelTrainIds",
+        ),
         (["cityscapes", "cs", "--workers", "0"], "--workers"),
     ):
         status, output, error = rapidseg("data", "prepare", *words)
