@@ -1,4 +1,4 @@
-"""A folder with all that the examples of the documentation name: photos, a video, labeled images, weights and models."""
+"""A folder with all that the documentation's examples name: photos, a video, labeled images, weights and models."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_the_cityscapes_recipe_is_openmmlabs():
         ("lr=0.1", "unknown key 'lr'; did you mean 'optimizer.lr'?"),
         ("optimizer.lr=1", "unknown key 'optimizer'; did you mean 'optimizer'?"),
         ("data.augmentation.crop=[64, 64]", "did you mean 'data.augmentation.crop_size'?"),
-        ("data.extra=[{kind: camvid, root: x, split: train, repat: 2}]", "did you mean 'data.extra.repeat'?"),
+        ("data.extra=[{kind: camvid, root: x, split: train, repat: 2}]", "did you mean 'data.extra.0.repeat'?"),
         ("optimizer.betas=[0.9, 0.99]", "'optimizer.betas', which belongs to another kind of optimizer; remove it or"),
         ("optimizer.lr=abc", "optimizer.lr: input should be a valid number, not 'abc'"),
         ("optimizer.lr='0.1'", "optimizer.lr: input should be a valid number, not '0.1'"),
@@ -132,8 +132,8 @@ def test_relative_folders_become_absolute(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: 1\nseed: 2\n", "the key 'seed' stands twice"),
-        ("- 1\n", "holds no keys; docs/training.md lists those of a recipe"),
+        ("seed: 1\nseed: 2\n", "duplicate key 'seed'"),
+        ("- 1\n", "it holds a list, not keys with values; docs/training.md lists the keys of a recipe"),
         ("seed: [1\n", "is not valid YAML"),
         ("{}\n", "the key 'data' is missing"),
     ],
@@ -148,7 +148,7 @@ def test_files_that_are_no_recipe(tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there():
-    with pytest.raises(ConfigError, match=r"cannot read the recipe missing.yaml: No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read missing.yaml: No such file"):
         load_recipe("missing.yaml")
 
 

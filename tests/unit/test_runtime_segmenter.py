@@ -188,7 +188,7 @@ def test_bf16(model_path: Path, image: np.ndarray) -> None:
         ({"device": "npu"}, r"OpenVINO: device 'npu' not found; available: .*cpu"),
         (
             {"device": "npu", "engine": "onnxruntime"},
-            r"ONNX Runtime: unknown device 'npu'; allowed: cpu, cuda, tensorrt",
+            r"ONNX Runtime: unknown device 'npu'; allowed: cpu, cuda",
         ),
         ({"precision": "bf16", "engine": "onnxruntime"}, r"computes in float32 on device cpu, not in bf16; use anoth"),
     ],

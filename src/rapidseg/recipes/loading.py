@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from rapidseg.core.errors import ConfigError
-from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.strict_yaml import explain_yaml, parse_yaml, read_yaml
 from rapidseg.core.validation import explain_validation
 from rapidseg.recipes.schema import Recipe
 
@@ -31,7 +31,7 @@ def load_recipe(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
             message names all such keys and, for an unknown one, the nearest that is valid.
     """
     path = Path(path)
-    content = _read(path)
+    content = read_yaml(path, "a recipe", advice="docs/training.md lists the keys of a recipe")
     overridden = []
     for override in overrides:
         key, separator, text = override.partition("=")
@@ -67,23 +67,11 @@ def flatten(recipe: Recipe) -> dict[str, Any]:
     return flat
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"cannot read the recipe {path}: {reason}") from error
-    content = _parse(text, where=str(path))
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no keys; docs/training.md lists those of a recipe")
-    return content
-
-
 def _parse(text: str, *, where: str) -> Any:
     try:
         return parse_yaml(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{where} is not valid YAML{explain_yaml(error)}") from error
 
 
 def _set(content: dict[str, Any], key: str, value: Any) -> None:
