@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rapidseg.core.cityscapes import CITYSCAPES_LABELS
+from rapidseg.core.cityscapes_labels import CITYSCAPES_LABELS
 
 HEIGHT, WIDTH = 1024, 2048
 SCRIPTS = ("createTrainIdLabelImgs", "createTrainIdInstanceImgs")

@@ -45,7 +45,7 @@ def write_cityscapes(
     return root
 
 
-def write_described(root: Path, text: str, masks: dict[str, np.ndarray], split: str = "train") -> Path:
+def write_yaml_dataset(root: Path, text: str, masks: dict[str, np.ndarray], split: str = "train") -> Path:
     """Writes `images/SPLIT/*.png`, `masks/SPLIT/*.png` and `data.yaml`; `text` has no `splits` of its own."""
     for seed, (name, mask) in enumerate(masks.items()):
         write_image(root / "images" / split / f"{name}.png", seed=seed)

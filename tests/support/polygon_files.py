@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rapidseg.core.cityscapes import CITYSCAPES_LABELS
+from rapidseg.core.cityscapes_labels import CITYSCAPES_LABELS
 
 SIZE_HW = (96, 192)
 

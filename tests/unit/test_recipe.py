@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
 from rapidseg.core.errors import ConfigError
-from rapidseg.recipes import find_recipe, recipe_names
-from rapidseg.recipes.loading import dump_recipe, flatten, load_recipe
+from rapidseg.core.validation import dotted_keys
+from rapidseg.recipes import find_recipe, recipe_names, summarize_recipe
+from rapidseg.recipes.loading import dump_recipe, flatten, is_data_description, load_recipe
+from rapidseg.recipes.renames import RENAMES
+from rapidseg.recipes.schema import Recipe
 from rapidseg.training.schedule import learning_rate
 
 
@@ -63,21 +67,21 @@ def test_the_cityscapes_recipe_is_openmmlabs():
         ("data.augmentation.crop=[64, 64]", "did you mean 'data.augmentation.crop_size'?"),
         (
             "data.extra_datasets=[{name: camvid, root: x, split: train, repat: 2}]",
-            "did you mean 'data.extra_datasets.repeat'?",
+            "did you mean 'data.extra_datasets.0.repeat'?",
         ),
         ("optimizer.betas=[0.9, 0.99]", "'optimizer.betas', which belongs to another kind of optimizer; remove it or"),
-        ("optimizer.lr=abc", "optimizer.lr: should be a valid number, not 'abc'"),
-        ("optimizer.lr='0.1'", "optimizer.lr: should be a valid number, not '0.1'"),
+        ("optimizer.lr=abc", "optimizer.lr: should be a number, not 'abc'"),
+        ("optimizer.lr='0.1'", "optimizer.lr: should be a number, not '0.1'"),
         ("optimizer.lr=.nan", "optimizer.lr: should be a finite number"),
         ("optimizer.lr=-1", "optimizer.lr: should be greater than 0, not -1"),
-        ("batch_size=4.5", "batch_size: should be a valid integer, not 4.5"),
-        ("iterations=true", "iterations: should be a valid integer, not True"),
-        ("data.augmentation.photometric.hue=1.5", "data.augmentation.photometric.hue: should be a valid integer"),
+        ("batch_size=4.5", "batch_size: should be an integer, not 4.5"),
+        ("iterations=true", "iterations: should be an integer, not True"),
+        ("data.augmentation.photometric.hue=1.5", "data.augmentation.photometric.hue: should be an integer"),
         ("data.augmentation.scale_range=[2, 1]", "data.augmentation: scale_range must be two positive numbers"),
         ("optimizer.kind=adam", "optimizer.kind: 'adam' is unknown; allowed are 'sgd', 'adamw'"),
         ("schedule={power: 1, eta_min: 0}", "the key 'schedule.kind' is missing"),
         ("schedule={kind: poly, eta_min: 0}", "the key 'schedule.power' is missing"),
-        ("loss.class_weights=balancd", "loss.class_weights: should be 'balanced', not 'balancd'"),
+        ("loss.class_weights=balancd", "loss.class_weights: should be a list or 'balanced', not 'balancd'"),
         ("loss.ohem.threshold=0.7", "loss.ohem: set either min_kept (pixels per image) or kept_share"),
         ("optimizer={kind: sgd, lr: 1, weight_decay: 0, momentum: 0, nesterov: true}", "nesterov needs a momentum"),
         ("accumulate=3", "batch_size 4 cannot be split into 3 equal micro-batches"),
@@ -139,8 +143,8 @@ def test_relative_folders_become_absolute(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: 1\nseed: 2\n", "the key 'seed' stands twice"),
-        ("- 1\n", "holds no keys; docs/training.md lists the keys of a recipe"),
+        ("seed: 1\nseed: 2\n", "duplicate key 'seed'"),
+        ("- 1\n", "it holds a list, not keys with values; docs/training.md lists the keys of a recipe"),
         ("seed: [1\n", "is not valid YAML"),
         ("{}\n", "the key 'data' is missing"),
     ],
@@ -189,3 +193,120 @@ def test_cosine_falls_as_half_a_wave():
 
 def test_a_run_of_one_iteration_has_a_rate():
     assert learning_rate(tiny("iterations=1", "schedule.warmup_iterations=0"), 0) == 0.05
+
+
+OLD_KEYS = """
+data:
+  {kind: camvid, root: ., train: train, val: val, workers: 0, extra: [{kind: synth-as-camvid, root: ., split: train}],
+   augmentation: {crop_size: [64, 96], scale_range: [0.5, 1.0], paste: 0.5, paste_classes: [Pole]}}
+model: {name: fast-scnn, norm_momentum: 0.01, working_short_side: 64}
+optimizer: {kind: sgd, lr: 0.05, weight_decay: 4e-5}
+schedule: {kind: poly, power: 0.9, eta_min: 1e-4}
+loss: {kind: softmax, average: all_pixels, head_weights: {logits: 1.0}}
+iterations: 8
+batch_size: 4
+precision: float32
+ema_decay: null
+evaluate_every: 4
+seed: 0
+"""
+
+
+def test_files_with_earlier_names_of_keys_read_as_before(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(OLD_KEYS)
+    recipe = load_recipe(path)
+    assert (recipe.data.name, recipe.data.extra_datasets[0].name) == ("camvid", "synth-as-camvid")
+    augmentation = recipe.data.augmentation
+    assert (augmentation.copy_paste, augmentation.copy_paste_classes) == (0.5, ("Pole",))
+    assert (recipe.model.bn_momentum, recipe.model.input_short_side) == (0.01, 64)
+    assert recipe.loss.reduction == "all_pixels"
+    assert "kind: camvid" not in dump_recipe(recipe)
+
+
+def test_overrides_with_earlier_names_of_keys_apply():
+    recipe = tiny(
+        "data.kind=camvid",
+        "data.extra=[{kind: camvid, root: x, split: train}]",
+        "data.extra.0.kind=synth-as-camvid",
+        "data.augmentation.paste=0.25",
+        "data.augmentation.paste_classes=[Pole]",
+        "loss={kind: softmax, average: all_pixels, head_weights: {logits: 1}}",
+        "model.norm_momentum=0.2",
+    )
+    assert (recipe.data.name, recipe.data.extra_datasets[0].name) == ("camvid", "synth-as-camvid")
+    assert (recipe.data.augmentation.copy_paste, recipe.data.augmentation.copy_paste_classes) == (0.25, ("Pole",))
+    assert (recipe.loss.reduction, recipe.model.bn_momentum) == ("all_pixels", 0.2)
+
+
+def test_a_key_under_both_of_its_names_is_refused(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("extends: tiny\nloss: {average: labeled, reduction: labeled}\n")
+    with pytest.raises(ConfigError, match=r"loss.average is the old name of loss.reduction, .* remove loss.average"):
+        load_recipe(path)
+
+
+def test_earlier_names_of_recipes_are_found():
+    for old, new in (
+        ("fast-scnn_tiny", "tiny"),
+        ("fast-scnn_camvid", "camvid/fast-scnn"),
+        ("encnet-r50-jpu_cityscapes-4x4", "cityscapes/encnet-r50-jpu-4x4"),
+    ):
+        assert find_recipe(old) == find_recipe(new)
+        assert summarize_recipe(old).name == new
+    assert set(RENAMES) & set(recipe_names()) == set()
+    keys = dotted_keys(Recipe)
+    assert [new for new in RENAMES.values() if new not in (*recipe_names(), *keys)] == []
+
+
+def test_overrides_are_texts_or_a_mapping():
+    expected = tiny("optimizer.lr=0.01", "data.augmentation.crop_size=[32, 48]")
+    changes = {"optimizer.lr": 0.01, "data.augmentation.crop_size": (32, 48)}
+    assert load_recipe("tiny", {"data.root": Path(), **changes}) == expected
+    with pytest.raises(ConfigError, match=r"with the overrides optimizer.lrr: unknown key 'optimizer.lrr'"):
+        load_recipe("tiny", {"optimizer.lrr": 1})
+
+
+def test_fewer_iterations_shorten_what_does_not_fit():
+    def intervals(iterations, **overrides):
+        changes = {"data.root": ".", "data.extra_datasets": [], **overrides}
+        recipe = load_recipe("camvid/fast-scnn", changes, iterations=iterations)
+        assert recipe.iterations == iterations
+        return recipe.evaluate_every, recipe.save_every, recipe.schedule.warmup_iterations
+
+    assert intervals(13_000) == intervals(20_000) == intervals(2000) == (1500, 250, 200)
+    assert intervals(1300) == (325, 250, 20)  # the warm-up keeps its share of 200 / 13,000
+    assert intervals(100) == (25, 25, 1)
+    assert intervals(1) == (1, 1, 0)
+    assert intervals(1300, evaluate_every=1400, **{"schedule.warmup_iterations": 900}) == (1400, 250, 900)
+    with pytest.raises(ConfigError, match="iterations: should be greater than or equal to 1, not 0"):
+        load_recipe("tiny", {"data.root": "."}, iterations=0)
+
+
+DESCRIPTION = """
+classes: [road, car]
+splits:
+  train: {images: images, masks: masks}
+"""
+
+
+def test_a_data_description_gets_the_recipe_for_own_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "streets.yaml"
+    path.write_text(f"{DESCRIPTION}  val: {{images: images, masks: masks}}\n")
+    recipe = load_recipe("streets.yaml", {"batch_size": 2}, iterations=1000)
+    assert (recipe.data.name, recipe.data.root) == (str(path), None)
+    assert (recipe.data.train, recipe.data.val, recipe.data.extra_datasets) == ("train", "val", ())
+    assert (recipe.loss.class_weights, recipe.data.augmentation.copy_paste) == ("balanced", 0)
+    assert (recipe.batch_size, recipe.evaluate_every) == (2, 500)
+    assert recipe.model.input_short_side is None
+    assert load_recipe("own-data", {"data.name": path, "batch_size": 2}, iterations=1000) == recipe
+
+
+def test_a_data_description_without_val_trains_without_validation(tmp_path):
+    path = tmp_path / "streets.yaml"
+    path.write_text(DESCRIPTION)
+    assert is_data_description(path)
+    assert not is_data_description("tiny")
+    assert load_recipe(path).data.val is None
+    assert load_recipe(path, {"data.val": "train"}).data.val == "train"

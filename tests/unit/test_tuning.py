@@ -177,10 +177,13 @@ def test_a_file_that_was_changed_by_hand_is_explained(tuned, changes, message):
 
 def test_other_files_are_named(tmp_path):
     (tmp_path / "recipe.yaml").write_text("model: {}\n")
-    with pytest.raises(ConfigError, match=r"recipe\.yaml: was not written by `rapidseg tune`; give such a file"):
+    with pytest.raises(
+        ConfigError,
+        match=r"recipe\.yaml is not a tuned file: it has no key 'sha256'; use a file that `rapidseg tune` wrote",
+    ):
         rapidseg.load(tmp_path / "recipe.yaml")
     (tmp_path / "broken.yaml").write_text("{")
-    with pytest.raises(ConfigError, match=r"cannot read .*broken\.yaml"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml is not valid YAML"):
         rapidseg.load(tmp_path / "broken.yaml")
     with pytest.raises(ConfigError, match=r"cannot read .*absent\.yaml: No such file"):
         rapidseg.load(tmp_path / "absent.yaml")

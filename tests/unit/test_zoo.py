@@ -225,7 +225,7 @@ def test_nothing_in_an_entry_can_be_changed():
         ),
         (lambda text: text.replace("  memory_gb: 6.1\n", ""), "published.memory_gb: field required"),
         (lambda text: text + "license: none\n", "license: extra inputs are not permitted"),
-        (lambda text: text + "name: twice\n", "is not valid YAML: the key 'name' stands twice"),
+        (lambda text: text + "name: twice\n", "duplicate key 'name'"),
         (lambda text: text.replace("-2376f12b.pth", ".pth"), "weights.0.url: string should match pattern"),
         (lambda text: text + "measured: [{quantity: mean_iou, value: 0.5}]\n", "measured.0.command: field required"),
     ],

@@ -14,7 +14,7 @@ from rapidseg.cli.console import console, errors, print_json, progress
 from rapidseg.cli.options.common import JsonOption
 
 if TYPE_CHECKING:
-    from rapidseg.data.preparation import PreparedMasks
+    from rapidseg.data.cityscapes_preparation import PreparedMasks
 
 _ALL = "labelIds,labelTrainIds,instanceIds,instanceTrainIds"
 _SHOWN = 20  # broken files that are listed
@@ -41,7 +41,7 @@ def prepare(
     broken is named and left out; the exit status is then 1.
     """
     from rapidseg.core.errors import InputError
-    from rapidseg.data.preparation import prepare_cityscapes
+    from rapidseg.data.cityscapes_preparation import prepare_cityscapes
 
     if dataset != "cityscapes":
         raise InputError(f"masks can be drawn for cityscapes only, not for {dataset!r}")

@@ -1,4 +1,4 @@
-"""Random scale, crop, flip and color for training, each sample reproducible from a seed and its number."""
+"""Random scale, crop, flip and color for training, each sample determined by a seed and its index."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from rapidseg.data.sample import Sample
 Probability = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float]
 
-_CROP_TRIES = 10  # how often a crop with too much of one class is drawn anew, as in OpenMMLab's RandomCrop
+_MAX_CROP_TRIES = 10  # for a crop that is not dominated by one class, as in OpenMMLab's RandomCrop
 
 
 class Photometric(BaseModel):
     """Color distortion.
 
     Brightness, contrast, saturation and hue follow SSD (arXiv 1512.02325, section 2.2) as OpenMMLab's
-    PhotoMetricDistortion has them: each is applied to every other image, on 8-bit values, contrast first or last.
-    The others are off unless asked for; they help where weather and camera vary more than the training images do.
+    PhotoMetricDistortion implements it: each is applied with probability 0.5, on 8-bit values, contrast first or last.
+    The others are off by default; they help where weather and camera vary more than in the training images.
 
     Attributes:
         brightness: largest change, in gray levels of 0 to 255.
         contrast, saturation: smallest and largest factor.
         hue: largest change, in steps of 2 degrees.
-        gamma: smallest and largest exponent for values of 0 to 1, drawn evenly on a logarithmic scale; applied to seven
-            images in ten.
-        channel_gain: largest relative change of each color channel by itself, applied to every other image.
-        blur_sigma: largest standard deviation of a Gaussian blur in pixels, applied to one image in five.
-        noise_sigma: largest standard deviation of noise in gray levels, applied to one image in five.
+        gamma: smallest and largest exponent for values of 0 to 1, drawn log-uniformly; applied with probability 0.7.
+        channel_gain: largest relative change of each color channel, applied with probability 0.5.
+        blur_sigma: largest standard deviation of a Gaussian blur in pixels, applied with probability 0.2.
+        noise_sigma: largest standard deviation of noise in gray levels, applied with probability 0.2.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,7 +50,7 @@ class Photometric(BaseModel):
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Returns a distorted copy of an (H, W, 3) uint8 RGB image."""
         levels = np.arange(256, dtype=np.float64)
-        tables = np.stack([levels] * 3, axis=-1)  # (256, 3): what each value of each channel becomes
+        tables = np.stack([levels] * 3, axis=-1)  # (256, 3): the new value of each value of each channel
         if self.gamma is not None and rng.random() < 0.7:
             tables = 255 * (tables / 255) ** np.exp(rng.uniform(*np.log(self.gamma)))
         if self.channel_gain and rng.random() < 0.5:
@@ -86,13 +85,13 @@ class Augmentation(BaseModel):
     """How a training sample is made from a labeled image.
 
     Attributes:
-        crop_size: (height, width) in pixels of what the network sees.
+        crop_size: (height, width) in pixels of the network's input.
         scale_range: smallest and largest factor by which the image is resized before the crop.
-        log_scale: draw the factor evenly on a logarithmic scale, so that halving is as likely as doubling.
-        aspect_jitter: largest relative change of the width against the height.
-        cat_max_ratio: a crop in which one class has more than this share of the labeled pixels is drawn anew, ten
-            times at most.
-        flip: probability of mirroring left and right.
+        log_scale: draw the factor log-uniformly, so that halving is as likely as doubling.
+        aspect_jitter: largest relative change of the aspect ratio.
+        cat_max_ratio: a crop in which one class has more than this share of the labeled pixels is drawn again, up to
+            ten times.
+        flip: probability of a horizontal flip.
         photometric: color distortion, or None.
         copy_paste: probability of pasting objects of the `copy_paste_classes` from another sample over this one
             (Ghiasi et al., Simple Copy-Paste, arXiv 2012.07177, here with whole semantic regions).
@@ -127,18 +126,22 @@ class Augmentation(BaseModel):
 
 
 class TrainingSamples:
-    """Augmented samples by number, without end.
+    """An endless sequence of augmented samples.
 
-    Item `k` depends on nothing but the data set, the augmentation, the seed and `k`, so that a run that was stopped
-    goes on with the very samples it would have seen. Every image is read once before any is read again.
+    Sample `k` depends only on the data set, the augmentation, the seed and `k`, so an interrupted run resumes with
+    exactly the samples that it would have seen. Every epoch is a permutation of all images.
 
     Args:
         dataset: labeled images; labels hold class ids or `ignore_index`.
         augmentation: how samples are made.
-        ignore_index: label value of pixels that are not learned.
-        fill: RGB color of the area beyond the image, best the mean that is subtracted later.
-        seed: of everything random.
+        class_names: names of the classes, by class id.
+        ignore_index: label of pixels that do not count in the loss.
+        fill: RGB color of padding, best the mean that normalization subtracts.
+        seed: seed of all random choices.
         cache: keep decoded images in memory.
+
+    Raises:
+        ConfigError: `copy_paste_classes` names a class that the data set does not have.
     """
 
     def __init__(
@@ -184,12 +187,12 @@ class TrainingSamples:
             image = self._augmentation.photometric(image, rng)
         image, label = self._pad(image, label)
         step = self._augmentation.label_stride
-        top, left = rng.integers(step, size=2)  # a fixed place would teach the network to answer beside the pixel
+        top, left = rng.integers(step, size=2)  # a fixed offset would bias the network towards it
         return np.ascontiguousarray(image), np.ascontiguousarray(label[top::step, left::step]), name
 
     def _index(self, k: int) -> int:
-        epoch, place = divmod(k, len(self._dataset))
-        return int(np.random.default_rng((self._seed, epoch, 1)).permutation(len(self._dataset))[place])
+        epoch, position = divmod(k, len(self._dataset))
+        return int(np.random.default_rng((self._seed, epoch, 1)).permutation(len(self._dataset))[position])
 
     def _read(self, index: int) -> Sample:
         if self._cache is None:
@@ -199,7 +202,7 @@ class TrainingSamples:
         return self._cache[index]
 
     def _crop(self, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Scales, crops and mirrors; the result is smaller than the crop where the scaled image is."""
+        """Scales, crops and flips; the result is smaller than `crop_size` if the scaled image is."""
         options = self._augmentation
         if options.log_scale:
             scale = float(np.exp(rng.uniform(*np.log(options.scale_range))))
@@ -211,7 +214,7 @@ class TrainingSamples:
         image = cv2.resize(sample.image, size_wh, interpolation=cv2.INTER_LINEAR)
         label = cv2.resize(sample.label, size_wh, interpolation=cv2.INTER_NEAREST_EXACT)
         crop_height, crop_width = options.crop_size
-        for _ in range(_CROP_TRIES):
+        for _ in range(_MAX_CROP_TRIES):
             top = int(rng.integers(max(label.shape[0] - crop_height, 0) + 1))
             left = int(rng.integers(max(label.shape[1] - crop_width, 0) + 1))
             part = label[top : top + crop_height, left : left + crop_width]
@@ -239,7 +242,7 @@ class TrainingSamples:
         return image, label
 
     def _pad(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fills up to the crop's size at the right and at the bottom."""
+        """Pads right and bottom to `crop_size`."""
         crop_height, crop_width = self._augmentation.crop_size
         bottom, right = crop_height - label.shape[0], crop_width - label.shape[1]
         if bottom <= 0 and right <= 0:
@@ -252,6 +255,6 @@ class TrainingSamples:
 
 
 def _map_values(image: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """Replaces each value of each channel by its entry in a (256, 3) table, cut to 0 to 255."""
+    """Replaces each value of each channel by its entry in a (256, 3) table, clipped to 0 to 255."""
     table = np.clip(tables, 0, 255).astype(np.uint8)[:, None, :]
     return cv2.LUT(image if image.flags.c_contiguous else np.ascontiguousarray(image), table)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rapidseg.core.errors import ConfigError
-from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.recipes.catalog import find_recipe, recipe_names
 from rapidseg.recipes.renames import current_name, with_current_keys
 
@@ -36,26 +34,17 @@ def resolve_recipe(path: Path) -> dict[str, Any]:
     return _resolve(path, ())
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Reads a YAML file that holds a mapping.
+def read_keys(path: Path) -> dict[str, Any]:
+    """Reads a recipe's own file.
 
     Raises:
-        ConfigError: it cannot be read, is not YAML, or holds something else.
+        ConfigError: it cannot be read, is not YAML, or is not a mapping.
     """
-    try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"cannot read the recipe {path}: {reason}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no keys; docs/training.md lists the keys of a recipe")
-    return content
+    return read_yaml(path, "a recipe", advice="docs/training.md lists the keys of a recipe")
 
 
 def _resolve(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
-    content = read_mapping(path)
+    content = read_keys(path)
     try:
         content = dict(with_current_keys(content))
     except ConfigError as error:

@@ -13,10 +13,10 @@ import yaml
 from pydantic import ValidationError
 
 from rapidseg.core.errors import ConfigError
-from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.strict_yaml import explain_yaml, parse_yaml
 from rapidseg.core.validation import explain_validation
 from rapidseg.recipes.catalog import find_recipe
-from rapidseg.recipes.extending import read_mapping, resolve_recipe
+from rapidseg.recipes.extending import read_keys, resolve_recipe
 from rapidseg.recipes.renames import current_key, with_current_keys
 from rapidseg.recipes.schema import Recipe
 from rapidseg.recipes.summaries import dump_yaml
@@ -67,7 +67,7 @@ def is_data_description(source: str | os.PathLike[str]) -> bool:
     Raises:
         ConfigError: the name is unknown, or the file cannot be read.
     """
-    return not read_mapping(find_recipe(source)).keys().isdisjoint({"classes", "splits"})
+    return not read_keys(find_recipe(source)).keys().isdisjoint({"classes", "splits"})
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -94,7 +94,7 @@ def _own_data(description: Path) -> dict[str, Any]:
     """Returns the recipe `own-data` for a data description, without validation if that has no split for it."""
     content = resolve_recipe(find_recipe(OWN_DATA))
     content["data"]["name"] = str(description.absolute())
-    splits = read_mapping(description).get("splits")
+    splits = read_keys(description).get("splits")
     if isinstance(splits, dict) and content["data"]["val"] not in splits:
         content["data"]["val"] = None
     return content
@@ -114,8 +114,7 @@ def _parse_overrides(overrides: Overrides) -> Iterable[tuple[str, Any]]:
             try:
                 value = parse_yaml(text)
             except yaml.YAMLError as error:
-                reason = " ".join(str(error).split())
-                raise ConfigError(f"override {override!r} is not valid YAML: {reason}") from error
+                raise ConfigError(f"override {override!r} is not valid YAML{explain_yaml(error)}") from error
         key = current_key(key)
         yield key, with_current_keys(value, key)
 

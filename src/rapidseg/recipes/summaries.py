@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import yaml
 
 from rapidseg.recipes.catalog import find_recipe
-from rapidseg.recipes.extending import EXTENDS, read_mapping, resolve_recipe
+from rapidseg.recipes.extending import EXTENDS, read_keys, resolve_recipe
 from rapidseg.recipes.renames import current_name
 
 
@@ -62,7 +62,7 @@ def recipe_text(name: str) -> str:
     """
     path = find_recipe(name)
     text = path.read_text(encoding="utf-8")
-    if EXTENDS not in read_mapping(path):
+    if EXTENDS not in read_keys(path):
         return text
     comment = "\n".join(_comment(text))
     return f"{comment}\n\n{dump_yaml(resolve_recipe(path))}"

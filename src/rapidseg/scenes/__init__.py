@@ -10,7 +10,7 @@ street in meters, and the things are drawn from far to near through a pinhole `c
 label map in one. Last, `lens` adds what a real camera does to a picture.
 """
 
+from rapidseg.scenes.dataset_writing import WrittenScenes, write_dataset
 from rapidseg.scenes.scene import DEFAULT_SIZE_HW, draw_scene
-from rapidseg.scenes.writing import WrittenScenes, write_dataset
 
 __all__ = ["DEFAULT_SIZE_HW", "WrittenScenes", "draw_scene", "write_dataset"]

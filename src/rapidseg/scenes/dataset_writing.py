@@ -15,7 +15,7 @@ import numpy as np
 
 from rapidseg.core.errors import DatasetError, InputError, RapidSegError
 from rapidseg.core.files import write_bytes, write_text
-from rapidseg.data.processes import run_in_processes
+from rapidseg.core.parallel import unordered_process_map
 from rapidseg.scenes.scene import DEFAULT_SIZE_HW, TRAIN_IDS, check_scene, draw_scene_with_label_ids, scene_name
 
 # Raised whenever scenes of the same seed come to look different, so that one folder never mixes them.
@@ -98,7 +98,7 @@ def write_dataset(
     if progress is not None:
         progress(done, len(wanted))
     draw = partial(_write_scene, folder, seed, size_hw)
-    for _ in run_in_processes(draw, missing, workers):
+    for _ in unordered_process_map(draw, missing, processes=workers):
         done += 1
         if progress is not None:
             progress(done, len(wanted))

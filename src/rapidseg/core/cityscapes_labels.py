@@ -1,7 +1,7 @@
 """Every label of Cityscapes: ids, train ids, categories and colors.
 
-Facts of the data set as Cordts et al. define it (CVPR 2016, arXiv 1604.01685, section 2.2) and
-as `helpers/labels.py` of cityscapesScripts 2.3.0 numbers and colors it; a test holds the table to that file.
+The classes are defined by Cordts et al. (CVPR 2016, arXiv 1604.01685, section 2.2), their ids and colors by
+`helpers/labels.py` of cityscapesScripts 2.3.0. A test compares the table with that file.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ class CityscapesLabel(NamedTuple):
     """A label of the polygon files.
 
     Attributes:
-        name: as polygons are labeled; `group` after the name of a label stands for several things at once.
-        id: value in `labelIds` files; -1 is never drawn.
+        name: as in polygon files; a name with `group` appended labels several objects at once.
+        id: value in `labelIds` files; labels with id -1 are not drawn.
         train_id: class id in `labelTrainIds` files and in scores; `IGNORED` or -1 for labels that are not scored.
-        category: the coarser class that the benchmark scores, too.
-        has_instances: whether single things are told apart in `instanceIds` files.
+        category: coarser class, which the benchmark scores as well.
+        has_instances: whether `instanceIds` files distinguish single objects.
         color: RGB.
     """
 
@@ -37,9 +37,9 @@ class CityscapesLabel(NamedTuple):
 
 
 def _labels(category: str, *entries: tuple[str, int, int, tuple[int, int, int]]) -> list[CityscapesLabel]:
-    things = category in ("human", "vehicle")
+    countable = category in ("human", "vehicle")
     return [
-        CityscapesLabel(name, label_id, train_id, category, things and label_id >= 0, color)
+        CityscapesLabel(name, label_id, train_id, category, countable and label_id >= 0, color)
         for name, label_id, train_id, color in entries
     ]
 

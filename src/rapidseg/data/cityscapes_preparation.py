@@ -1,17 +1,18 @@
-"""Drawing the masks of Cityscapes from its polygon files."""
+"""Draws the masks of Cityscapes from its polygon files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rapidseg.core.errors import DatasetError, InputError, nearest_hint
+from rapidseg.core.parallel import unordered_process_map
+from rapidseg.core.progress import Counter
 from rapidseg.data.layouts.base import nearby_folders, wrong_root
 from rapidseg.data.polygons import MASK_KINDS, draw_masks, read_annotation
-from rapidseg.data.processes import run_in_processes
 from rapidseg.imaging import write_image
 
 ANNOTATION_FOLDERS = ("gtFine", "gtCoarse")
@@ -26,7 +27,7 @@ _PNG_BEGINS, _PNG_ENDS = b"\x89PNG\r\n\x1a\n", b"IEND\xae\x42\x60\x82"
 
 @dataclass(frozen=True)
 class BrokenFile:
-    """A polygon file of which no masks were drawn, and why."""
+    """A polygon file that could not be drawn, and why."""
 
     path: Path
     reason: str
@@ -34,13 +35,13 @@ class BrokenFile:
 
 @dataclass(frozen=True)
 class PreparedMasks:
-    """What `prepare_cityscapes` did.
+    """The result of `prepare_cityscapes`.
 
     Attributes:
         root: the data set's folder.
-        num_annotations: polygon files that were found.
-        num_drawn: masks that were drawn now.
-        num_kept: masks that were there already.
+        num_annotations: number of polygon files.
+        num_drawn: masks that were drawn in this run.
+        num_kept: masks that existed already.
         broken: polygon files that could not be drawn.
     """
 
@@ -51,7 +52,7 @@ class PreparedMasks:
     broken: tuple[BrokenFile, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything for JSON."""
+        """Returns the result, ready for JSON."""
         return {
             "root": str(self.root),
             "polygon_files": self.num_annotations,
@@ -67,44 +68,45 @@ def prepare_cityscapes(
     *,
     workers: int = 1,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Counter | None = None,
 ) -> PreparedMasks:
-    """Draws masks beside all polygon files of `gtFine` and `gtCoarse`, with the names of the official scripts.
+    """Draws masks next to all polygon files of `gtFine` and `gtCoarse`, named as by the official scripts.
 
-    A mask that is there is kept, so a run that was interrupted goes on where it was. A mask without a PNG's beginning
-    and end counts as not there. A polygon file that is broken is left out, and all others are drawn.
+    Existing masks are kept, so an interrupted run can be resumed. Masks without the beginning and the end of a PNG are
+    drawn again. Broken polygon files are skipped.
 
     Args:
-        root: the folder that holds `gtFine`, `gtCoarse` or both.
-        kinds: what to draw, of `MASK_KINDS`.
-        workers: processes that draw.
-        overwrite: draw masks that are there, too.
-        progress: called with the number of polygon files that are done, and of all.
+        root: the folder that contains `gtFine`, `gtCoarse` or both.
+        kinds: the masks to draw, keys of `MASK_KINDS`.
+        workers: number of processes.
+        overwrite: draw existing masks again.
+        progress: called with the number of finished polygon files, and of all.
 
     Raises:
         DatasetError: there are no polygon files.
-        InputError: `kinds` names something else, or nothing; `workers` is less than 1.
+        InputError: `kinds` is empty or has an unknown kind, or `workers` is less than 1.
         RapidSegError: a mask cannot be written.
     """
     folder = Path(root)
     for kind in kinds:
         if kind not in MASK_KINDS:
-            raise InputError(
-                f"no masks are called {kind!r}; give {', '.join(MASK_KINDS)}{nearest_hint(kind, tuple(MASK_KINDS))}"
-            )
+            hint = nearest_hint(kind, tuple(MASK_KINDS))
+            raise InputError(f"unknown kind of mask {kind!r}; choose from {', '.join(MASK_KINDS)}{hint}")
     if not kinds:
-        raise InputError(f"give one kind of mask at least: {', '.join(MASK_KINDS)}")
+        raise InputError(f"no kinds of mask given; name at least one of {', '.join(MASK_KINDS)}")
     if workers < 1:
-        raise InputError(f"workers is {workers}; give 1 or more")
+        raise InputError(f"workers is {workers}, but must be at least 1")
     files = find_polygon_files(folder)
     kinds = tuple(dict.fromkeys(kinds))
-    wanted = {path: [kind for kind in kinds if overwrite or not _is_whole(mask_path(path, kind))] for path in files}
-    missing = [(path, needed) for path, needed in wanted.items() if needed]
+    missing_kinds = {
+        path: [kind for kind in kinds if overwrite or not _is_whole(mask_path(path, kind))] for path in files
+    }
+    missing = [(path, needed) for path, needed in missing_kinds.items() if needed]
     done = len(files) - len(missing)
     if progress is not None:
         progress(done, len(files))
     num_drawn, broken = 0, []
-    for outcome in run_in_processes(_draw, missing, workers):
+    for outcome in unordered_process_map(_draw, missing, processes=workers):
         if isinstance(outcome, BrokenFile):
             broken.append(outcome)
         else:
@@ -112,22 +114,22 @@ def prepare_cityscapes(
         done += 1
         if progress is not None:
             progress(done, len(files))
-    num_kept = sum(len(kinds) - len(needed) for needed in wanted.values())
+    num_kept = sum(len(kinds) - len(needed) for needed in missing_kinds.values())
     return PreparedMasks(folder, len(files), num_drawn, num_kept, tuple(sorted(broken, key=lambda file: file.path)))
 
 
 def find_polygon_files(root: Path) -> list[Path]:
-    """Finds the polygon files of `gtFine` and `gtCoarse`, sorted.
+    """Returns the polygon files of `gtFine` and `gtCoarse`, sorted.
 
     Raises:
         DatasetError: there are none.
     """
-    found = _polygon_files(root)
-    if found:
-        return found
+    files = _polygon_files(root)
+    if files:
+        return files
     if any((root / folder).is_dir() for folder in ANNOTATION_FOLDERS):
         raise DatasetError(
-            f"no polygon files below {root}; expected are\n{_EXPECTED}"
+            f"no polygon files in {root}. Expected:\n{_EXPECTED}"
             "unpack gtFine_trainvaltest.zip or gtCoarse.zip of Cityscapes there"
         )
     candidates = [
@@ -137,7 +139,7 @@ def find_polygon_files(root: Path) -> list[Path]:
 
 
 def mask_path(polygon_file: Path, kind: str) -> Path:
-    """Returns the mask of a polygon file, as the official scripts name it."""
+    """Returns the path of a mask of a polygon file, named as by the official scripts."""
     return polygon_file.with_name(f"{polygon_file.name.removesuffix(POLYGONS)}_{kind}.png")
 
 
@@ -151,7 +153,7 @@ def _polygon_files(root: Path) -> list[Path]:
 
 
 def _is_whole(path: Path) -> bool:
-    """Tells whether a file begins and ends as a PNG: unpacking or another tool may have been cut off half-way."""
+    """Returns whether a file begins and ends like a PNG; unpacking or another tool may have been interrupted."""
     try:
         with path.open("rb") as file:
             begins = file.read(len(_PNG_BEGINS)) == _PNG_BEGINS
@@ -161,9 +163,9 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _draw(wanted: tuple[Path, list[str]]) -> int | BrokenFile:
-    """Draws the masks of one polygon file that are wanted, and returns how many."""
-    path, kinds = wanted
+def _draw(task: tuple[Path, list[str]]) -> int | BrokenFile:
+    """Draws the missing masks of a polygon file, and returns how many."""
+    path, kinds = task
     try:
         masks = draw_masks(read_annotation(path), path, kinds)
     except DatasetError as error:
