@@ -73,7 +73,7 @@ def test_coarse_annotations_are_learned_beside_fine_ones(rapidseg, tmp_path):
     write_two(tmp_path / "cs")
     assert rapidseg("data", "prepare", "cityscapes", "cs", "--labels", "labelTrainIds")[0] == 0
     words = ["data.root=cs", "data.val=null", "data.repeat=3"]
-    words.append("data.extra=[{kind: cityscapes-coarse, root: cs, split: train, repeat: 2}]")
-    status, output, error = rapidseg("train", "fast-scnn_tiny", *words, "--dry-run", "--json")
+    words.append("data.extra_datasets=[{name: cityscapes-coarse, root: cs, split: train, repeat: 2}]")
+    status, output, error = rapidseg("train", "tiny", *words, "--dry-run", "--json")
     assert (status, error) == (0, "")
     assert json.loads(output)["train_images"] == 5

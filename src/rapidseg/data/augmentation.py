@@ -93,9 +93,9 @@ class Augmentation(BaseModel):
             ten times.
         flip: probability of a horizontal flip.
         photometric: color distortion, or None.
-        paste: probability of pasting objects of the `paste_classes` from another sample over this one (Ghiasi et al.,
-            Simple Copy-Paste, arXiv 2012.07177, here with whole semantic regions).
-        paste_classes: names of the classes that are pasted.
+        copy_paste: probability of pasting objects of the `copy_paste_classes` from another sample over this one
+            (Ghiasi et al., Simple Copy-Paste, arXiv 2012.07177, here with whole semantic regions).
+        copy_paste_classes: names of the classes that are pasted.
         label_stride: the label is returned at every n-th row and column, beginning at a random one; the loss then
             costs less, which matters on CPUs. 1 keeps all of it. Must divide the crop's sides.
     """
@@ -109,8 +109,8 @@ class Augmentation(BaseModel):
     cat_max_ratio: float = Field(default=0.75, gt=0, le=1)
     flip: Probability = 0.5
     photometric: Photometric | None = Photometric()
-    paste: Probability = 0.0
-    paste_classes: tuple[str, ...] = ()
+    copy_paste: Probability = 0.0
+    copy_paste_classes: tuple[str, ...] = ()
     label_stride: int = Field(default=1, ge=1, le=8)
 
     @model_validator(mode="after")
@@ -120,8 +120,8 @@ class Augmentation(BaseModel):
             raise ValueError(f"scale_range must be two positive numbers, the smaller first, not {self.scale_range}")
         if any(side % self.label_stride for side in self.crop_size):
             raise ValueError(f"label_stride {self.label_stride} must divide both sides of crop_size {self.crop_size}")
-        if self.paste > 0 and not self.paste_classes:
-            raise ValueError("paste is above 0, so paste_classes must name at least one class")
+        if self.copy_paste > 0 and not self.copy_paste_classes:
+            raise ValueError("copy_paste is above 0, so copy_paste_classes must name at least one class")
         return self
 
 
@@ -141,7 +141,7 @@ class TrainingSamples:
         cache: keep decoded images in memory.
 
     Raises:
-        ConfigError: `paste_classes` names a class that the data set does not have.
+        ConfigError: `copy_paste_classes` names a class that the data set does not have.
     """
 
     def __init__(
@@ -162,16 +162,16 @@ class TrainingSamples:
         self._seed = seed
         self._cache: dict[int, Sample] | None = {} if cache else None
         self._class_names = tuple(class_names)
-        unknown = [name for name in augmentation.paste_classes if name not in self._class_names]
+        unknown = [name for name in augmentation.copy_paste_classes if name not in self._class_names]
         if unknown:
             raise ConfigError(
-                f"paste_classes: {', '.join(unknown)} is no class{nearest_hint(unknown[0], self._class_names)}; "
+                f"copy_paste_classes: {', '.join(unknown)} is no class{nearest_hint(unknown[0], self._class_names)}; "
                 f"the classes are {', '.join(self._class_names)}"
             )
 
     @cached_property
-    def _paste_ids(self) -> np.ndarray:
-        return np.array([self._class_names.index(name) for name in self._augmentation.paste_classes], np.uint8)
+    def _copy_paste_ids(self) -> np.ndarray:
+        return np.array([self._class_names.index(name) for name in self._augmentation.copy_paste_classes], np.uint8)
 
     def __getitem__(self, k: int) -> tuple[np.ndarray, np.ndarray, str]:
         """Returns image (h, w, 3) uint8 RGB, label (h / label_stride, w / label_stride) uint8, and the image's name."""
@@ -179,7 +179,7 @@ class TrainingSamples:
         sample = self._read(self._index(k))
         image, label = self._crop(sample, rng)
         name = sample.name
-        if rng.random() < self._augmentation.paste:
+        if rng.random() < self._augmentation.copy_paste:
             other = self._read(int(rng.integers(len(self._dataset))))
             image, label = self._paste(image, label, *self._crop(other, rng))
             name = f"{name} with parts of {other.name}"
@@ -231,11 +231,11 @@ class TrainingSamples:
     def _paste(
         self, image: np.ndarray, label: np.ndarray, other_image: np.ndarray, other_label: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Lays the `paste_classes` of the other crop over the first, where both have pixels."""
+        """Lays the `copy_paste_classes` of the other crop over the first, where both have pixels."""
         height = min(label.shape[0], other_label.shape[0])
         width = min(label.shape[1], other_label.shape[1])
         mask = np.zeros(label.shape, bool)
-        mask[:height, :width] = np.isin(other_label[:height, :width], self._paste_ids)
+        mask[:height, :width] = np.isin(other_label[:height, :width], self._copy_paste_ids)
         image, label = image.copy(), label.copy()
         image[mask] = other_image[:height, :width][mask[:height, :width]]
         label[mask] = other_label[:height, :width][mask[:height, :width]]
