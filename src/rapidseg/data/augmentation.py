@@ -165,7 +165,7 @@ class TrainingSamples:
         unknown = [name for name in augmentation.copy_paste_classes if name not in self._class_names]
         if unknown:
             raise ConfigError(
-                f"copy_paste_classes: {', '.join(unknown)} is no class{nearest_hint(unknown[0], self._class_names)}; "
+                f"copy_paste_classes: {', '.join(unknown)} is not a class{nearest_hint(unknown[0], self._class_names)}; "
                 f"the classes are {', '.join(self._class_names)}"
             )
 
