@@ -93,7 +93,7 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
         (["model.onnx", "--data", "camvid", "--root", "camvid", "--engine", "fast"], "engine 'fast' is unknown"),
         (
             ["best.pth", "--data", "camvid", "--root", "camvid", "--engine", "openvino"],
-            "best.pth is a checkpoint, which runs in PyTorch in float32; leave --engine",
+            "best.pth: is a checkpoint, which runs in PyTorch in float32, not with engine",
         ),
         (
             ["other.onnx", "--data", "camvid", "--root", "camvid"],

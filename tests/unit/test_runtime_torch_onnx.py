@@ -99,7 +99,7 @@ def test_streams_take_tensors(segmenter, image):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda image: image.float(), r"this one is \(320, 480, 3\) torch.float32; give values from 0 to 255 as uint8"),
+        (lambda image: image.float(), r"this one is \(320, 480, 3\) torch.float32; pass values from 0 to 255 as uint8"),
         (lambda image: image.permute(2, 0, 1), "move its channels to the end"),
         (
             lambda image: image.to("meta"),
@@ -113,7 +113,7 @@ def test_tensors_that_are_refused(segmenter, image, change, message):
 
 
 def test_other_engines_take_no_tensors(image):
-    with pytest.raises(InputError, match=r"must be an .* array, not Tensor"):
+    with pytest.raises(InputError, match=r"an image must be .* array, not Tensor"):
         rapidseg.load(engine="openvino", device="cpu")(torch.from_numpy(image))
 
 

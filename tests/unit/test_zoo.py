@@ -169,7 +169,7 @@ def test_loading_a_published_model_says_how_to_get_it():
         find_model("fast-scnn-cityscapes")
     first, *commands = str(error.value).splitlines()
     assert first.endswith(
-        "a published model, whose weights are not in the package; make a model file of it and give that:"
+        "is a published model, whose weights are not part of the package; export it, and pass the file:"
     )
     assert [command.split()[:2] for command in commands] == [["rapidseg", "import"], ["rapidseg", "export"]]
     assert commands[-1].endswith("-o fast-scnn-cityscapes.onnx")

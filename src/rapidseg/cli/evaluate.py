@@ -16,8 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rapidseg import __version__
-from rapidseg.cli.console import console, print_json, progress
-from rapidseg.cli.opening import open_segmenter
+from rapidseg.cli.console import ProgressDisplay, console, print_json, progress
 from rapidseg.cli.options.common import JsonOption, SizeOption
 from rapidseg.cli.protocol import ProtocolOptions
 from rapidseg.core.sizes import parse_input_size
@@ -107,6 +106,7 @@ def evaluate_model(
     from rapidseg.evaluation.report import ExtremeImages, Run, make_document
     from rapidseg.evaluation.saving import PredictionWriter
     from rapidseg.runtime.model_file import BUILT_IN_MODELS
+    from rapidseg.workflows.load import load
 
     options = ProtocolOptions(protocol, crop, stride, scales, flip)
     scaling = InputScaling(None if size is None else parse_input_size(size), subsample)
@@ -116,7 +116,8 @@ def evaluate_model(
     if html is not None:
         from rapidseg.evaluation.report import page
     dataset = open_dataset(data, root, split)
-    segmenter = open_segmenter(model, engine=engine, precision=precision, device=device)
+    with ProgressDisplay() as display:
+        segmenter = load(model, engine=engine, precision=precision, device=device, progress=display)
     predict = options.make(segmenter, scaling)
     found = class_mapping_between(segmenter.spec.labels, dataset.labels, mapping)
     extremes = ExtremeImages(dataset.labels, worst)
@@ -126,13 +127,13 @@ def evaluate_model(
     if submission is not None:
         observers.append(SubmissionWriter(submission, dataset.labels))
     start = time.monotonic()
-    with progress() as display:
-        task = display.add_task(f"{dataset.name} {dataset.split}", total=len(dataset))
+    with progress() as bars:
+        task = bars.add_task(f"{dataset.name} {dataset.split}", total=len(dataset))
         evaluation = evaluate(
             predict,
             dataset,
             class_mapping=None if found is None else found[1],
-            progress=lambda done, _: display.update(task, completed=done),
+            progress=lambda done, _: bars.update(task, completed=done),
             observers=observers,
         )
     document = make_document(

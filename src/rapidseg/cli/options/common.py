@@ -4,17 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 import yaml
 
 from rapidseg.core.errors import InputError
+from rapidseg.core.sizes import InputSize, parse_input_size
 from rapidseg.core.strict_yaml import parse_yaml
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output instead.")]
 
 
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Built-in or published model, model file (.onnx), checkpoint (.safetensors, .pth) or tuned file (.yaml).",
+        show_default="fast-scnn-camvid",
+        rich_help_panel="Model and engine",
+    ),
+]
+EngineOption = Annotated[
+    Literal["auto", "openvino", "onnxruntime", "torch"],
+    typer.Option("--engine", help="Inference engine; checkpoints run in torch.", rich_help_panel="Model and engine"),
+]
+PrecisionOption = Annotated[
+    Literal["auto", "float32", "bf16", "fp16", "int8"],
+    typer.Option(
+        "--precision",
+        help="Number type of the network; auto is the fastest that keeps the class map.",
+        rich_help_panel="Model and engine",
+    ),
+]
+InputSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input-size",
+        metavar="N|HxW",
+        help="Size at which the network sees the images: N pixels on the shorter side, or HEIGHTxWIDTH.",
+        show_default="the model's own",
+        rich_help_panel="Model and engine",
+    ),
+]
 SizeOption = Annotated[
     str | None,
     typer.Option(
@@ -49,6 +82,15 @@ MapOption = Annotated[
         show_default="by name",
     ),
 ]
+
+
+def optional_input_size(text: str | None) -> InputSize | None:
+    """Reads the value of `--input-size`.
+
+    Raises:
+        InputError: the text has another form.
+    """
+    return None if text is None else parse_input_size(text)
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:
