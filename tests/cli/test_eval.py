@@ -190,7 +190,7 @@ def test_predictions_are_saved_and_the_worst_images_listed(rapidseg, tmp_path, c
         (["--protocol", "multi-scale", "--scales", "1,0"], "scales are (1.0, 0.0); give one or more numbers above 0"),
         (["--scales", "1"], "--scales belongs to --protocol multi-scale, but the protocol is whole"),
         (["--subsample", "3"], "subsample is 3; allowed are 1, 2, 4"),
-        (["--device", "tpu"], "OpenVINO finds no device 'tpu' here"),
+        (["--device", "tpu"], "OpenVINO: device 'tpu' not found; available: "),
         (["--output", "camvid"], "camvid is a folder; give the name of a file"),
         (["--html", "camvid"], "camvid is a folder; give the name of a file"),
         (["--save", "camvid/val"], "camvid/val/000.png belongs to the data set and would be overwritten; save to"),

@@ -157,7 +157,7 @@ def test_only_bad_files(rapidseg, model, photos):
         (["a", "--model", "a/x.png"], "a/x.png: is not an ONNX file"),
         (["a", "--input-size", "big"], "'big' is not an input size; write pixels of the shorter side"),
         (["a", "--input-size", "12"], "input size 12 is not allowed"),
-        (["a", "--device", "moon"], "OpenVINO finds no device 'moon' here; there are:"),
+        (["a", "--device", "moon"], "OpenVINO: device 'moon' not found; available:"),
         (["a", "--output", "b/y.png"], "b/y.png: is a file; results are written to a folder"),
     ],
 )

@@ -56,7 +56,7 @@ def test_json(run, tmp_path):
 def test_mistakes(run, tmp_path):
     result = run("synth", tmp_path / "a", "--images", 1, "--size", "48")
     assert isinstance(result.exception, InputError)
-    assert str(result.exception) == "a size is HEIGHTxWIDTH in pixels, such as 1024x2048, not '48'"
+    assert str(result.exception) == "'48' is not a size; write HEIGHTxWIDTH in pixels, such as 1024x2048"
     assert run("synth", tmp_path / "a", "--images", 0).exit_code == 2
     assert run("synth", tmp_path / "a").exit_code == 2
     (tmp_path / "b").mkdir()

@@ -151,8 +151,8 @@ def test_another_device_is_told_what_to_do(tuned):
     change(tuned, device="npu")
     with pytest.raises(
         EngineError,
-        match=r"tuned for openvino in float32 on the npu of .*, which is not available here: OpenVINO finds no "
-        r"device 'npu' here; .* Run `rapidseg tune` on this machine, or pass another engine",
+        match=r"tuned for openvino in float32 on the npu of .*, which is not available here: OpenVINO: "
+        r"device 'npu' not found; .* Run `rapidseg tune` on this machine, or pass another engine",
     ):
         rapidseg.load(tuned)
     assert rapidseg.load(tuned, device="cpu").engine.device == "cpu"
@@ -177,10 +177,13 @@ def test_a_file_that_was_changed_by_hand_is_explained(tuned, changes, message):
 
 def test_other_files_are_named(tmp_path):
     (tmp_path / "recipe.yaml").write_text("model: {}\n")
-    with pytest.raises(ConfigError, match=r"recipe\.yaml: is not a file that `rapidseg tune` wrote; pass such a file"):
+    with pytest.raises(
+        ConfigError,
+        match=r"recipe\.yaml is not a tuned file: it has no key 'sha256'; use a file that `rapidseg tune` wrote",
+    ):
         rapidseg.load(tmp_path / "recipe.yaml")
     (tmp_path / "broken.yaml").write_text("{")
-    with pytest.raises(ConfigError, match=r"cannot read .*broken\.yaml"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml is not valid YAML"):
         rapidseg.load(tmp_path / "broken.yaml")
     with pytest.raises(ConfigError, match=r"cannot read .*absent\.yaml: No such file"):
         rapidseg.load(tmp_path / "absent.yaml")

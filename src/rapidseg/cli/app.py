@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.markup import escape
@@ -16,6 +16,7 @@ from rich.markup import escape
 from rapidseg import __version__
 from rapidseg.cli.console import errors
 from rapidseg.core.errors import RapidSegError
+from rapidseg.core.extras import missing_package
 
 app = typer.Typer(
     name="rapidseg",
@@ -24,19 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-
-EXTRAS = {  # what to install when a package is missing
-    "torch": "train",
-    "lightning": "train",
-    "tensorboard": "train",
-    "safetensors": "export",
-    "onnx": "export",
-    "onnxscript": "export",
-    "onnxruntime": "export",
-    "jinja2": "report",
-    "nncf": "quantize",
-    "matplotlib": "report",
-}
 
 # Each module has `register(app)`, which adds its command. What a command needs is imported when it runs.
 COMMANDS = (
@@ -78,17 +66,14 @@ def main() -> None:
     try:
         app()
     except RapidSegError as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        extra = EXTRAS.get(package)
-        if extra is None:
+        _fail(error)
+    except ImportError as error:
+        problem = missing_package(error)
+        if problem is None:
             raise
-        errors.print(
-            f"[bold red]error:[/] this command needs {package}, which is not installed; "
-            f"install it with: pip install 'rapidseg\\[{extra}]'",
-            soft_wrap=True,
-            highlight=False,
-        )
-        sys.exit(2)
+        _fail(problem)
+
+
+def _fail(error: RapidSegError) -> NoReturn:
+    errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+    sys.exit(2)

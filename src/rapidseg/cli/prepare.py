@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ from rapidseg.cli.console import console, errors, print_json, progress
 from rapidseg.cli.options.common import JsonOption
 
 if TYPE_CHECKING:
-    from rapidseg.data.preparation import PreparedMasks
+    from rapidseg.data.cityscapes_preparation import PreparedMasks
 
 _ALL = "labelIds,labelTrainIds,instanceIds,instanceTrainIds"
 _SHOWN = 20  # broken files that are listed
@@ -41,7 +40,8 @@ def prepare(
     broken is named and left out; the exit status is then 1.
     """
     from rapidseg.core.errors import InputError
-    from rapidseg.data.preparation import prepare_cityscapes
+    from rapidseg.data.cityscapes_preparation import prepare_cityscapes
+    from rapidseg.system.cpu import cpu_count
 
     if dataset != "cityscapes":
         raise InputError(f"masks can be drawn for cityscapes only, not for {dataset!r}")
@@ -51,7 +51,7 @@ def prepare(
         prepared = prepare_cityscapes(
             root,
             tuple(kind.strip() for kind in labels.split(",") if kind.strip()),
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or cpu_count(),
             overwrite=overwrite,
             progress=lambda done, total: display.update(task, completed=done, total=total),
         )

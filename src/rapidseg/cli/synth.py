@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +38,7 @@ def synth(
     go on after an interruption, or to ask for more.
     """
     from rapidseg.scenes import write_dataset
+    from rapidseg.system.cpu import cpu_count
 
     num_val_images = -(-images // 5) if val_images is None else val_images
     size_hw = parse_size(size)
@@ -51,7 +51,7 @@ def synth(
             num_val_images=num_val_images,
             seed=seed,
             size_hw=size_hw,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or cpu_count(),
             progress=lambda done, total: display.update(task, completed=done, total=total),
         )
     if json:

@@ -72,8 +72,9 @@ def _load_tuned(file: Path, engine: str, precision: str, device: str) -> Segment
     precision = tuned.precision if precision == "auto" else precision
     device = tuned.device if device == "auto" else device
     compiled_fill()
+    choice = f"{engine}, {precision} and {device}, as set in {file}, tuned on {tuned.machine.cpu}" if as_tuned else None
     try:
-        started = create_engine(path, spec, engine=engine, precision=precision, device=device)
+        started = create_engine(path, spec, engine=engine, precision=precision, device=device, choice=choice)
     except EngineError as error:
         if not as_tuned:
             raise
@@ -81,8 +82,6 @@ def _load_tuned(file: Path, engine: str, precision: str, device: str) -> Segment
             f"{file}: tuned for {engine} in {precision} on the {device} of {tuned.machine.cpu}, which is not available "
             f"here: {error}. Run `rapidseg tune` on this machine, or pass another engine, precision or device"
         ) from error
-    if as_tuned:
-        started.choice = f"{engine}, {precision} and {device}, as set in {file}, tuned on {tuned.machine.cpu}"
     return Segmenter(started, spec, path)
 
 
@@ -138,7 +137,8 @@ class Segmenter:
             InputError: an array is not (H, W, 3) uint8, the image is of another type, or `input_size` has a side below
                 32.
         """
-        return self._segment([make_frame(0, image, self.engine.takes, bgr=bgr)], input_size, confidence)[0]
+        frame = make_frame(0, image, self.engine.backend.accepts_tensor, bgr=bgr)
+        return self._segment([frame], input_size, confidence)[0]
 
     def batch(
         self,
@@ -172,7 +172,9 @@ class Segmenter:
         """
         if max_batch < 1:
             raise InputError(f"max_batch is {max_batch}; it must be 1 or more")
-        frames = [make_frame(index, image, self.engine.takes, bgr=bgr) for index, image in enumerate(images)]
+        frames = [
+            make_frame(index, image, self.engine.backend.accepts_tensor, bgr=bgr) for index, image in enumerate(images)
+        ]
         groups: dict[tuple[SizeHW, bool], list[int]] = {}
         for index, frame in enumerate(frames):
             size_hw = self._network_size_hw(frame.image, input_size)
@@ -213,7 +215,7 @@ class Segmenter:
             ImageError: an image cannot be read.
         """
         input_size_hw((32, 32), input_size)  # a wrong size is wrong for all images: raise it here
-        frames = open_frames(source, self.engine.takes, bgr=bgr)
+        frames = open_frames(source, self.engine.backend.accepts_tensor, bgr=bgr)
         return self._stream(frames, input_size, confidence, on_error)
 
     def logits(self, image: np.ndarray) -> np.ndarray:
@@ -250,21 +252,21 @@ class Segmenter:
 
     def _segment(self, frames: Sequence[Frame], input_size: InputSize | None, confidence: bool) -> list[Result]:
         """Segments images of one network size, all arrays or all tensors, in one run of the network."""
-        engine, spec, count = self.engine, self.spec, len(frames)
+        engine, backend, spec, count = self.engine, self.engine.backend, self.spec, len(frames)
         images = [frame.image for frame in frames]
-        moments = [engine.moment()]
+        events = [backend.record_event()]
         size_hw = self._network_size_hw(images[0], input_size)
         engine.compile((count, *size_hw, 3))
-        moments.append(engine.moment())
-        prepared = engine.prepare(_stack([engine.resize(image, size_hw) for image in images]))
-        moments.append(engine.moment())
-        logits = engine.infer(prepared)
+        events.append(backend.record_event())
+        uploaded = engine.upload(_stack([backend.resize(image, size_hw) for image in images]))
+        events.append(backend.record_event())
+        logits = engine.infer(uploaded)
         self._check_logits(logits, count)
-        moments.append(engine.moment())
+        events.append(backend.record_event())
         maps: list[Any] = []
         confidences: list[Any] = []
         for first, last in _runs([(int(image.shape[0]), int(image.shape[1])) for image in images]):
-            some_maps, some_confidences = engine.class_maps(
+            some_maps, some_confidences = backend.class_maps(
                 logits if last - first == count else logits[first:last],
                 (int(images[first].shape[0]), int(images[first].shape[1])),
                 align_corners=spec.align_corners,
@@ -272,13 +274,13 @@ class Segmenter:
             )
             maps += some_maps
             confidences += [None] * (last - first) if some_confidences is None else some_confidences
-        maps = [engine.give(class_map, image) for class_map, image in zip(maps, images, strict=True)]
+        maps = [backend.to_input_type(class_map, image) for class_map, image in zip(maps, images, strict=True)]
         confidences = [
-            None if certainty is None else engine.give(certainty, image)
+            None if certainty is None else backend.to_input_type(certainty, image)
             for certainty, image in zip(confidences, images, strict=True)
         ]
-        moments.append(engine.moment())
-        timings_ms = engine.timings_ms(STAGES, moments)
+        events.append(backend.record_event())
+        timings_ms = backend.timings_ms(STAGES, events)
         if count > 1:
             shared_ms = timings_ms
             timings_ms = Timings(STAGES, lambda: [shared_ms[stage] / count for stage in STAGES])

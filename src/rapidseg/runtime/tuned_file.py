@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.files import write_text
-from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.core.validation import explain_validation
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model
 
@@ -134,16 +133,11 @@ def relative_model(model: str, model_path: Path, tuned_path: Path) -> str:
 
 
 def _parse(path: Path) -> TunedModel:
+    advice = "use a file that `rapidseg tune` wrote, or a model (.onnx)"
+    content = read_yaml(path, "a tuned file", advice=advice)
+    if "sha256" not in content:
+        raise ConfigError(f"{path} is not a tuned file: it has no key 'sha256'; {advice}")
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ConfigError(
-            f"cannot read {path}: {reason}; pass a model, or a file that `rapidseg tune` wrote"
-        ) from error
-    if not isinstance(content, Mapping) or "sha256" not in content:
-        raise ConfigError(f"{path}: is not a file that `rapidseg tune` wrote; pass such a file, or a model")
-    try:
-        return TunedModel.model_validate(dict(content))
+        return TunedModel.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain_validation(error, TunedModel)}; run `rapidseg tune` again") from error

@@ -115,7 +115,7 @@ def _load_checkpoint(
 def _torch_device(device: str) -> str:
     import torch
 
-    from rapidseg.system.torch_devices import find_device
+    from rapidseg.system.gpu import find_device
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
