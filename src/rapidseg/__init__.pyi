@@ -6,7 +6,9 @@ from rapidseg.core.spec import ModelSpec as ModelSpec
 from rapidseg.data import open_dataset as open_dataset
 from rapidseg.runtime import Result as Result
 from rapidseg.runtime import Segmenter as Segmenter
+from rapidseg.workflows.doctor import doctor as doctor
 from rapidseg.workflows.load import load as load
 from rapidseg.workflows.predict import predict as predict
+from rapidseg.workflows.train import train as train
 
 __version__: str

@@ -29,7 +29,10 @@ FUNCTIONS = {
     "load": "(model=None, *, engine='auto', precision='auto', device='auto', download=True, progress=SILENT)",
     "predict": "(images=None, *, model=None, output='predictions', save=('class-map', 'overlay'), input_size=None, "
     "engine='auto', precision='auto', device='auto', progress=SILENT)",
-    "open_dataset": "(kind_or_yaml, root=None, split='train', labels=None)",
+    "train": "(recipe=None, *, overrides=None, iterations=None, output=None, device='auto', resume=False, "
+    "dry_run=False, progress=SILENT, command=())",
+    "doctor": "(model=None, *, clear_cache=False)",
+    "open_dataset": "(name_or_path, root=None, split='train', labels=None)",
 }
 METHODS = {
     (Segmenter, "__call__"): "(self, image, *, input_size=None, confidence=False, bgr=False)",
