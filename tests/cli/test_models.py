@@ -109,7 +109,7 @@ def test_an_architecture_is_shown_with_its_size_and_its_authors_figures(rapidseg
     assert status == 0
     for text in ("1,137,795", "6.71 G", "123.5", "https://arxiv.org/abs/1902.04502"):
         assert text in output
-    document = json.loads(rapidseg("models", "show", "fast-scnn", "--size", "512x1024", "--json")[1])
+    document = json.loads(rapidseg("models", "show", "fast-scnn", "--input-size", "512x1024", "--json")[1])
     assert document["variants"]["paper"]["parameters"] == 1_137_795
     assert document["size_hw"] == [512, 1024]
 
@@ -131,7 +131,7 @@ def test_all_but_the_size_of_an_architecture_needs_no_pytorch():
     statuses = json.loads(done.stdout.splitlines()[-1])
     assert statuses == [0, 0, 0, 0, 2]
     assert "pspnet-r50-d8-cityscapes" in done.stdout
-    message = "this command needs torch, which is not installed; install it with: pip install 'rapidseg[train]'"
+    message = "this command needs torch, which is not installed; install it with: pip install 'rapidseg[export]'"
     assert message in done.stderr
 
 

@@ -103,7 +103,7 @@ def test_what_to_save(rapidseg, model, photos):
 
 @pytest.mark.parametrize(("size", "input_size_hw"), [("96", [96, 128]), ("64x100", [64, 100])])
 def test_size(rapidseg, model, photos, size, input_size_hw):
-    status, output, _ = rapidseg("predict", "a/x.png", "-m", model, "--size", size, "--json")
+    status, output, _ = rapidseg("predict", "a/x.png", "-m", model, "--input-size", size, "--json")
     assert status == 0
     assert json.loads(output)["files"][0]["input_size_hw"] == input_size_hw
     assert json.loads(output)["files"][0]["size_hw"] == [60, 80]
@@ -144,8 +144,8 @@ def test_only_bad_files(rapidseg, model, photos):
         (["a/*.webp"], "a/*.webp: this pattern matches no image file"),
         (["a", "--model", "absent.onnx"], "absent.onnx: no such model file"),
         (["a", "--model", "a/x.png"], "a/x.png: is not an ONNX file"),
-        (["a", "--size", "big"], "a size is HEIGHTxWIDTH in pixels"),
-        (["a", "--size", "12"], "input size 12 is not allowed"),
+        (["a", "--input-size", "big"], "'big' is not an input size"),
+        (["a", "--input-size", "12"], "input size 12 is not allowed"),
         (["a", "--engine", "fast"], "engine 'fast' is unknown; allowed are auto, openvino, onnxruntime"),
         (["a", "--device", "moon"], "OpenVINO finds no device 'moon' here; there are:"),
         (["a", "--output", "b/y.png"], "b/y.png: is a file; results go to a folder"),

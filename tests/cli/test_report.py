@@ -23,7 +23,7 @@ def evaluated(rapidseg, tmp_path):
     write_tiny_onnx(tmp_path / "model.onnx")
     words = ["eval", "model.onnx", "--data", "camvid", "--root", "camvid"]
     assert rapidseg(*words, "--output", "a.json", "--save", "a", "--html", "a.html")[0] == 0
-    assert rapidseg(*words, "--size", "64x96", "--output", "b.json", "--save", "b")[0] == 0
+    assert rapidseg(*words, "--input-size", "64x96", "--output", "b.json", "--save", "b")[0] == 0
     return tmp_path
 
 

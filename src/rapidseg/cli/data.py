@@ -11,7 +11,8 @@ from rich.table import Table
 
 from rapidseg.cli import prepare, synth
 from rapidseg.cli.console import console, print_json, progress
-from rapidseg.cli.options.common import JsonOption
+from rapidseg.cli.help import examples
+from rapidseg.cli.options.common import DatasetArgument, JsonOption
 
 if TYPE_CHECKING:
     from rapidseg.data.checks.check_report import CheckReport, FileFinding, Finding
@@ -21,21 +22,22 @@ _SHOWN = 20  # files that are listed of each finding
 
 def register(app: typer.Typer) -> None:
     """Adds `data` with its commands."""
-    data_app = typer.Typer(no_args_is_help=True)
-    data_app.command()(check)
+    data_app = typer.Typer(
+        no_args_is_help=True,
+        epilog=examples("rapidseg data check my-streets.yaml", "rapidseg data synth scenes --images 200"),
+    )
+    data_app.command(
+        epilog=examples(
+            "rapidseg data check my-streets.yaml", "rapidseg data check camvid --root camvid --split train+val --json"
+        )
+    )(check)
     prepare.register(data_app)
     synth.register(data_app)
     app.add_typer(data_app, name="data", help="Prepare a data set, check it, or draw one.")
 
 
 def check(
-    dataset: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATASET",
-            help="camvid, cityscapes, cityscapes-coarse, or a YAML file that describes the data.",
-        ),
-    ],
+    dataset: DatasetArgument,
     root: Annotated[
         Path | None, typer.Option(help="The data set's folder; a YAML file may state it itself.", show_default=False)
     ] = None,

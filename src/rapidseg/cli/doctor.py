@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rapidseg.cli.console import console, errors, print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import JsonOption
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Adds `doctor`."""
-    app.command()(doctor)
+    app.command(epilog=examples("rapidseg doctor", "rapidseg doctor mine.onnx --json"))(doctor)
 
 
 def doctor(

@@ -8,7 +8,7 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -17,8 +17,20 @@ from rich.table import Table
 
 from rapidseg import __version__
 from rapidseg.cli.console import console, print_json, progress
+from rapidseg.cli.help import examples
 from rapidseg.cli.opening import open_segmenter
-from rapidseg.cli.options.common import JsonOption, SizeOption
+from rapidseg.cli.options.common import (
+    ClassMappingOption,
+    DeviceOption,
+    EngineOption,
+    InputSizeOption,
+    JsonOption,
+    ModelArgument,
+    PrecisionOption,
+    RequiredDataOption,
+    RootOption,
+    SplitOption,
+)
 from rapidseg.cli.protocol import ProtocolOptions
 from rapidseg.core.sizes import parse_input_size
 
@@ -28,30 +40,25 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Adds `eval`."""
-    app.command("eval")(evaluate_model)
+    app.command(
+        "eval",
+        epilog=examples(
+            "rapidseg eval mine.onnx --data my-streets.yaml",
+            "rapidseg eval --data camvid --root camvid --split test -o test.json",
+        ),
+    )(evaluate_model)
 
 
 def evaluate_model(
-    data: Annotated[
-        str,
-        typer.Option(
-            help="camvid, cityscapes, cityscapes-coarse, or a YAML file that describes the data.", show_default=False
-        ),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            help="Exported file (.onnx), checkpoint (.safetensors, .pth), or the name of a built-in model.",
-            show_default="the built-in Fast-SCNN",
-        ),
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option(help="The data set's folder; a YAML file may state it itself.", show_default=False)
-    ] = None,
-    split: Annotated[str, typer.Option(help="Split to score, such as val or test.")] = "val",
-    size: SizeOption = None,
+    data: RequiredDataOption,
+    model: ModelArgument = None,
+    root: RootOption = None,
+    split: SplitOption = "val",
+    size: InputSizeOption = None,
     subsample: Annotated[int, typer.Option(help="1, 2 or 4: divide the size at which the network sees images.")] = 1,
-    protocol: Annotated[str, typer.Option(help="whole, sliding or multi-scale.")] = "whole",
+    protocol: Annotated[
+        Literal["whole", "sliding", "multi-scale"], typer.Option(help="How images are shown to the network.")
+    ] = "whole",
     crop: Annotated[
         str | None, typer.Option(help="For sliding: HEIGHTxWIDTH of a window, such as 769x769.", show_default=False)
     ] = None,
@@ -66,19 +73,10 @@ def evaluate_model(
     flip: Annotated[
         bool | None, typer.Option("--flip/--no-flip", help="For multi-scale: mirrored, too.", show_default="flip")
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="openvino or onnxruntime for exported files, torch for checkpoints.")
-    ] = "auto",
-    precision: Annotated[str, typer.Option(help="float32 or bf16, for exported files.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu, or another that the engine finds; cuda for checkpoints.")] = "auto",
-    mapping: Annotated[
-        str | None,
-        typer.Option(
-            "--map",
-            help="How the model's classes count as those of the data: cityscapes-to-camvid.",
-            show_default="by name",
-        ),
-    ] = None,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = "auto",
+    mapping: ClassMappingOption = None,
     worst: Annotated[int, typer.Option(min=0, help="How many of the worst images to list.")] = 5,
     save: Annotated[
         Path | None, typer.Option(help="Folder for the predictions, PNGs of class ids.", show_default=False)

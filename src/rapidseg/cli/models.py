@@ -6,12 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
+from rapidseg.cli.completion import complete_any_name
 from rapidseg.cli.console import console, print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import JsonOption
 from rapidseg.core.sizes import parse_size
 
 app = typer.Typer(
-    name="models", help="List architectures, recipes and models with their figures, and show one of them."
+    epilog=examples("rapidseg models", "rapidseg models show fast-scnn-camvid"),
+    name="models",
+    help="List architectures, recipes and models with their figures, and show one of them.",
 )
 
 
@@ -27,7 +31,7 @@ def models(context: typer.Context, json: JsonOption = False) -> None:
         list_all(json)
 
 
-@app.command("list")
+@app.command("list", epilog=examples("rapidseg models list", "rapidseg models list --json"))
 def list_all(json: JsonOption = False) -> None:
     """Lists every architecture, recipe and model with its figures, as `rapidseg models` alone does."""
     from rapidseg import zoo
@@ -58,11 +62,20 @@ def list_all(json: JsonOption = False) -> None:
     console.print("The whole of one: rapidseg models show NAME", highlight=False)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "rapidseg models show fast-scnn-camvid", "rapidseg models show fast-scnn --input-size 512x1024 --json"
+    )
+)
 def show(
-    name: Annotated[str, typer.Argument(help="Architecture, recipe, or published or built-in model.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="Architecture, recipe, or published or built-in model.", autocompletion=complete_any_name),
+    ],
     num_classes: Annotated[int, typer.Option(min=2, max=255, help="Number of classes of an architecture.")] = 19,
-    size: Annotated[str, typer.Option(help="Input size of an architecture, as HEIGHTxWIDTH.")] = "1024x2048",
+    size: Annotated[
+        str, typer.Option("--input-size", help="Input size of an architecture, as HEIGHTxWIDTH.")
+    ] = "1024x2048",
     json: JsonOption = False,
 ) -> None:
     """Shows all about one: figures, sources and how to get a model; options and size of an architecture."""

@@ -11,13 +11,16 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, errors, print_json, progress, warn_of_engine
-from rapidseg.cli.options.common import JsonOption, SizeOption
+from rapidseg.cli.help import examples
+from rapidseg.cli.options.common import InputSizeOption, JsonOption
 from rapidseg.core.sizes import parse_input_size
 
 
 def register(app: typer.Typer) -> None:
     """Adds `predict`."""
-    app.command()(predict)
+    app.command(epilog=examples("rapidseg predict photo.jpg", "rapidseg predict photos/ --model mine.onnx -o out"))(
+        predict
+    )
 
 
 def predict(
@@ -41,7 +44,7 @@ def predict(
             show_default="class-map and overlay",
         ),
     ] = None,
-    size: SizeOption = None,
+    size: InputSizeOption = None,
     engine: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32, bf16 or fp16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or another that the engine finds.")] = "auto",

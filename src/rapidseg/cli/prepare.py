@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, errors, print_json, progress
+from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import JsonOption
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ _SHOWN = 20  # broken files that are listed
 
 def register(data_app: typer.Typer) -> None:
     """Adds `data prepare`."""
-    data_app.command()(prepare)
+    data_app.command(
+        epilog=examples(
+            "rapidseg data prepare cityscapes cityscapes/",
+            "rapidseg data prepare cityscapes cityscapes/ --labels labelTrainIds",
+        )
+    )(prepare)
 
 
 def prepare(

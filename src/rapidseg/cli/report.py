@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rapidseg.cli.console import console, print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import JsonOption
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Adds `report`."""
-    app.command()(report)
+    app.command(
+        epilog=examples("rapidseg report test.json", "rapidseg report before.json after.json -o comparison.html")
+    )(report)
 
 
 def report(

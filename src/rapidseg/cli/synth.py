@@ -11,13 +11,19 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, print_json, progress
+from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import JsonOption
 from rapidseg.core.sizes import parse_size
 
 
 def register(data_app: typer.Typer) -> None:
     """Adds `data synth`."""
-    data_app.command()(synth)
+    data_app.command(
+        epilog=examples(
+            "rapidseg data synth scenes --images 200",
+            "rapidseg data synth scenes --images 50 --image-size 512x1024 --seed 7",
+        )
+    )(synth)
 
 
 def synth(
@@ -27,7 +33,9 @@ def synth(
         int | None, typer.Option(min=0, help="Scenes to draw for validation.", show_default="a fifth of --images")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other scenes.")] = 0,
-    size: Annotated[str, typer.Option(metavar="HxW", help="Height and width of the images in pixels.")] = "1024x2048",
+    size: Annotated[
+        str, typer.Option("--image-size", metavar="HxW", help="Height and width of the images in pixels.")
+    ] = "1024x2048",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that draw.", show_default="one for each processor")
     ] = None,

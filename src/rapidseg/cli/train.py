@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rapidseg.cli.console import console, download_progress, errors, print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import JsonOption
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Adds `train`."""
-    app.command()(train)
+    app.command(
+        epilog=examples(
+            "rapidseg train fast-scnn_camvid data.root=camvid -o runs/a", "rapidseg train -o runs/a --resume"
+        )
+    )(train)
 
 
 def train(
