@@ -80,7 +80,7 @@ def test_a_checkpoint_and_its_exported_file_get_the_same_scores_in_every_engine(
 def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, tmp_path, camvid):
     write_tiny_onnx(tmp_path / "model.onnx", tiny_spec(CITYSCAPES))
     words = ["eval", "model.onnx", "--data", "camvid", "--root", "camvid"]
-    assert "the model's classes are counted as those of the data by cityscapes-to-camvid" in rapidseg(*words)[1]
+    assert "; class mapping cityscapes-to-camvid" in rapidseg(*words)[1]
     write_tiny_onnx(tmp_path / "model.onnx", tiny_spec(LabelSet.generic(19)))
     document = json.loads(rapidseg(*words, "--class-mapping", "cityscapes-to-camvid", "--json")[1])
     assert document["class_mapping"] == "cityscapes-to-camvid"
@@ -104,7 +104,7 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
         ),
         (
             ["best.pth", "--data", "camvid", "--root", "camvid", "--engine", "openvino"],
-            "best.pth is a checkpoint, which runs in PyTorch in float32; leave --engine",
+            "best.pth is a checkpoint, which runs in PyTorch in float32; remove engine",
         ),
         (
             ["other.onnx", "--data", "camvid", "--root", "camvid"],
@@ -188,22 +188,22 @@ def test_predictions_are_saved_and_the_worst_images_listed(rapidseg, tmp_path, c
     ("words", "message"),
     [
         (["--protocol", "slide"], "'slide' is not one of 'whole', 'sliding', 'multi-scale'"),
-        (["--crop", "64x64"], "--crop belongs to --protocol sliding, but the protocol is whole; leave it out"),
-        (["--protocol", "sliding"], "--protocol sliding needs the size of its windows: --crop HEIGHTxWIDTH"),
+        (["--crop", "64x64"], "crop belongs to protocol sliding, but the protocol is whole; remove it, or"),
+        (["--protocol", "sliding"], "protocol sliding needs crop, the size of its windows, such as 769x769"),
         (["--protocol", "sliding", "--crop", "16x64"], "the crop is 16x64; each side must be 32 pixels or more"),
         (
             ["--protocol", "sliding", "--crop", "64x64", "--stride", "65x64"],
-            "the stride is 65x64 but the crop 64x64; a stride must be between 1 and the crop's own side",
+            "the stride is 65x64 but the crop 64x64; each side of the stride must be 1 to",
         ),
-        (["--protocol", "sliding", "--crop", "64x64", "--flip"], "--flip or --no-flip belongs to --protocol multi-"),
-        (["--protocol", "multi-scale", "--stride", "9x9"], "--stride belongs to --protocol sliding"),
-        (["--protocol", "multi-scale", "--scales", "1;2"], "scales are numbers with commas between them"),
-        (["--protocol", "multi-scale", "--scales", "1,0"], "scales are (1.0, 0.0); give one or more numbers above 0"),
-        (["--scales", "1"], "--scales belongs to --protocol multi-scale, but the protocol is whole"),
-        (["--subsample", "3"], "subsample is 3; allowed are 1, 2, 4"),
+        (["--protocol", "sliding", "--crop", "64x64", "--flip"], "flip belongs to protocol multi-scale"),
+        (["--protocol", "multi-scale", "--stride", "9x9"], "stride belongs to protocol sliding"),
+        (["--protocol", "multi-scale", "--scales", "1;2"], "scales are comma-separated numbers"),
+        (["--protocol", "multi-scale", "--scales", "1,0"], "scales are (1.0, 0.0); give numbers above 0"),
+        (["--scales", "1"], "scales belongs to protocol multi-scale, but the protocol is whole"),
+        (["--subsample", "3"], "'3' is not one of '1', '2', '4'"),
         (["--device", "tpu"], "OpenVINO finds no device 'tpu' here"),
-        (["--output", "camvid"], "camvid is a folder; give the name of a file"),
-        (["--html", "camvid"], "camvid is a folder; give the name of a file"),
+        (["--output", "camvid"], "camvid is a folder; name a file"),
+        (["--html", "camvid"], "camvid is a folder; name a file"),
         (["--save", "camvid/val"], "camvid/val/000.png belongs to the data set and would be overwritten; save to"),
         (["--save", "camvid/valannot"], "camvid/valannot/000.png belongs to the data set"),
     ],
@@ -221,5 +221,5 @@ def test_a_device_that_pytorch_does_not_have_is_refused(rapidseg, tmp_path, camv
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), tmp_path / "best.safetensors")
     words = ["eval", "best.safetensors", "--data", "camvid", "--root", "camvid", "--device"]
-    assert "PyTorch finds no CUDA GPU; take device cpu" in rapidseg(*words, "cuda")[2]
-    assert "a checkpoint has no device 'gpu'; give auto, cpu or cuda" in rapidseg(*words, "gpu")[2]
+    assert "PyTorch finds no CUDA GPU; choose device cpu" in rapidseg(*words, "cuda")[2]
+    assert "a checkpoint does not run on device 'gpu'; choose auto, cpu or cuda" in rapidseg(*words, "gpu")[2]

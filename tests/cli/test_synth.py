@@ -27,11 +27,11 @@ def test_draws_checks_and_goes_on(run, tmp_path):
     out = tmp_path / "streets"
     result = run("synth", out, "--images", 3, "--image-size", "48x96", "--workers", 1)
     assert result.exit_code == 0
-    assert f"{out}: 3 scenes for train, 1 for val (4 drawn now, 0 were there)\n" in result.stdout
-    assert f"look through them with: rapidseg data check cityscapes --root {out}\n" in result.stdout
+    assert f"{out}: 3 scenes for train, 1 for val (4 drawn, 0 already existed)\n" in result.stdout
+    assert f"check them with: rapidseg data check cityscapes --root {out}\n" in result.stdout
     assert run("check", "cityscapes", "--root", out).exit_code == 0
     result = run("synth", out, "--images", 4, "--image-size", "48x96", "--workers", 1)
-    assert "4 scenes for train, 1 for val (1 drawn now, 4 were there)" in result.stdout
+    assert "4 scenes for train, 1 for val (1 drawn, 4 already existed)" in result.stdout
 
 
 def test_json(run, tmp_path):
