@@ -95,7 +95,8 @@ def test_names_for_completion_are_those_of_the_rooms_that_own_them(tmp_path):
 
     from rapidseg import recipes, zoo
     from rapidseg.cli.options import common
-    from rapidseg.data.opening import DESCRIBED, KINDS
+    from rapidseg.core.errors import InputError
+    from rapidseg.data import open_dataset
     from rapidseg.evaluation.class_mapping import CLASS_MAPPINGS
     from rapidseg.runtime.engines import ENGINES, PRECISIONS
     from rapidseg.workflows.names import architecture_names, model_names, split_names
@@ -103,7 +104,8 @@ def test_names_for_completion_are_those_of_the_rooms_that_own_them(tmp_path):
     assert set(model_names()) == {*zoo.built_in_models(), *zoo.published_models()}
     assert architecture_names() == tuple(zoo.architectures())
     assert recipe_names() == recipes.recipe_names()
-    assert set(dataset_names()) == {*KINDS, *DESCRIBED}
+    with pytest.raises(InputError, match=", ".join(dataset_names())):
+        open_dataset("nothing")
     assert get_args(common.Engine) == ("auto", *ENGINES)
     assert get_args(common.Precision) == ("auto", *PRECISIONS)
     (mapping,) = CLASS_MAPPINGS

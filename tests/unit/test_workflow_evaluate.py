@@ -88,7 +88,7 @@ def test_a_score_on_a_split_that_the_model_was_trained_on_is_marked(camvid, tmp_
     write_tiny_onnx(tmp_path / "model.onnx", spec_trained_on(**said))
     report = evaluate(tmp_path / "model.onnx", data="camvid", root=camvid, split="train+val")
     (warning,) = report.warnings
-    assert warning.startswith(f"{tmp_path / 'model.onnx'} was trained on camvid train, camvid val, so these scores")
+    assert warning.startswith(f"{tmp_path / 'model.onnx'} was trained on camvid train, camvid val, so these scores do")
     assert report.to_dict()["warnings"] == [warning]
     report.to_html(tmp_path / "r.html")
     assert "was trained on camvid train, camvid val" in (tmp_path / "r.html").read_text("utf-8")

@@ -8,17 +8,12 @@ import sys
 import typer
 
 from rapidseg.cli.console import ProgressDisplay, print_json
-from rapidseg.cli.help import examples
 from rapidseg.cli.options import common, evaluate
 
 
 def register(app: typer.Typer) -> None:
     """Adds `eval`."""
-    epilog = examples(
-        "rapidseg eval mine.onnx --data my-streets.yaml --html report.html",
-        "rapidseg eval --data camvid --root camvid --split test -o test.json",
-    )
-    app.command("eval", epilog=epilog)(evaluate_model)
+    app.command("eval", epilog=evaluate.EXAMPLES)(evaluate_model)
 
 
 def evaluate_model(
@@ -46,35 +41,20 @@ def evaluate_model(
 ) -> None:
     """Score a model on a labeled data set: IoU and accuracy of each class, and their means.
 
-    Scores are at the labels' own size, over the pixels of the whole split; checkpoints and exported files are scored
-    alike. A warning says so where the model was trained on the split.
+    Scores count all pixels of the split, at the labels' own size. A split that the model was trained on gets a warning.
     """
     from rapidseg.cli.tables.evaluate import print_report
     from rapidseg.workflows.evaluate import evaluate as run
 
+    # fmt: off
     with ProgressDisplay() as progress:
         report = run(
-            model,
-            data=data,
-            root=root,
-            split=split,
-            protocol=protocol,
-            crop=common.optional_size(crop),
-            stride=common.optional_size(stride),
-            scales=evaluate.optional_scales(scales),
-            flip=flip,
-            input_size=common.optional_input_size(input_size),
-            subsample=int(subsample),
-            class_mapping=class_mapping,
-            engine=engine,
-            precision=precision,
-            device=device,
-            worst=worst,
-            save=save,
-            submission=submission,
-            output=output,
-            html=html,
-            command=shlex.join(["rapidseg", *sys.argv[1:]]),
-            progress=progress,
+            model, data=data, root=root, split=split, class_mapping=class_mapping, protocol=protocol,
+            crop=common.optional_size(crop), stride=common.optional_size(stride), flip=flip,
+            scales=evaluate.optional_scales(scales), subsample=int(subsample),
+            input_size=common.optional_input_size(input_size), engine=engine, precision=precision, device=device,
+            worst=worst, save=save, submission=submission, output=output, html=html,
+            command=shlex.join(["rapidseg", *sys.argv[1:]]), progress=progress,
         )
+    # fmt: on
     print_json(report.to_dict()) if as_json else print_report(report)

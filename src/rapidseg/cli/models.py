@@ -12,10 +12,9 @@ from rapidseg.cli.help import METHOD, examples
 from rapidseg.cli.options.common import JsonOption
 from rapidseg.core.sizes import parse_size
 
-_HELP = "List architectures, recipes and models with their scores, or show the details of one."
 _LIST = examples("rapidseg models", "rapidseg models show fast-scnn-camvid")
 _SHOW = examples("rapidseg models show fast-scnn-camvid", "rapidseg models show fast-scnn --input-size 512x1024")
-app = typer.Typer(name="models", help=_HELP, epilog=_LIST)
+app = typer.Typer(name="models", help="List architectures, recipes and models, or show details of one.", epilog=_LIST)
 
 
 def register(parent: typer.Typer) -> None:

@@ -130,8 +130,8 @@ def prepare_data(
     Raises:
         RapidSegError: the data set has no polygon files, an argument is wrong, or a mask cannot be written.
     """
+    from rapidseg.data import prepare_cityscapes
     from rapidseg.data.polygons import MASK_KINDS
-    from rapidseg.data.preparation import prepare_cityscapes
     from rapidseg.system.cpu import cpu_count
 
     if data != "cityscapes":

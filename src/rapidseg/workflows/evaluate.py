@@ -266,8 +266,8 @@ def _training_warnings(name: str, spec: ModelSpec, dataset: Dataset) -> tuple[st
     if not learned:
         return ()
     return (
-        f"{name} was trained on {', '.join(entry.replace('/', ' ') for entry in learned)}, so these scores do not show "
-        "how well it works on new images; evaluate it on a split that it was not trained on",
+        f"{name} was trained on {', '.join(entry.replace('/', ' ') for entry in learned)}, so these scores do not "
+        "measure its accuracy on new images; choose a split that it was not trained on",
     )
 
 

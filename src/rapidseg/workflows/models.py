@@ -164,14 +164,21 @@ class ModelList:
         }
 
     def __repr__(self) -> str:
-        lines = ["ModelList"]
-        for title, names in (
-            ("built-in models", [model.name for model in self.built_in]),
-            ("published models", [model.name for model in self.published]),
-            ("recipes", [recipe.name for recipe in self.recipes]),
-            ("architectures", [entry.name for entry in self.architectures]),
-        ):
-            lines += [f"  {title}:", *(f"    {name}" for name in names)]
+        lines = ["built-in models:"]
+        for model in self.built_in:
+            lines += [
+                f"  {model.name:34} mIoU {score.mean_iou:.3f} on {score.dataset} {score.split}"
+                for score in model.spec.scores
+            ] or [f"  {model.name}"]
+        lines.append("published models (downloaded on first use):")
+        for published in self.published:
+            percent = published.entry.published.mean_iou_percent
+            mean_iou = (
+                "" if percent is None else f"mIoU {percent / 100:.3f} on {published.entry.dataset} val, as published"
+            )
+            lines.append(f"  {published.name:34} {mean_iou}".rstrip())
+        lines.append(f"recipes: {', '.join(recipe.name for recipe in self.recipes)}")
+        lines.append(f"architectures: {', '.join(entry.name for entry in self.architectures)}")
         return "\n".join(lines)
 
 

@@ -29,7 +29,8 @@ def architecture_names() -> tuple[str, ...]:
 
 def recipe_names() -> tuple[str, ...]:
     """Returns the names of the recipes that come with the package."""
-    return _stems("recipes")
+    folder = _PACKAGE / "recipes"
+    return tuple(sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")))
 
 
 def dataset_names() -> tuple[str, ...]:

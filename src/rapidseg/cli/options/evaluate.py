@@ -1,4 +1,4 @@
-"""Options of the evaluation protocols."""
+"""Options and examples of `rapidseg eval`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from rapidseg.cli.help import METHOD, OUTPUT
+from rapidseg.cli.help import METHOD, OUTPUT, examples
 from rapidseg.core.errors import InputError
+
+EXAMPLES = examples(
+    "rapidseg eval mine.onnx --data my-streets.yaml --html report.html",
+    "rapidseg eval --data camvid --root camvid --split test -o test.json",
+)
 
 ProtocolOption = Annotated[
     Literal["whole", "sliding", "multi-scale"],
