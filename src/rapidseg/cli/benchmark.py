@@ -12,12 +12,13 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, errors, print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import (
+    ClassMappingOption,
     DataOption,
     DeviceOption,
     EnginesOption,
     JsonOption,
-    MapOption,
     PrecisionsOption,
     RootOption,
     SplitOption,
@@ -33,7 +34,9 @@ _FILE = "benchmark.json"
 
 def register(app: typer.Typer) -> None:
     """Adds `benchmark`."""
-    app.command()(benchmark)
+    app.command(epilog=examples("rapidseg benchmark", "rapidseg benchmark mine.onnx --sizes 512x1024 --json"))(
+        benchmark
+    )
 
 
 def benchmark(
@@ -59,7 +62,7 @@ def benchmark(
     data: DataOption = None,
     root: RootOption = None,
     split: SplitOption = "val",
-    mapping: MapOption = None,
+    mapping: ClassMappingOption = None,
     against: Annotated[
         str | None,
         typer.Option(help="eager: run plain PyTorch with the same weights in turn with ours.", show_default=False),

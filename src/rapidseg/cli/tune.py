@@ -9,12 +9,13 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import errors, print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import (
+    ClassMappingOption,
     DataOption,
     DeviceOption,
     EnginesOption,
     JsonOption,
-    MapOption,
     PrecisionsOption,
     RootOption,
     SplitOption,
@@ -30,7 +31,10 @@ _SHARES = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4)  # of the images' shorter side, tried 
 
 def register(app: typer.Typer) -> None:
     """Adds `tune`."""
-    app.command("tune")(tune_model)
+    app.command(
+        "tune",
+        epilog=examples("rapidseg tune --min-fps 30", "rapidseg tune mine.onnx --min-miou 0.6 --data my-streets.yaml"),
+    )(tune_model)
 
 
 def tune_model(
@@ -53,7 +57,7 @@ def tune_model(
     data: DataOption = None,
     root: RootOption = None,
     split: SplitOption = "val",
-    mapping: MapOption = None,
+    mapping: ClassMappingOption = None,
     engines: EnginesOption = None,
     precisions: PrecisionsOption = None,
     input_sizes: Annotated[

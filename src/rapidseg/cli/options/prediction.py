@@ -40,11 +40,3 @@ SaveOption = Annotated[
 ]
 
 DEFAULT_KINDS = (Kind.CLASS_MAP, Kind.OVERLAY)
-
-EXAMPLES = """
-**Examples**
-
-    rapidseg predict photo.jpg -o out
-
-    rapidseg predict "drive/**/*.png" -m best.safetensors --save confidence
-"""
