@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 import rapidseg
-from rapidseg.cli.benchmark import installed_engines
+from rapidseg.benchmarking.configuration import installed_engines
 from rapidseg.runtime.engines import choose_engine, selection
 from rapidseg.system import gpu as nvidia
 from rapidseg.system.gpu import FoundGpu, find_gpu
