@@ -33,9 +33,9 @@ def photo(tmp_path):
 
 def test_two_engines_at_two_sizes_with_miou_file_and_plot(rapidseg, model, photo, tmp_path):
     write_camvid(tmp_path / "camvid")
-    words = ["--engines", "openvino,onnxruntime", "--precisions", "float32", "--image-size", "64x96,48x80", *SHORT]
+    options = ["--engines", "openvino,onnxruntime", "--precisions", "float32", "--image-size", "64x96,48x80", *SHORT]
     labeled = ["--data", "camvid", "--root", "camvid"]
-    status, output, error = rapidseg("benchmark", model, "--image", photo, *words, *labeled, "-o", "out", "--json")
+    status, output, error = rapidseg("benchmark", model, "--image", photo, *options, *labeled, "-o", "out", "--json")
     assert status == 0, error
     document = json.loads(output)
     assert document == json.loads(Path("out/benchmark.json").read_text())
@@ -67,8 +67,8 @@ def test_two_engines_at_two_sizes_with_miou_file_and_plot(rapidseg, model, photo
 
 
 def test_tables_say_what_could_not_be_measured_and_the_status_is_1(rapidseg, model, photo):
-    words = ["--engines", "openvino", "--precisions", "float32,int8", "--image-size", "64x96", *SHORT]
-    status, output, error = rapidseg("benchmark", model, "--image", photo, *words, "-o", "out")
+    options = ["--engines", "openvino", "--precisions", "float32,int8", "--image-size", "64x96", *SHORT]
+    status, output, error = rapidseg("benchmark", model, "--image", photo, *options, "-o", "out")
     assert status == 1  # int8 was asked for by name
     for text in (
         "milliseconds by stage",
@@ -88,8 +88,8 @@ def test_tables_say_what_could_not_be_measured_and_the_status_is_1(rapidseg, mod
 
 
 def test_a_batch_has_no_stream(rapidseg, model, photo):
-    words = ["--engines", "openvino", "--precisions", "float32", "--image-size", "64x96", "--batch", "3", *SHORT]
-    status, output, _ = rapidseg("benchmark", model, "--image", photo, *words, "--json")
+    options = ["--engines", "openvino", "--precisions", "float32", "--image-size", "64x96", "--batch", "3", *SHORT]
+    status, output, _ = rapidseg("benchmark", model, "--image", photo, *options, "--json")
     assert status == 0
     (measurement,) = json.loads(output)["measurements"]
     assert (measurement["batch"], measurement["frames_per_s"]["stream"]) == (3, None)
@@ -101,8 +101,8 @@ def test_a_batch_has_no_stream(rapidseg, model, photo):
 def test_a_stated_score_is_drawn_only_where_it_holds(rapidseg, tmp_path, photo):
     spec = tiny_spec(CAMVID, scores=(Score(dataset="camvid", split="val", mean_iou=0.5),))
     write_tiny_onnx(tmp_path / "scored.onnx", spec)
-    words = ["--engines", "openvino", "--precisions", "float32", "--image-size", "360x480,64x96", *SHORT]
-    status, output, error = rapidseg("benchmark", "scored.onnx", "--image", photo, *words, "-o", "out", "--json")
+    options = ["--engines", "openvino", "--precisions", "float32", "--image-size", "360x480,64x96", *SHORT]
+    status, output, error = rapidseg("benchmark", "scored.onnx", "--image", photo, *options, "-o", "out", "--json")
     assert status == 0
     stated, unknown = json.loads(output)["measurements"]
     assert (stated["mean_iou"], stated["mean_iou_source"]) == (0.5, "stated in the model file: camvid val")
@@ -120,7 +120,7 @@ def test_eager_pytorch_with_the_same_weights_as_the_baseline(rapidseg, tmp_path,
     torch.manual_seed(0)
     network = create_model("fast-scnn", labels=CAMVID, width=0.25).eval()
     save_model(network, tmp_path / "best.safetensors")
-    words = [
+    options = [
         "--engines",
         "openvino",
         "--precisions",
@@ -132,17 +132,17 @@ def test_eager_pytorch_with_the_same_weights_as_the_baseline(rapidseg, tmp_path,
         photo,
         "--json",
     ]
-    status, output, error = rapidseg("benchmark", "best.safetensors", "--baseline", "eager", *words)
+    status, output, error = rapidseg("benchmark", "best.safetensors", "--baseline", "eager", *options)
     assert status == 0, error
     assert "exporting best.safetensors for this run" in error
     document = json.loads(output)
     (measurement,), (eager,) = document["measurements"], document["eager_ms"]
-    assert measurement["speed_up"]["count"] == 2  # one pair a round
+    assert measurement["speed_up"]["count"] == 2  # one pair per round
     assert measurement["speed_up"]["median"] > 0
     assert eager["size_hw"] == [64, 96]
     export_onnx(network, network.spec, tmp_path / "best.onnx", check_sizes=[(64, 96)])
     save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), tmp_path / "retrained.safetensors")
-    beside = ["benchmark", "best.onnx", "--baseline", "eager", *words, "--checkpoint"]
+    beside = ["benchmark", "best.onnx", "--baseline", "eager", *options, "--checkpoint"]
     assert rapidseg(*beside, "best.safetensors")[0] == 0
     status, _, error = rapidseg(*beside, "retrained.safetensors")
     assert status == 2
@@ -150,7 +150,7 @@ def test_eager_pytorch_with_the_same_weights_as_the_baseline(rapidseg, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("options", "message"),
     [
         (["absent.onnx"], "absent.onnx: no such model file"),
         (["tiny.onnx", "--engines", "openvno"], "unknown engine 'openvno'; allowed: openvino"),
@@ -165,8 +165,8 @@ def test_eager_pytorch_with_the_same_weights_as_the_baseline(rapidseg, tmp_path,
         (["tiny.onnx", "--baseline", "eager"], "--baseline eager needs the checkpoint with the same weights"),
     ],
 )
-def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, words, message):
-    status, output, error = rapidseg("benchmark", *words)
+def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, options, message):
+    status, output, error = rapidseg("benchmark", *options)
     assert (status, output) == (2, "")
     assert message in error
     assert "Traceback" not in error

@@ -27,7 +27,7 @@ def test_the_selection_is_written_and_used(rapidseg, model, tmp_path):
     assert "trials, from image in memory to class map in memory" in output
     assert "48x80" in output
     assert "32x56" in output  # 12x20 at a shorter side of 32: the longer one is a multiple of the stride
-    assert "the most accurate that reaches 0.001 FPS" in error
+    assert "the most accurate configuration that reaches 0.001 FPS" in error
     assert "wrote tiny.tuned.yaml" in error
     tuned = yaml.safe_load(Path("tiny.tuned.yaml").read_text())
     assert (tuned["model"], tuned["engine"], tuned["precision"]) == ("tiny.onnx", "openvino", "float32")
@@ -43,14 +43,14 @@ def test_the_selection_is_written_and_used(rapidseg, model, tmp_path):
 
 
 def test_where_the_target_is_not_met_no_file_is_written_and_the_best_trial_is_shown(rapidseg, model):
-    words = ["tune", model, "--min-fps", "1e9", "--image-size", "64x96", "--input-sizes", "64", *SHORT]
-    status, output, error = rapidseg(*words)
+    options = ["tune", model, "--min-fps", "1e9", "--image-size", "64x96", "--input-sizes", "64", *SHORT]
+    status, output, error = rapidseg(*options)
     assert status == 1
     assert "tiny openvino float32" in output
-    assert "target 1e+09 FPS not met; this is the fastest" in error
+    assert "target 1e+09 FPS not met; this is the fastest configuration" in error
     assert "no file written" in error
     assert not list(Path().glob("*.yaml"))
-    status, output, _ = rapidseg(*words, "--json")
+    status, output, _ = rapidseg(*options, "--json")
     assert status == 1
     document = json.loads(output)
     assert (document["met"], document["path"]) == (False, None)
@@ -58,7 +58,7 @@ def test_where_the_target_is_not_met_no_file_is_written_and_the_best_trial_is_sh
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("options", "message"),
     [
         ([], "set a target: --min-fps, or --min-miou with --data"),
         (["--min-miou", "0.5"], "--min-miou needs --data to measure it on"),
@@ -71,8 +71,8 @@ def test_where_the_target_is_not_met_no_file_is_written_and_the_best_trial_is_sh
         (["--min-fps", "10", "--data", "camvid", "--root", "absent"], "no CamVid data set at absent"),
     ],
 )
-def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, words, message):
-    status, output, error = rapidseg("tune", model, *words)
+def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, options, message):
+    status, output, error = rapidseg("tune", model, *options)
     assert (status, output) == (2, "")
     assert message in error
     assert "Traceback" not in error

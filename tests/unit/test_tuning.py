@@ -26,19 +26,27 @@ def trial(ms, mean_iou=None, *, precision="float32", side=512, engine="openvino"
 
 def test_for_speed_the_most_accurate_that_is_fast_enough():
     trials = [trial(10, 0.5), trial(20, 0.7), trial(30, 0.8)]
-    assert select(trials, Target(min_fps=40)) == (trials[1], True, "the most accurate that reaches 40 FPS")
+    assert select(trials, Target(min_fps=40)) == (
+        trials[1],
+        True,
+        "the most accurate configuration that reaches 40 FPS",
+    )
     assert select(trials, Target(min_fps=30))[0] is trials[2]
 
 
 def test_for_accuracy_the_fastest_that_is_accurate_enough():
     trials = [trial(10, 0.5), trial(20, 0.7), trial(30, 0.8)]
-    assert select(trials, Target(min_miou=0.6)) == (trials[1], True, "the fastest that reaches mIoU 0.6")
+    assert select(trials, Target(min_miou=0.6)) == (trials[1], True, "the fastest configuration that reaches mIoU 0.6")
 
 
 def test_for_both_the_most_accurate_that_is_fast_enough():
     trials = [trial(10, 0.7), trial(20, 0.75), trial(30, 0.8)]
     target = Target(min_fps=40, min_miou=0.6)
-    assert select(trials, target) == (trials[1], True, "the most accurate that reaches 40 FPS and mIoU 0.6")
+    assert select(trials, target) == (
+        trials[1],
+        True,
+        "the most accurate configuration that reaches 40 FPS and mIoU 0.6",
+    )
 
 
 def test_without_miou_a_larger_size_counts_more_than_a_more_exact_precision_and_that_more_than_speed():
@@ -51,7 +59,7 @@ def test_without_miou_a_larger_size_counts_more_than_a_more_exact_precision_and_
     ]
     best, is_met, reason = select(trials, Target(min_fps=50))
     assert (best, is_met) == (trials[3], True)
-    assert reason == "the largest input size, then the most exact precision, that reaches 50 FPS"
+    assert reason == "the largest input size, then the most exact precision, among configurations that reach 50 FPS"
     assert select(trials, Target(min_fps=150))[0] is trials[0]
     assert select(trials, Target(min_fps=1))[0] is trials[4]
 
@@ -59,14 +67,18 @@ def test_without_miou_a_larger_size_counts_more_than_a_more_exact_precision_and_
 @pytest.mark.parametrize(
     ("target", "best", "reason"),
     [
-        (Target(min_fps=200), 0, "target 200 FPS not met; this is the fastest"),
-        (Target(min_miou=0.9), 2, "target mIoU 0.9 not met; this is the most accurate"),
+        (Target(min_fps=200), 0, "target 200 FPS not met; this is the fastest configuration"),
+        (Target(min_miou=0.9), 2, "target mIoU 0.9 not met; this is the most accurate configuration"),
         (
             Target(min_fps=40, min_miou=0.9),
             1,
-            "target 40 FPS and mIoU 0.9 not met; this is the most accurate that is fast enough",
+            "target 40 FPS and mIoU 0.9 not met; this is the most accurate configuration that is fast enough",
         ),
-        (Target(min_fps=200, min_miou=0.1), 0, "target 200 FPS and mIoU 0.1 not met; this is the fastest"),
+        (
+            Target(min_fps=200, min_miou=0.1),
+            0,
+            "target 200 FPS and mIoU 0.1 not met; this is the fastest configuration",
+        ),
     ],
 )
 def test_where_no_trial_meets_the_target_the_closest_is_named(target, best, reason):
@@ -169,10 +181,10 @@ def test_another_device_is_told_what_to_do(tuned):
 )
 def test_a_file_that_was_changed_by_hand_is_explained(tuned, changes, message):
     change(tuned, **changes)
-    with pytest.raises(ConfigError) as found:
+    with pytest.raises(ConfigError) as raised:
         rapidseg.load(tuned)
-    assert message in str(found.value)
-    assert "run `rapidseg tune` again" in str(found.value)
+    assert message in str(raised.value)
+    assert "run `rapidseg tune` again" in str(raised.value)
 
 
 def test_other_files_are_named(tmp_path):

@@ -100,7 +100,10 @@ def test_tuning_saves_what_load_accepts(model, tmp_path):
     assert report.path == tmp_path / "street.yaml"
     assert report.best.input_size_hw == (48, 72)  # the larger of the two
     assert sorted(trial.input_size_hw for trial in report.trials) == [(32, 48), (48, 72)]
-    assert report.reason == "the largest input size, then the most exact precision, that reaches 0.001 FPS"
+    assert (
+        report.reason
+        == "the largest input size, then the most exact precision, among configurations that reach 0.001 FPS"
+    )
     assert progress.tasks["measuring"] == (2, 2)
     assert rapidseg.load(report.path).spec.input_short_side == 48
     document = json.loads(json.dumps(report.to_dict(), allow_nan=False))
@@ -113,7 +116,7 @@ def test_tuning_that_misses_its_target_writes_nothing(model, tmp_path):
     report = tune(model, min_fps=1e9, input_sizes=64, image_size="64x96", **SHORT)
     assert (report.met, report.path) == (False, None)
     assert report.best is report.trials[0]
-    assert report.reason == "target 1e+09 FPS not met; this is the fastest"
+    assert report.reason == "target 1e+09 FPS not met; this is the fastest configuration"
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
 
 
@@ -121,7 +124,7 @@ def test_tuning_scores_on_data_and_takes_its_first_image(model, tmp_path):
     camvid = write_camvid(tmp_path / "camvid")
     report = tune(model, min_miou=0, data="camvid", root=camvid, input_sizes="32", **SHORT)
     assert report.met
-    assert report.reason == "the fastest that reaches mIoU 0"
+    assert report.reason == "the fastest configuration that reaches mIoU 0"
     assert (report.best.configuration.image_size_hw, report.best.data) == ((12, 20), "camvid val")
     assert report.path.name == "tiny.tuned.yaml"
 

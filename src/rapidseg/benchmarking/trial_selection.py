@@ -137,18 +137,23 @@ def select(trials: Sequence[Trial], target: Target) -> tuple[Trial, bool, str]:
     """
     meeting = [trial for trial in trials if target.is_met(trial)]
     if meeting and target.min_fps is None:
-        return max(meeting, key=lambda trial: trial.frames_per_s), True, f"the fastest that reaches {target}"
+        fastest = max(meeting, key=lambda trial: trial.frames_per_s)
+        return fastest, True, f"the fastest configuration that reaches {target}"
     fast = [trial for trial in trials if target.is_fast_enough(trial)]
     if not fast:
         fastest = max(trials, key=lambda trial: trial.frames_per_s)
-        return fastest, False, f"target {target} not met; this is the fastest"
+        return fastest, False, f"target {target} not met; this is the fastest configuration"
     best = max(meeting or fast, key=_accuracy_order)
     if not meeting:
         fast_enough = " that is fast enough" if target.min_fps else ""
-        return best, False, f"target {target} not met; this is the most accurate{fast_enough}"
+        return best, False, f"target {target} not met; this is the most accurate configuration{fast_enough}"
     if best.mean_iou is not None:
-        return best, True, f"the most accurate that reaches {target}"
-    return best, True, f"the largest input size, then the most exact precision, that reaches {target}"
+        return best, True, f"the most accurate configuration that reaches {target}"
+    return (
+        best,
+        True,
+        f"the largest input size, then the most exact precision, among configurations that reach {target}",
+    )
 
 
 def _accuracy_order(trial: Trial) -> tuple[float, int, int, float]:
