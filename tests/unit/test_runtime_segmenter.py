@@ -186,7 +186,10 @@ def test_bf16(model_path: Path, image: np.ndarray) -> None:
         ({"engine": "openvno"}, r"engine 'openvno' is unknown; .*did you mean 'openvino'"),
         ({"precision": "fp32"}, r"precision 'fp32' is unknown; allowed are auto, float32, bf16"),
         ({"device": "npu"}, r"OpenVINO: device 'npu' not found; available: .*cpu"),
-        ({"device": "npu", "engine": "onnxruntime"}, r"ONNX Runtime: unknown device 'npu'; allowed: cpu, cuda, tensorrt"),
+        (
+            {"device": "npu", "engine": "onnxruntime"},
+            r"ONNX Runtime: unknown device 'npu'; allowed: cpu, cuda, tensorrt",
+        ),
         ({"precision": "bf16", "engine": "onnxruntime"}, r"computes in float32 on device cpu, not in bf16; use anoth"),
     ],
 )
