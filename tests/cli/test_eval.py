@@ -92,7 +92,7 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
     [
         (["missing.onnx", "--data", "camvid", "--root", "camvid"], "missing.onnx: no such model file"),
         (["missing.pth", "--data", "camvid", "--root", "camvid"], "missing.pth: no such file"),
-        (["model.onnx", "--data", "camvid"], "camvid needs the folder that holds the data"),
+        (["model.onnx", "--data", "camvid"], "camvid needs the folder of the data"),
         (["model.onnx", "--data", "camvid", "--root", "camvid", "--split", "tset"], "has no split 'tset'"),
         (
             ["model.onnx", "--data", "camvid", "--root", "camvid", "--input-size", "64,96"],
