@@ -62,7 +62,7 @@ def test_a_checkpoint_becomes_int8(rapidseg, tmp_path):
     torch.manual_seed(0)
     save_model(create_model("fast-scnn", labels=CITYSCAPES, width=0.25).eval(), tmp_path / "best.safetensors")
     write_block_scenes(tmp_path / "scenes", train=4, val=1)
-    words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes", "--size", 64]
+    words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes", "--input-size", 64]
     # An untrained network guesses, and INT8 guesses otherwise: 100 points may be lost.
     words += ["--calibration-images", 3, "--max-drop", 100, "-o", "small.onnx", "--json"]
     status, output, error = rapidseg("export", "best.safetensors", *words)

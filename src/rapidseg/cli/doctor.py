@@ -7,19 +7,13 @@ from typing import Annotated
 import typer
 
 from rapidseg.cli.console import print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import JsonOption
-
-_EXAMPLES = """Examples:
-
-- `rapidseg doctor`: check this installation
-
-- `rapidseg doctor model.onnx --json`: show which engine runs a model, for a program to read
-"""
 
 
 def register(app: typer.Typer) -> None:
     """Adds `doctor`."""
-    app.command(epilog=_EXAMPLES)(doctor)
+    app.command(epilog=examples("rapidseg doctor", "rapidseg doctor model.onnx --json"))(doctor)
 
 
 def doctor(

@@ -95,10 +95,10 @@ def _load_checkpoint(
         from rapidseg.importing import kept_download, load_checkpoint
         from rapidseg.runtime import Segmenter
     except ImportError as error:
-        missing = missing_package(error, "export")
-        if missing is None:
+        problem = missing_package(error, "export")
+        if problem is None:
             raise
-        raise EngineError(f"{source}: is a checkpoint, which runs in PyTorch, but {missing}") from error
+        raise EngineError(f"{source}: is a checkpoint, which runs in PyTorch: {problem}") from error
     if url is not None and not download and kept_download(url) is None:
         raise ModelFileError(
             f"{source}: is not downloaded, and download=False; download it with: rapidseg import {source} -o "
