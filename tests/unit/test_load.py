@@ -14,7 +14,7 @@ from rapidseg.core.errors import EngineError, ModelFileError, RapidSegError
 from rapidseg.core.labels import CAMVID
 from rapidseg.importing import transfer
 from rapidseg.runtime.engines import selection
-from rapidseg.system.gpu import FoundGpu
+from rapidseg.system.gpu import Gpu
 from rapidseg.workflows import load as load_module
 from rapidseg.zoo import published_models
 from tests.support.published import published_state
@@ -170,7 +170,7 @@ def test_a_file_comes_before_a_published_name(
 
 
 def test_a_gpu_that_is_not_used_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "find_gpu", lambda: FoundGpu(None, False, "PyTorch was built without CUDA"))
+    monkeypatch.setattr(selection, "find_gpu", lambda: Gpu(None, False, "PyTorch was built without CUDA"))
     watcher = Watcher()
     rapidseg.load(progress=watcher)
     assert watcher.messages == ["note: the NVIDIA GPU is not used: PyTorch was built without CUDA"]
