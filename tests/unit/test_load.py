@@ -91,7 +91,7 @@ def test_checkpoints_have_one_engine_and_precision(model: SegmentationModel, tmp
     for options in ({"engine": "openvino"}, {"precision": "fp16"}):
         with pytest.raises(EngineError, match=r"best\.safetensors: is a checkpoint, which runs in PyTorch in float32"):
             rapidseg.load(path, **options)
-    with pytest.raises(EngineError, match="PyTorch finds no device 'gpu' here"):
+    with pytest.raises(EngineError, match="PyTorch: device 'gpu' not found; available: cpu"):
         rapidseg.load(path, device="gpu")
     with pytest.raises(ModelFileError, match=r"absent\.pth: no such file; pass a checkpoint, a model file"):
         rapidseg.load(tmp_path / "absent.pth")
@@ -108,7 +108,9 @@ def test_a_missing_package_is_one_message(
         if name == package or name.startswith(("rapidseg.importing", "rapidseg.models")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(EngineError, match=rf"runs in PyTorch, but {package} is not installed; install it with: pip"):
+    with pytest.raises(
+        EngineError, match=rf"runs in PyTorch: {package} is not installed; run in the clone of RapidSeg: pip"
+    ):
         rapidseg.load(tmp_path / "best.safetensors")
     assert rapidseg.load().engine.name == "openvino"
 
