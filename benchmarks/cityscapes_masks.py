@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rapidseg.core.cityscapes import CITYSCAPES_LABELS
+from rapidseg.core.cityscapes_labels import CITYSCAPES_LABELS
+from rapidseg.system.cpu import cpu_count
 
 HEIGHT, WIDTH = 1024, 2048
 SCRIPTS = ("createTrainIdLabelImgs", "createTrainIdInstanceImgs")
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    processes = os.cpu_count() or 1
+    processes = cpu_count()
     ours = [sys.executable, "-m", "rapidseg", "data", "prepare", "cityscapes", "--overwrite", "--workers"]
     settings = {
         "official scripts": [[sys.executable, "-m", f"cityscapesscripts.preparation.{script}"] for script in SCRIPTS],

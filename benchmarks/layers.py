@@ -15,9 +15,9 @@ import openvino
 
 from rapidseg.cli.options import parse_size
 from rapidseg.imaging import read_image, resize_image
+from rapidseg.runtime.engines.openvino import thread_settings
 from rapidseg.runtime.engines.openvino_input import split_preprocessing
 from rapidseg.runtime.model_file import SAMPLE_IMAGE, find_model
-from rapidseg.system.cpu import cpu_count
 
 HINTS = {"float32": ("f32", openvino.Type.f32), "bf16": ("bf16", openvino.Type.bf16)}
 
@@ -35,7 +35,7 @@ def main() -> None:
     path = find_model(arguments.model)
     network, network_input = split_preprocessing(openvino.Core().read_model(path), type_, path)
     network.reshape(list(image.shape))
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": cpu_count(), "INFERENCE_PRECISION_HINT": hint}
+    settings = {"PERFORMANCE_HINT": "LATENCY", **thread_settings(), "INFERENCE_PRECISION_HINT": hint}
     compiled = openvino.Core().compile_model(network, "CPU", {**settings, "PERF_COUNT": True})
     request = compiled.create_infer_request()
     tensor = openvino.Tensor(network_input.type, list(image.shape))

@@ -24,7 +24,7 @@ LICENSE = (
     "Weights trained on CamVid, whose terms (CC BY-NC 4.0) allow personal and research use; "
     "see docs/models/fast-scnn-camvid.md"
 )
-SOURCE = "trained with the recipe fast-scnn_camvid of RapidSeg"
+SOURCE = "trained with the recipe camvid/fast-scnn of RapidSeg"
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from rapidseg.cli import data
 from rapidseg.core.errors import ConfigError, DatasetError
-from tests.support.data_folders import cut, random_label, write_camvid, write_described
+from tests.support.data_folders import cut, random_label, write_camvid, write_yaml_dataset
 
 
 @pytest.fixture
@@ -44,15 +44,15 @@ def test_a_broken_one(run, tmp_path):
 
 
 def test_warnings_let_training_start(run, tmp_path):
-    path = write_described(tmp_path, "classes: [road, car]", {"a": np.zeros((12, 20), np.uint8)})
+    path = write_yaml_dataset(tmp_path, "classes: [road, car]", {"a": np.zeros((12, 20), np.uint8)})
     result = run(path)
     assert result.exit_code == 0
-    assert "warning train: no pixel of car, so it cannot be learned from it" in result.stdout
+    assert "warning train: no pixel of car, so it cannot be learned" in result.stdout
 
 
 def test_long_lists_are_cut_and_json_is_not(run, tmp_path):
     names = [f"[{index:02}]" for index in range(25)]
-    path = write_described(tmp_path, "classes: [road, car]", {name: random_label(4) for name in names})
+    path = write_yaml_dataset(tmp_path, "classes: [road, car]", {name: random_label(4) for name in names})
     result = run(path)
     assert result.exit_code == 2
     assert result.stdout.count("masks/train/[") == 20

@@ -53,11 +53,14 @@ def test_mistakes_are_one_message_and_exit_status_2(rapidseg, tmp_path):
     for words, message in (
         (
             ["cityscapes", "nowhere"],
-            "no Cityscapes data set at nowhere: looked for gtFine or gtCoarse, but that folder",
+            "no Cityscapes data set at nowhere: looked for gtFine or gtCoarse, but this folder",
         ),
-        (["cityscapes", "."], "did you mean root=cs?"),
+        (["cityscapes", "."], "did you mean cs?"),
         (["camvid", "cs"], "'camvid' is not"),
-        (["cityscapes", "cs", "--labels", "trainIds"], "no masks are called 'trainIds'; give labelIds, labelTrainIds"),
+        (
+            ["cityscapes", "cs", "--labels", "trainIds"],
+            "unknown kind of mask 'trainIds'; choose from labelIds, labelTrainIds",
+        ),
         (["cityscapes", "cs", "--workers", "0"], "--workers"),
     ):
         status, output, error = rapidseg("data", "prepare", *words)
@@ -70,7 +73,7 @@ def test_coarse_annotations_are_learned_beside_fine_ones(rapidseg, tmp_path):
     write_two(tmp_path / "cs")
     assert rapidseg("data", "prepare", "cityscapes", "cs", "--labels", "labelTrainIds")[0] == 0
     words = ["data.root=cs", "data.val=null", "data.repeat=3"]
-    words.append("data.extra=[{kind: cityscapes-coarse, root: cs, split: train, repeat: 2}]")
-    status, output, error = rapidseg("train", "fast-scnn_tiny", *words, "--dry-run", "--json")
+    words.append("data.extra_datasets=[{name: cityscapes-coarse, root: cs, split: train, repeat: 2}]")
+    status, output, error = rapidseg("train", "tiny", *words, "--dry-run", "--json")
     assert (status, error) == (0, "")
     assert json.loads(output)["train_images"] == 5

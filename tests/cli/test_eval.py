@@ -104,7 +104,7 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
         ),
         (
             ["best.pth", "--data", "camvid", "--root", "camvid", "--engine", "openvino"],
-            "best.pth is a checkpoint, which runs in PyTorch in float32; remove engine",
+            "best.pth: is a checkpoint, which runs in PyTorch in float32, not with engine",
         ),
         (
             ["other.onnx", "--data", "camvid", "--root", "camvid"],
@@ -201,7 +201,7 @@ def test_predictions_are_saved_and_the_worst_images_listed(rapidseg, tmp_path, c
         (["--protocol", "multi-scale", "--scales", "1,0"], "scales are (1.0, 0.0); give numbers above 0"),
         (["--scales", "1"], "scales belongs to protocol multi-scale, but the protocol is whole"),
         (["--subsample", "3"], "'3' is not one of '1', '2', '4'"),
-        (["--device", "tpu"], "OpenVINO finds no device 'tpu' here"),
+        (["--device", "tpu"], "OpenVINO: device 'tpu' not found; available: "),
         (["--output", "camvid"], "camvid is a folder; name a file"),
         (["--html", "camvid"], "camvid is a folder; name a file"),
         (["--save", "camvid/val"], "camvid/val/000.png belongs to the data set and would be overwritten; save to"),

@@ -94,7 +94,7 @@ def test_the_built_in_model_is_shown_with_how_its_figure_was_measured(rapidseg):
 
 
 def test_a_recipe_is_shown_as_it_is_written(rapidseg):
-    name = "fast-scnn_cityscapes"
+    name = "cityscapes/fast-scnn"
     status, output, _ = rapidseg("models", "show", name)
     assert status == 0
     assert output.startswith(find_recipe(name).read_text())
@@ -116,7 +116,7 @@ def test_an_architecture_is_shown_with_its_size_and_its_authors_figures(rapidseg
 
 @pytest.mark.parametrize(
     ("word", "hint"),
-    [("fast-scnn_citiscapes", "fast-scnn_cityscapes"), ("psp-r50-d8-cityscapes", "pspnet-r50-d8-cityscapes")],
+    [("fast-scnn_citiscapes", "cityscapes/fast-scnn"), ("psp-r50-d8-cityscapes", "pspnet-r50-d8-cityscapes")],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(rapidseg, word, hint):
     status, output, error = rapidseg("models", "show", word)
@@ -127,13 +127,13 @@ def test_an_unknown_name_is_answered_with_the_nearest(rapidseg, word, hint):
 
 
 def test_all_but_the_size_of_an_architecture_needs_no_pytorch():
-    names = ["fast-scnn-cityscapes", "fast-scnn-camvid", "fast-scnn_tiny", "fast-scnn"]
+    names = ["fast-scnn-cityscapes", "fast-scnn-camvid", "tiny", "fast-scnn"]
     command = [sys.executable, "-c", WITHOUT_TORCH, *names]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     statuses = json.loads(done.stdout.splitlines()[-1])
     assert statuses == [0, 0, 0, 0, 2]
     assert "pspnet-r50-d8-cityscapes" in done.stdout
-    message = "this command needs torch, which is not installed; install it with: pip install 'rapidseg[export]'"
+    message = "torch is not installed; run in the clone of RapidSeg: pip install -c constraints.txt '.[export]'"
     assert message in done.stderr
 
 

@@ -84,8 +84,8 @@ def test_without_jinja2_it_says_what_to_install_before_anything_is_predicted(rap
     for words in (["report", "a.json"], ["eval", "none.onnx", "--data", "camvid", "--html", "a.html"]):
         status, _, error = rapidseg(*words)
         assert status == 2
-        assert "this command needs jinja2, which is not installed" in error
-        assert "pip install 'rapidseg[report]'" in error
+        assert "jinja2 is not installed; run in the clone of RapidSeg: " in error
+        assert "pip install -c constraints.txt '.[report]'" in error
 
 
 class Browser:

@@ -29,7 +29,7 @@ def test_it_says_everything_that_must_be_known(segmenter):
     assert spec.dataset
     assert spec.checksum
     assert "CC BY-NC 4.0" in spec.license
-    assert "fast-scnn_camvid" in spec.source
+    assert "camvid/fast-scnn" in spec.source
     (stated,) = spec.scores
     assert f"{stated.mean_iou:.3f}" in PAGE.read_text(encoding="utf-8")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rapidseg.data import open_dataset
-from rapidseg.data.preparation import prepare_cityscapes
+from rapidseg.data.cityscapes_preparation import prepare_cityscapes
 from rapidseg.evaluation import SubmissionWriter, score
 from tests.support.data_folders import write_image
 from tests.support.official_scripts import NEEDS_SCRIPTS, evaluate_officially

@@ -16,7 +16,7 @@ from rapidseg.imaging import read_image
 from rapidseg.importing import load_checkpoint
 from rapidseg.models import create_model
 from rapidseg.runtime import Segmenter
-from rapidseg.runtime.engines import openvino_strips
+from rapidseg.runtime.engines import openvino_tiling
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
 
@@ -132,8 +132,8 @@ def test_strips_of_rows_change_nothing(exported, size_hw, monkeypatch):
     model, path = exported
     image = image_like_noise(1, size_hw)
     cuts = []
-    cut = openvino_strips._cut
-    monkeypatch.setattr(openvino_strips, "_cut", lambda chain, count: cuts.append(count) or cut(chain, count))
+    cut = openvino_tiling._cut
+    monkeypatch.setattr(openvino_tiling, "_cut", lambda chain, count: cuts.append(count) or cut(chain, count))
 
     def run(precision):
         return OpenVinoEngine(path, model.spec, precision=precision, device="cpu", cache=False).run(image)
@@ -141,9 +141,9 @@ def test_strips_of_rows_change_nothing(exported, size_hw, monkeypatch):
     precisions = ["float32", *(["bf16"] if computes_in_bf16("cpu") else [])]
     whole = {precision: run(precision) for precision in precisions}
     assert not cuts  # so small an image is left whole
-    monkeypatch.setattr(openvino_strips, "_CACHED_BYTES", 1 << 10)
-    monkeypatch.setattr(openvino_strips, "_STRIP_BYTES", 1 << 14)
-    monkeypatch.setattr(openvino_strips, "_OVERLAP", 1)
+    monkeypatch.setattr(openvino_tiling, "_CACHED_BYTES", 1 << 10)
+    monkeypatch.setattr(openvino_tiling, "_STRIP_BYTES", 1 << 14)
+    monkeypatch.setattr(openvino_tiling, "_OVERLAP", 1)
     strips = {precision: run(precision) for precision in precisions}
     assert len(cuts) >= 2 * len(precisions)
     assert max(cuts) >= 8
@@ -156,9 +156,9 @@ def test_strips_of_rows_change_nothing(exported, size_hw, monkeypatch):
 
 def test_layers_of_large_weights_are_left_whole(exported, monkeypatch):
     model, path = exported
-    monkeypatch.setattr(openvino_strips, "_CACHED_BYTES", 1 << 10)
-    monkeypatch.setattr(openvino_strips, "_WEIGHT_BYTES", 100)
-    monkeypatch.setattr(openvino_strips, "_cut", lambda chain, count: pytest.fail("cut"))
+    monkeypatch.setattr(openvino_tiling, "_CACHED_BYTES", 1 << 10)
+    monkeypatch.setattr(openvino_tiling, "_WEIGHT_BYTES", 100)
+    monkeypatch.setattr(openvino_tiling, "_cut", lambda chain, count: pytest.fail("cut"))
     OpenVinoEngine(path, model.spec, precision="float32", device="cpu", cache=False).compile((1, 250, 330, 3))
 
 

@@ -216,7 +216,7 @@ def test_labels_may_be_a_known_set_or_a_description(load, tmp_path):
         InputError, match=r"unknown labels 'camvit'; give cityscapes, camvid, .*; did you mean 'camvid'"
     ):
         load(state, labels="camvit")
-    with pytest.raises(InputError, match="labels a, a cannot be used: class names must differ; a stand twice"):
+    with pytest.raises(InputError, match="labels a, a cannot be used: duplicate class name: a"):
         load(state, labels="a,a")
     with pytest.raises(ConfigError, match=r"cannot read missing\.yaml"):
         load(state, labels="missing.yaml")

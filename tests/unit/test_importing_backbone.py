@@ -149,7 +149,7 @@ def recipe(scenes, weights, *overrides):
         f"model={{name: pspnet, options: {{stem: plain, width: 0.25, aux_head: false}}, backbone_weights: {weights}}}"
     )
     return load_recipe(
-        find_recipe("fast-scnn_tiny"),
+        find_recipe("tiny"),
         [f"data.root={scenes}", model, "loss.head_weights={logits: 1.0}", "iterations=3", *overrides],
     )
 
@@ -166,7 +166,7 @@ def test_a_run_begins_from_the_weights_of_an_address(scenes, saved, tmp_path, mo
         prepared.loader.close()
     model = prepared.module.model
     assert torch.equal(model.backbone.layer4[2].conv3.weight, state["layer4.2.conv3.weight"])
-    assert model.spec.source.endswith(f", beginning from the backbone {name.removeprefix('/')}")
+    assert model.spec.source.endswith(f", starting from the backbone {name.removeprefix('/')}")
     assert model.training
     assert seen[-1] == (len(content), len(content))
 
@@ -184,9 +184,9 @@ def test_a_run_goes_on_without_the_file(scenes, saved, tmp_path, monkeypatch):
     assert wanted.model.backbone_weights == str(path)  # wherever it goes on
     train(wanted, "run", device="cpu")
     path.unlink()
-    summary = train(None, "run", resume=True, device="cpu")
-    assert summary.iterations == 3
-    assert load_model(summary.last_weights).spec.source.endswith(", beginning from the backbone resnet50.pth")
+    report = train(None, "run", resume=True, device="cpu")
+    assert report.iterations == 3
+    assert load_model(report.last_weights).spec.source.endswith(", starting from the backbone resnet50.pth")
     with pytest.raises(ModelFileError, match="no such file"):
         train(wanted, "second", device="cpu")
     assert not (tmp_path / "second").exists()

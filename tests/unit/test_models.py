@@ -67,7 +67,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_a_file_without_specification_is_refused(saved):
     save_file(load_file(saved), saved)
-    with pytest.raises(ModelFileError, match="no rapidseg model specification; bring it in with `rapidseg import`"):
+    with pytest.raises(ModelFileError, match="no rapidseg model specification; convert it with `rapidseg import`"):
         load_model(saved)
 
 

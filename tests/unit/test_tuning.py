@@ -117,7 +117,7 @@ def test_load_takes_what_a_tuned_file_says(tuned, model, monkeypatch):
     image = np.zeros((128, 192, 3), np.uint8)
     assert segmenter(image).input_size_hw == (64, 96)  # not the 96 pixels of the model itself
     assert segmenter.path.samefile(model)
-    assert segmenter.engine.choice.startswith(f"openvino, float32 and cpu, as {tuned} says, tuned on ")
+    assert segmenter.engine.choice.startswith(f"openvino, float32 and cpu, as set in {tuned}, tuned on ")
     monkeypatch.chdir(tuned.parent / "models")  # its model is found from the file's own folder
     assert rapidseg.load("../tiny.tuned.yaml").engine.name == "openvino"
     assert rapidseg.load(str(tuned), engine="onnxruntime").engine.name == "onnxruntime"
@@ -143,7 +143,7 @@ def test_another_model_in_its_place_is_refused(tuned, model):
     with pytest.raises(ModelFileError, match=r"tiny\.onnx is not the model that was tuned \(SHA-256 .*tune` again"):
         rapidseg.load(tuned)
     model.unlink()
-    with pytest.raises(ModelFileError, match=r"its model .*tiny\.onnx is not there; put the two where they were"):
+    with pytest.raises(ModelFileError, match=r"its model .*tiny\.onnx does not exist; put it there"):
         rapidseg.load(tuned)
 
 
@@ -151,8 +151,8 @@ def test_another_device_is_told_what_to_do(tuned):
     change(tuned, device="npu")
     with pytest.raises(
         EngineError,
-        match=r"was tuned for openvino in float32 on the npu of .*, which is not to be had here: OpenVINO finds no "
-        r"device 'npu' here; .* Run `rapidseg tune` on this machine, or name another engine",
+        match=r"tuned for openvino in float32 on the npu of .*, which is not available here: OpenVINO: "
+        r"device 'npu' not found; .* Run `rapidseg tune` on this machine, or pass another engine",
     ):
         rapidseg.load(tuned)
     assert rapidseg.load(tuned, device="cpu").engine.device == "cpu"
@@ -162,8 +162,8 @@ def test_another_device_is_told_what_to_do(tuned):
     ("changes", "message"),
     [
         ({"presicion": "bf16"}, "unknown key 'presicion'; did you mean 'precision'"),
-        ({"input_short_side": 12}, "input_short_side: input should be greater than or equal to 32, not 12"),
-        ({"format_version": 2}, "format_version: input should be less than or equal to 1, not 2"),
+        ({"input_short_side": 12}, "input_short_side: should be greater than or equal to 32, not 12"),
+        ({"format_version": 2}, "format_version: should be less than or equal to 1, not 2"),
         ({"machine": {"cpu": "x", "cpus": 2}}, "the key 'machine.system' is missing"),
     ],
 )
@@ -177,10 +177,13 @@ def test_a_file_that_was_changed_by_hand_is_explained(tuned, changes, message):
 
 def test_other_files_are_named(tmp_path):
     (tmp_path / "recipe.yaml").write_text("model: {}\n")
-    with pytest.raises(ConfigError, match=r"recipe\.yaml: was not written by `rapidseg tune`; give such a file"):
+    with pytest.raises(
+        ConfigError,
+        match=r"recipe\.yaml is not a tuned file: it has no key 'sha256'; use a file that `rapidseg tune` wrote",
+    ):
         rapidseg.load(tmp_path / "recipe.yaml")
     (tmp_path / "broken.yaml").write_text("{")
-    with pytest.raises(ConfigError, match=r"cannot read .*broken\.yaml"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml is not valid YAML"):
         rapidseg.load(tmp_path / "broken.yaml")
     with pytest.raises(ConfigError, match=r"cannot read .*absent\.yaml: No such file"):
         rapidseg.load(tmp_path / "absent.yaml")

@@ -22,7 +22,7 @@ from rapidseg.benchmarking.summary import Summary, drift
 from rapidseg.benchmarking.workload import STAGES
 from rapidseg.core.errors import InputError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.diagnosis import find_machine
+from rapidseg.system.machine import find_machine
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Eager:
             ModelFileError: the checkpoint cannot be read.
         """
         if device not in ("auto", "cpu") and not torch.cuda.is_available():
-            raise EngineError(f"PyTorch finds no device {device!r} here; there is: cpu")
+            raise EngineError(f"PyTorch: device {device!r} not found; available: cpu")
         self._device = torch.device("cpu" if device == "auto" else device)
         if self._device.type == "cpu":
             torch.set_num_threads(cpu_count())

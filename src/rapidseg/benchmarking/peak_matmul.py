@@ -10,7 +10,7 @@ from openvino import opset13 as opset
 
 from rapidseg.benchmarking.interleaving import repeat_for
 from rapidseg.core.errors import EngineError
-from rapidseg.system.cpu import cpu_count
+from rapidseg.runtime.engines.openvino import thread_settings
 
 SIDE = 2048  # of all three matrices; large enough that reading and writing them hardly counts
 OPERATIONS = 2 * SIDE**3  # multiplications and additions
@@ -40,13 +40,9 @@ class MatrixProduct:
         if precision not in _TYPES:
             raise EngineError(f"no matrix product is known for precision {precision!r}; there is {', '.join(_TYPES)}")
         numbers = np.random.default_rng(0).standard_normal((2, SIDE, SIDE), np.float32)
-        settings = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": cpu_count(),
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
-        }
-        if device != "cpu":
-            del settings["INFERENCE_NUM_THREADS"]
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
+        if device == "cpu":
+            settings |= thread_settings()
         self.compiled = openvino.Core().compile_model(_product(precision, numbers[1]), device.upper(), settings)
         self._request = self.compiled.create_infer_request()
         first = openvino.Tensor(_TYPES[precision], [SIDE, SIDE])

@@ -1,4 +1,4 @@
-"""A picture of speed against mIoU. Needs Matplotlib (`pip install 'rapidseg[report]'`)."""
+"""A picture of speed against mIoU. Needs Matplotlib: the extra `report`."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from rapidseg.benchmarking.process import MeasuringProcess
 from rapidseg.benchmarking.selection import Target, Trial, Tuning, choose
 from rapidseg.benchmarking.summary import Summary
 from rapidseg.core.errors import InputError
-from rapidseg.diagnosis import find_machine
 from rapidseg.runtime.tuned_file import TunedFigures, TunedMachine, TunedModel, file_sha256, relative_model
+from rapidseg.system.machine import find_machine
 
 
 def tune(

@@ -13,8 +13,7 @@ import numpy as np
 
 from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.interleaving import Samples, repeat_for
-from rapidseg.core.errors import EngineError
-from rapidseg.imaging import input_size_hw, read_image
+from rapidseg.imaging import read_image
 from rapidseg.runtime import Result, load
 from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder
 
@@ -120,33 +119,11 @@ class RapidSegWorkload:
         }
 
     def _segment(self, images: list[np.ndarray]) -> list[Result]:
+        """Segments all images in one run of the network; each result has an equal share of its time."""
         size = self._configuration.input_size
         if len(images) == 1:
             return [self._segmenter(images[0], input_size=size)]
-        return self._segment_batch(images, size)
-
-    def _segment_batch(self, images: list[np.ndarray], size: int | tuple[int, int] | None) -> list[Result]:
-        """Takes all images through the network at once, and books the time of the batch on its first image."""
-        segmenter, spec = self._segmenter, self._segmenter.spec
-        engine, image_hw = segmenter.engine, (images[0].shape[0], images[0].shape[1])
-        size_hw = input_size_hw(image_hw, spec.input_short_side if size is None else size, spec.stride)
-        engine.compile((len(images), *size_hw, 3))
-        moments = [engine.moment()]
-        prepared = engine.prepare(np.stack([engine.resize(image, size_hw) for image in images]))
-        moments.append(engine.moment())
-        logits = engine.infer(prepared)
-        moments.append(engine.moment())
-        if len(logits) != len(images):
-            raise EngineError(f"{len(images)} images gave logits of shape {tuple(logits.shape)}; take --batch 1")
-        maps, _ = engine.class_maps(logits, image_hw, align_corners=spec.align_corners)
-        maps = [engine.give(one, images[0]) for one in maps]
-        moments.append(engine.moment())
-        none = dict.fromkeys(PATH_STAGES, 0.0)
-        timings = [engine.timings_ms(PATH_STAGES, moments), *[none] * (len(images) - 1)]
-        return [
-            Result(class_map, spec.labels, image, size_hw, timing)
-            for class_map, image, timing in zip(maps, images, timings, strict=True)
-        ]
+        return self._segmenter.batch(images, input_size=size, max_batch=len(images))
 
     def _with_files(self, folder: OutputFolder, samples: Samples) -> None:
         start = time.perf_counter()

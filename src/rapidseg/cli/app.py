@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,6 +17,7 @@ from rapidseg import __version__
 from rapidseg.cli.console import print_error
 from rapidseg.cli.help import CONTEXT_SETTINGS, examples
 from rapidseg.core.errors import RapidSegError
+from rapidseg.core.extras import missing_package
 
 app = typer.Typer(
     name="rapidseg",
@@ -27,23 +28,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings=CONTEXT_SETTINGS,
 )
-
-EXTRAS = {  # the smallest extra that brings a package
-    "torch": "export",
-    "safetensors": "export",
-    "onnx": "export",
-    "onnxscript": "export",
-    "pooch": "export",
-    "requests": "export",
-    "filelock": "export",
-    "onnxruntime": "onnxruntime",
-    "lightning": "train",
-    "tensorboard": "train",
-    "nncf": "quantize",
-    "jinja2": "report",
-    "markupsafe": "report",
-    "matplotlib": "report",
-}
 
 # Each module has `register(app)`, which adds its command. Commands import what they need when they run.
 COMMANDS = (
@@ -86,17 +70,17 @@ def main() -> None:
     try:
         app()
     except RapidSegError as error:
-        print_error(str(error))
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        extra = EXTRAS.get(package)
-        if extra is None:
+        _fail(error)
+    except ImportError as error:
+        problem = missing_package(error)
+        if problem is None:
             raise
-        print_error(
-            f"this command needs {package}, which is not installed; install it with: pip install 'rapidseg[{extra}]'"
-        )
-        sys.exit(2)
+        _fail(problem)
+
+
+def _fail(error: RapidSegError) -> NoReturn:
+    print_error(str(error))
+    sys.exit(2)
 
 
 def _escape_unencodable_characters() -> None:

@@ -171,16 +171,14 @@ def _print(report: BenchmarkReport, *, with_left_out: bool) -> None:
 def _plot(report: BenchmarkReport, folder: Path) -> bool:
     """Draws what can be drawn, and says what cannot; returns False where only Matplotlib was missing."""
     from rapidseg.benchmarking.plot import plot_speed_accuracy
+    from rapidseg.core.extras import missing_package
 
     unknown = [one for one in report.measurements if one.accuracy is None]
     try:
         paths = plot_speed_accuracy(report.measurements, folder)
     except ModuleNotFoundError as error:
-        errors.print(
-            f"no plot: it needs {error.name}; install it with: pip install 'rapidseg\\[report]'",
-            highlight=False,
-            soft_wrap=True,
-        )
+        problem = missing_package(error, "report") or error
+        errors.print(f"no plot: {escape(str(problem))}", highlight=False, soft_wrap=True)
         return False
     if not paths:
         errors.print("no plot: no mIoU is known; measure it with --data", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Writing files so that an interruption or a full disk never leaves half of one under its final name."""
+"""Writing files atomically: an interruption or a full disk never leaves half a file under its final name."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rapidseg.core.errors import RapidSegError
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a temporary path beside `path`, with its suffix, that takes its name when the block ends well.
+    """Yields a temporary path beside `path`, with the same suffix, and renames it to `path` when the block succeeds.
 
-    After an exception the temporary file is removed and an older file of that name is left as it was.
+    After an exception the temporary file is removed and an existing file at `path` is unchanged.
 
     Raises:
         RapidSegError: the file cannot be written (no permission, full disk, a folder in its place).
@@ -39,13 +39,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a whole file or nothing."""
+    """Writes a file atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: str | os.PathLike[str], content: str) -> None:
-    """Writes a whole UTF-8 text file or nothing."""
+    """Writes a UTF-8 text file atomically."""
     write_bytes(path, content.encode())
 
 
@@ -57,4 +57,4 @@ def _umask() -> int:
 
 def _cannot_write(path: Path, error: OSError) -> RapidSegError:
     reason = error.strerror or str(error)
-    return RapidSegError(f"cannot write {path}: {reason}; free some space or choose another place")
+    return RapidSegError(f"cannot write {path}: {reason}; free disk space or choose another path")

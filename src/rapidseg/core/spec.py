@@ -1,4 +1,4 @@
-"""`ModelSpec`: everything that must be known about trained weights in order to use them."""
+"""`ModelSpec`: everything that is needed to use trained weights."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.sizes import InputSize
 from rapidseg.core.validation import explain_validation
 
-SPEC_KEY = "rapidseg.spec"  # where model files (ONNX and safetensors) keep the specification, as JSON
+SPEC_KEY = "rapidseg.spec"  # metadata key of the specification (JSON) in ONNX and safetensors files
 
-# RGB statistics of ImageNet on the scale of 0 to 255, as nearly all published segmentation weights use them.
+# RGB statistics of ImageNet for values of 0 to 255; nearly all published segmentation weights use them.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 class Score(BaseModel):
-    """A measured figure: what was measured on which data, and how.
+    """A measured accuracy, with the data and the protocol it was measured with.
 
-    `mean_iou`, `mean_accuracy` and `pixel_accuracy` are fractions from 0 to 1.
+    Attributes:
+        dataset, split: the labeled images.
+        mean_iou, mean_accuracy, pixel_accuracy: from 0 to 1.
+        protocol: how images were given to the network.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,17 +41,17 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Quantization(BaseModel):
-    """How an INT8 file was made, and what that cost.
+    """How an INT8 file was quantized, and how much accuracy that cost.
 
     Attributes:
-        dataset: whose images it was calibrated on, and whose labels it was scored with.
-        calibration_split, calibration_images: which of them, and how many.
-        validation_split: on which mean IoU was measured.
-        input_size: at which size the network saw the images: pixels of the shorter side, (height, width), or None
-            for the images' own.
-        mean_iou_float32, mean_iou: before and after, with what is not INT8 in float32; from 0 to 1.
-        agreement: share of the pixels of validation images that keep the class that the float32 file gives.
-        kept: layers that stayed in floating point because they cost accuracy.
+        dataset: data set of the calibration images and of the labels for scoring.
+        calibration_split, calibration_images: the split, and the number of images, for calibration.
+        validation_split: the split for scoring.
+        input_size: size at which the network saw the images: pixels of the shorter side, (height, width), or None
+            for the size of each image.
+        mean_iou_float32, mean_iou: before and after quantization, from 0 to 1; layers that are not INT8 ran in float32.
+        agreement: share of the validation pixels that have the same class as with the float32 file.
+        kept: layers that stayed in floating point because INT8 cost too much accuracy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,9 +61,7 @@ class Quantization(BaseModel):
     calibration_images: int = Field(ge=1)
     validation_split: str
     # Files of version 0.1 call it `working_size`.
-    input_size: int | tuple[int, int] | None = Field(
-        default=None, validation_alias=AliasChoices("input_size", "working_size")
-    )
+    input_size: InputSize | None = Field(default=None, validation_alias=AliasChoices("input_size", "working_size"))
     mean_iou_float32: Share
     mean_iou: Share
     agreement: Share
@@ -67,26 +69,26 @@ class Quantization(BaseModel):
 
 
 class ModelSpec(BaseModel):
-    """What a model file says about itself. Nothing else is needed to use the file.
+    """The specification that is stored in every model file. Nothing else is needed to use the file.
 
     Attributes:
         architecture: name for `rapidseg.models.create_model`, such as `fast-scnn`.
         options: named options of that architecture.
         labels: the classes, in the order of the logits' channels.
-        mean, std: subtracted from and divided into RGB values on the scale of 0 to 255.
-        stride: input pixels for each pixel of the logits.
-        align_corners: how logits are brought to the image's size by bilinear interpolation.
-        input_short_side: pixels of the shorter image side at which the model works best; images are resized
-            to it before the network, keeping their shape. None: images are used at their own size.
+        mean, std: RGB values of 0 to 255 are normalized as (value - mean) / std.
+        stride: input pixels per pixel of the logits, along each side.
+        align_corners: whether the bilinear upsampling of the logits aligns the corner pixels.
+        input_short_side: pixels of the shorter image side at which the model works best; images are resized to it,
+            keeping their aspect ratio. None: images are used at their own size.
         dataset: what the weights were trained on, for people.
-        trained_on: what the weights were trained on, as `dataset/split` entries; `training_splits` also knows it for
-            older files, which have no such entries.
-        scores: figures measured with these weights.
-        license, source: under what terms the weights may be used, and where they come from.
+        trained_on: what the weights were trained on, as `dataset/split` entries. Older files lack them;
+            `training_splits` then reads `dataset`.
+        scores: accuracies measured with these weights.
+        license, source: the terms of use of the weights, and their origin.
         checksum: SHA-256 of the weights (tensor names, shapes and values), independent of the file format.
-        precisions: for other number types that the file was tried in when it was exported, `bf16` and `fp16`, the
-            share of pixels that keep the class that float32 gives. In an INT8 file both are of what is not INT8.
-        quantization: how an INT8 file was made; None in others.
+        precisions: share of pixels with the same class as in float32, for each of `bf16` and `fp16` that was tried at
+            export. In an INT8 file they concern the layers that are not INT8.
+        quantization: how an INT8 file was quantized; None in other files.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -130,7 +132,11 @@ class ModelSpec(BaseModel):
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> ModelSpec:
-        """Reads a specification; `where` names the file for the message.
+        """Reads a specification from JSON.
+
+        Args:
+            text: the JSON.
+            where: the file it comes from, for messages.
 
         Raises:
             ModelFileError: the text is not a valid specification.

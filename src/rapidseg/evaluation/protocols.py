@@ -16,10 +16,9 @@ from rapidseg.core.errors import InputError
 from rapidseg.core.sizes import InputSize, format_size
 from rapidseg.core.spec import ModelSpec
 from rapidseg.evaluation.resampling import Resampling, softmax
-from rapidseg.imaging import MINIMUM_SIDE, input_size_hw, resize_image
+from rapidseg.imaging import MINIMUM_SIDE, check_image, input_size_hw, resize_image
 from rapidseg.runtime import Segmenter
 from rapidseg.runtime.kernels.class_map import class_map_from_logits
-from rapidseg.runtime.segmenter import check_image
 
 if TYPE_CHECKING:
     from rapidseg.runtime.engines.torch_module import TorchModel

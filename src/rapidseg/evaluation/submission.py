@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rapidseg.core.cityscapes import CITYSCAPES_CLASSES
+from rapidseg.core.cityscapes_labels import CITYSCAPES_CLASSES
 from rapidseg.core.errors import InputError, RapidSegError
 from rapidseg.core.labels import CITYSCAPES, LabelSet
 from rapidseg.evaluation.scoring import ImageScore, LabeledImage

@@ -13,7 +13,7 @@ from rapidseg.core.errors import ConfigError, InputError, ModelFileError, neares
 from rapidseg.core.labels import CAMVID, CITYSCAPES, LabelSet, distinct_colors
 from rapidseg.core.validation import explain_validation
 from rapidseg.data.layouts.yaml_schema import read_description
-from rapidseg.data.opening import DESCRIBED
+from rapidseg.data.opening import BUNDLED_DESCRIPTIONS
 
 LabelsLike = LabelSet | str | os.PathLike[str] | Sequence[str]
 
@@ -40,13 +40,13 @@ def find_labels(labels: LabelsLike) -> LabelSet:
     word = os.fspath(labels)
     if word in LABEL_SETS:
         return LABEL_SETS[word]
-    if word in DESCRIBED:
-        return read_description(DESCRIBED[word]).label_set()
+    if word in BUNDLED_DESCRIPTIONS:
+        return read_description(BUNDLED_DESCRIPTIONS[word]).label_set()
     if Path(word).suffix.lower() in (".yaml", ".yml"):
         return read_description(Path(word)).label_set()
     if "," in word:
         return _named([name.strip() for name in word.split(",")])
-    known = (*LABEL_SETS, *DESCRIBED)
+    known = (*LABEL_SETS, *BUNDLED_DESCRIPTIONS)
     raise InputError(
         f"unknown labels {word!r}; give {', '.join(known)}, a YAML file that describes the data (docs/data.md), or the "
         f"names of the classes with commas between them{nearest_hint(word, known)}"

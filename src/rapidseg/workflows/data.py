@@ -14,7 +14,7 @@ from rapidseg.core.sizes import SizeHW
 
 if TYPE_CHECKING:
     from rapidseg.data import CheckReport
-    from rapidseg.data.preparation import PreparedMasks
+    from rapidseg.data.cityscapes_preparation import PreparedMasks
     from rapidseg.scenes import WrittenScenes
 
 

@@ -1,17 +1,21 @@
-"""`load`: a model by name or file, ready to predict."""
+"""Loads a model for prediction, whatever form it has."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rapidseg.core.errors import EngineError
-from rapidseg.core.progress import SILENT, Progress
+from rapidseg import runtime
+from rapidseg.core.errors import EngineError, ModelFileError
+from rapidseg.core.progress import SILENT, Progress, counter
+from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
+from rapidseg.zoo import published_models
 
 if TYPE_CHECKING:
     from rapidseg.runtime import Segmenter
 
-_CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt", ".tar")
+PRETRAINED_WEIGHTS = "model.safetensors"  # the file in a folder of `SegmentationModel.save_pretrained`
 
 
 def load(
@@ -23,45 +27,96 @@ def load(
     download: bool = True,
     progress: Progress = SILENT,
 ) -> Segmenter:
-    """Opens a model in the engine that it needs.
+    """Loads a model for prediction.
 
     Args:
-        model: an exported file, a checkpoint, the name of a built-in model, or None for the first built-in model.
-        engine: for exported files; checkpoints run in PyTorch.
-        precision: for exported files; checkpoints run in float32.
-        device: "auto" is a GPU where PyTorch finds one, else the CPU.
-        download: is not used yet.
-        progress: is told what a person must know about the choice of the engine.
+        model: one of:
+
+            - None: the built-in Fast-SCNN.
+            - The name of a built-in model, such as `fast-scnn-camvid-int8`.
+            - A model file (.onnx) that `rapidseg export` wrote.
+            - A tuned file (.yaml) that `rapidseg tune` wrote; it sets what is "auto" here.
+            - A checkpoint (.safetensors, .pth, .pt, .ckpt) of RapidSeg or of a published implementation, its URL, or a
+              folder that `SegmentationModel.save_pretrained` wrote. It runs in PyTorch in float32; `rapidseg export`
+              makes a faster model file of it.
+            - The name of a published model, such as `fast-scnn-cityscapes`; `rapidseg models` lists them. Its
+              checkpoint is downloaded once, verified and cached; an interrupted download is resumed.
+        engine: "openvino", "onnxruntime" or "torch"; "auto" is PyTorch on an NVIDIA GPU, and OpenVINO on a CPU.
+        precision: "float32", "bf16", "fp16" (on GPUs), or "int8" for INT8 files; "auto" is the fastest that keeps the
+            class map, as measured when the file was exported.
+        device: "cpu", "cuda" (an NVIDIA GPU, also "cuda:1"), or another that the engine supports; "auto" is the NVIDIA
+            GPU if PyTorch can use one, else the CPU. `segmenter.engine.choice` says which was chosen, and why.
+        download: whether a checkpoint that is not cached may be downloaded.
+        progress: watches the download, and is told about a GPU that cannot be used.
 
     Raises:
-        EngineError: engine, precision or device do not fit the model, or are not available.
-        ModelFileError: the model does not exist, or its file cannot be used.
+        ModelFileError: the model does not exist, is damaged, has no specification, or is not downloaded.
+        ConfigError: a tuned file cannot be read.
+        EngineError: PyTorch or another engine is not installed, or the precision or device is not available.
+        RapidSegError: the download fails, or its file is not the published one.
     """
-    name = None if model is None else os.fspath(model)
-    if name is None or not name.endswith(_CHECKPOINTS):
-        from rapidseg import runtime
+    source = None if model is None else os.fspath(model)
+    if source is not None and _is_checkpoint(source):
+        segmenter = _load_checkpoint(source, engine, precision, device, download=download, progress=progress)
+    else:
+        segmenter = runtime.load(source, engine=engine, precision=precision, device=device)
+    if segmenter.engine.warning is not None:
+        progress.message(f"note: {segmenter.engine.warning}")
+    return segmenter
 
-        segmenter = runtime.load(name, engine=engine, precision=precision, device=device)
-        if segmenter.engine.warning is not None:
-            progress.message(f"note: {segmenter.engine.warning}")
-        return segmenter
+
+def _is_checkpoint(source: str) -> bool:
+    path = Path(source)
+    if source in BUILT_IN_MODELS:
+        return False
+    if path.is_dir():
+        return (path / PRETRAINED_WEIGHTS).is_file()
+    if path.exists():
+        return path.suffix.lower() in CHECKPOINT_SUFFIXES
+    return "://" in source or source in published_models() or path.suffix.lower() in CHECKPOINT_SUFFIXES
+
+
+def _load_checkpoint(
+    source: str, engine: str, precision: str, device: str, *, download: bool, progress: Progress
+) -> Segmenter:
+    """Loads a checkpoint file, folder, URL or published name in PyTorch."""
     if engine not in ("auto", "torch") or precision not in ("auto", "float32"):
         raise EngineError(
-            f"{name} is a checkpoint, which runs in PyTorch in float32; remove engine and precision, "
-            "or write an .onnx file first with `rapidseg export`"
+            f"{source}: is a checkpoint, which runs in PyTorch in float32, not with engine {engine} and precision "
+            f"{precision}; for other engines and precisions create a model file: rapidseg export {source}"
         )
-    from rapidseg.importing import load_checkpoint
-    from rapidseg.runtime import Segmenter
-
-    return Segmenter.from_model(load_checkpoint(name).to(_torch_device(device)))
+    path = Path(source)
+    published = None if path.exists() else published_models().get(source)
+    url = source if "://" in source else None if published is None else published.url
+    if url is None and not path.exists():
+        raise ModelFileError(f"{source}: no such file; pass a checkpoint, a model file (.onnx) or the name of a model")
+    try:
+        from rapidseg.importing import kept_download, load_checkpoint
+        from rapidseg.runtime import Segmenter
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            f"{source}: is a checkpoint, which runs in PyTorch, but {error.name} is not installed; install it with: "
+            "pip install 'rapidseg[export]'"
+        ) from error
+    if url is not None and not download and kept_download(url) is None:
+        raise ModelFileError(
+            f"{source}: is not downloaded, and download=False; download it with: rapidseg import {source} -o "
+            f"{'model' if published is None else source}.safetensors"
+        )
+    network = load_checkpoint(
+        path / PRETRAINED_WEIGHTS if path.is_dir() else source,
+        sha256=None if published is None else published.sha256_prefix,
+        progress=counter(progress, f"downloading {source}", unit="bytes"),
+        note=lambda text: progress.message(f"note: {text}"),
+    )
+    return Segmenter.from_model(network.to(_torch_device(device)), path if url is None else kept_download(url))
 
 
 def _torch_device(device: str) -> str:
     import torch
 
-    if device not in ("auto", "cpu", "cuda"):
-        raise EngineError(f"a checkpoint does not run on device {device!r}; choose auto, cpu or cuda")
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise EngineError("PyTorch finds no CUDA GPU; choose device cpu, or install a CUDA build of PyTorch")
-    return "cuda" if available and device != "cpu" else "cpu"
+    from rapidseg.system.gpu import find_device
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return str(find_device(device, "float32"))

@@ -9,15 +9,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from rapidseg.core.errors import ConfigError
-from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.strict_yaml import read_yaml, read_yaml_value
 from rapidseg.core.validation import explain_validation
 from rapidseg.zoo.entries import ArchitectureEntry, BuiltInModel, NamedEntry, PublishedModel
 
 _FOLDER = Path(__file__).parent
+_ADVICE = "correct the file"
 _Entry = TypeVar("_Entry", bound=NamedEntry)
 
 
@@ -39,7 +39,8 @@ def built_in_models() -> Mapping[str, BuiltInModel]:
 def architectures() -> Mapping[str, ArchitectureEntry]:
     """Returns the architectures by name, in the order of the file."""
     path = _FOLDER / "architectures.yaml"
-    return MappingProxyType(_by_name([_validate(entry, ArchitectureEntry, path) for entry in _read(path)]))
+    entries = read_yaml_value(path, "a list of architectures", advice=_ADVICE)
+    return MappingProxyType(_by_name([_validate(entry, ArchitectureEntry, path) for entry in entries]))
 
 
 def read_entry(path: Path, kind: type[_Entry]) -> _Entry:
@@ -52,19 +53,12 @@ def read_entry(path: Path, kind: type[_Entry]) -> _Entry:
     Raises:
         ConfigError: the file is not YAML, lacks a key, has an unknown key or a wrong value, or has another name.
     """
-    entry = _validate(_read(path), kind, path)
+    entry = _validate(read_yaml(path, "an entry of the zoo", advice=_ADVICE), kind, path)
     if entry.name != path.stem:
         raise ConfigError(
             f"{path}: the file is named {path.stem!r}, but the name in it is {entry.name!r}; use the same name"
         )
     return entry
-
-
-def _read(path: Path) -> Any:
-    try:
-        return parse_yaml(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _validate(content: Any, kind: type[_Entry], path: Path) -> _Entry:

@@ -219,7 +219,7 @@ def padding_of(attributes: Attributes) -> list[int]:
 
 
 # Every operator that the exporter emits for any architecture, but for Shape, which `network.py` answers itself, and
-# Conv, whose ways are in `convolutions.py`.
+# Conv, whose algorithms are in `convolutions.py`.
 OPERATORS: dict[str, Operator] = {
     "Add": _plain(operator.add),
     "And": _plain(torch.logical_and),

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from rapidseg.runtime.engines.torch_onnx.conv_geometry import Window
+from rapidseg.runtime.engines.torch_onnx.conv_geometry import ConvGeometry
 
 _CHANNELS = 64  # of one program, at most; 128 bytes of fp16
 _RESULTS = 1024  # of one program: 8 for each thread, which are read and written at once
@@ -73,7 +73,7 @@ def convolve(
     x: Tensor,
     taps: Tensor,
     bias: Tensor | None,
-    window: Window,
+    geometry: ConvGeometry,
     bounds: tuple[float, float] | None,
 ) -> Tensor:
     """Runs the kernel on the current stream.
@@ -82,7 +82,7 @@ def convolve(
         x: (N, C, H, W).
         taps: (h * w, C), contiguous; what each place of the kernel weighs in each channel.
         bias: (C,), or None.
-        window: where it looks.
+        geometry: kernel size, stride, padding and dilation.
         bounds: between which the results are clamped; None: not at all.
 
     Returns:
@@ -90,7 +90,7 @@ def convolve(
     """
     x = x.contiguous(memory_format=torch.channels_last)
     count, channels, height, width = x.shape
-    out_height, out_width = window.out_sides((height, width))
+    out_height, out_width = geometry.output_size((height, width))
     results = torch.empty(
         (count, channels, out_height, out_width), dtype=x.dtype, device=x.device, memory_format=torch.channels_last
     )
@@ -109,7 +109,7 @@ def convolve(
         out_width,
         low,
         high,
-        **window.constants(),
+        **geometry.constants(),
         BIAS=bias is not None,
         CLAMP=bounds is not None,
         COLUMNS=block_columns,

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from rapidseg.runtime.engines.torch_onnx.conv_geometry import Window
+from rapidseg.runtime.engines.torch_onnx.conv_geometry import ConvGeometry
 
 _COLUMNS = 64  # of one program
 _SUMMED = 32  # of one matrix product
@@ -80,7 +80,7 @@ def convolve_image(
     x: Tensor,
     weights: Tensor,
     bias: Tensor | None,
-    window: Window,
+    geometry: ConvGeometry,
     bounds: tuple[float, float] | None,
 ) -> Tensor:
     """Runs the kernel on the current stream.
@@ -89,7 +89,7 @@ def convolve_image(
         x: (N, C, H, W).
         weights: (h * w * C, K), contiguous.
         bias: (K,), or None.
-        window: where it looks.
+        geometry: kernel size, stride, padding and dilation.
         bounds: between which the results are clamped; None: not at all.
 
     Returns:
@@ -98,7 +98,7 @@ def convolve_image(
     x = x.contiguous(memory_format=torch.channels_last)
     count, channels, height, width = x.shape
     out_channels = weights.shape[1]
-    out_height, out_width = window.out_sides((height, width))
+    out_height, out_width = geometry.output_size((height, width))
     results = torch.empty(
         (count, out_channels, out_height, out_width), dtype=x.dtype, device=x.device, memory_format=torch.channels_last
     )
@@ -117,7 +117,7 @@ def convolve_image(
         low,
         high,
         CHANNELS=channels,
-        **window.constants(),
+        **geometry.constants(),
         BIAS=bias is not None,
         CLAMP=bounds is not None,
         COLUMNS=_COLUMNS,
