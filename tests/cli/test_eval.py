@@ -92,7 +92,7 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
     [
         (["missing.onnx", "--data", "camvid", "--root", "camvid"], "missing.onnx: no such model file"),
         (["missing.pth", "--data", "camvid", "--root", "camvid"], "missing.pth: no such file"),
-        (["model.onnx", "--data", "camvid"], "camvid needs the folder that holds the data"),
+        (["model.onnx", "--data", "camvid"], "camvid needs the folder of the data"),
         (["model.onnx", "--data", "camvid", "--root", "camvid", "--split", "tset"], "has no split 'tset'"),
         (
             ["model.onnx", "--data", "camvid", "--root", "camvid", "--input-size", "64,96"],
@@ -221,5 +221,5 @@ def test_a_device_that_pytorch_does_not_have_is_refused(rapidseg, tmp_path, camv
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), tmp_path / "best.safetensors")
     words = ["eval", "best.safetensors", "--data", "camvid", "--root", "camvid", "--device"]
-    assert "PyTorch finds no CUDA GPU; choose device cpu" in rapidseg(*words, "cuda")[2]
-    assert "a checkpoint does not run on device 'gpu'; choose auto, cpu or cuda" in rapidseg(*words, "gpu")[2]
+    assert "PyTorch: device 'cuda' not found; available: cpu" in rapidseg(*words, "cuda")[2]
+    assert "PyTorch: device 'gpu' not found; available: cpu" in rapidseg(*words, "gpu")[2]

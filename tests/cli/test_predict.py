@@ -170,6 +170,39 @@ def test_mistakes(rapidseg, model, photos, words, message):
     assert not Path("predictions").exists()
 
 
+def test_a_checkpoint_runs_in_pytorch(rapidseg, photos):
+    pytest.importorskip("torch")
+    from rapidseg.models import create_model, save_model
+
+    save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), "best.safetensors")
+    status, output, error = rapidseg("predict", "a/x.png", "-m", "best.safetensors", "--device", "cpu", "--json")
+    assert (status, error) == (0, "")
+    record = json.loads(output)
+    assert (record["engine"], record["precision"], record["device"]) == ("torch", "float32", "cpu")
+    assert record["model"]["file"] == "best.safetensors"
+    status, _, error = rapidseg("predict", "a", "-m", "best.safetensors", "--engine", "openvino")
+    assert status == 2
+    assert error.startswith("error: best.safetensors: is a checkpoint, which runs in PyTorch in float32")
+
+
+def test_a_failed_run_says_where_its_record_is(rapidseg, model, photos):
+    rapidseg("predict", "a", "-m", model)
+    before = Path("predictions/predictions.json").read_bytes()
+    Path("a/broken.png").touch()
+    status, output, _ = rapidseg("predict", "a", "-m", model)
+    assert status == 1
+    assert f"record: {Path('predictions') / 'predictions.incomplete.json'}" in output
+    assert Path("predictions/predictions.json").read_bytes() == before
+
+
+def test_help(rapidseg):
+    status, output, _ = rapidseg("predict", "--help")
+    assert status == 0
+    assert output.count("rapidseg predict ") >= 3  # usage and two examples
+    for group in ("Model and engine", "Output"):
+        assert f"─ {group} ─" in output
+
+
 def test_results_never_overwrite_an_image(rapidseg, model, photos):
     rapidseg("predict", "a/x.png", "-m", model)
     status, _, error = rapidseg("predict", "predictions/class_maps/x.png", "-m", model)

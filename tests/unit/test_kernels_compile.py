@@ -38,10 +38,13 @@ def compiled(kernel, dtype, constants, capability):
 @pytest.mark.parametrize(
     ("kernel", "constants"),
     [
-        (class_map_kernel._fill, {"NUM_CLASSES": 19, "ROWS": 8, "COLUMNS": 128, "CONFIDENCE": False}),
-        (class_map_kernel._fill, {"NUM_CLASSES": 150, "ROWS": 1, "COLUMNS": 128, "CONFIDENCE": True}),
-        (depthwise_kernel._convolve, {**GEOMETRY, **PARTS, "COLUMNS": 16, "CHANNELS": 64}),
-        (image_kernel._convolve, {**GEOMETRY, **PARTS, "CHANNELS": 3, "COLUMNS": 64, "SUMMED": 32, "RESULTS": 32}),
+        (class_map_kernel.upsample_argmax_kernel, {"NUM_CLASSES": 19, "ROWS": 8, "COLUMNS": 128, "CONFIDENCE": False}),
+        (class_map_kernel.upsample_argmax_kernel, {"NUM_CLASSES": 150, "ROWS": 1, "COLUMNS": 128, "CONFIDENCE": True}),
+        (depthwise_kernel.depthwise_convolution_kernel, {**GEOMETRY, **PARTS, "COLUMNS": 16, "CHANNELS": 64}),
+        (
+            image_kernel.image_convolution_kernel,
+            {**GEOMETRY, **PARTS, "CHANNELS": 3, "COLUMNS": 64, "SUMMED": 32, "RESULTS": 32},
+        ),
     ],
 )
 def test_to_machine_code(kernel, constants, dtype, capability):

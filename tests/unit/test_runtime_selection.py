@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 import rapidseg
-from rapidseg.cli.benchmark import installed_engines
+from rapidseg.benchmarking.configuration import installed_engines
 from rapidseg.runtime.engines import choose_engine, selection
 from rapidseg.system.gpu import Gpu, find_gpu
 from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx

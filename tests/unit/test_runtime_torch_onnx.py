@@ -223,7 +223,7 @@ def test_operators_that_are_not_known_are_named(tmp_path):
     file.graph.node.append(helper.make_node("Erf", ["before"], ["logits"]))
     onnx.save(file, path)
     with pytest.raises(
-        ModelFileError, match=r"odd\.onnx: has the operator Erf, which the PyTorch engine does not know"
+        ModelFileError, match=r"odd\.onnx: has the operator Erf, which the PyTorch engine does not support"
     ):
         rapidseg.load(path, engine="torch")
 

@@ -7,13 +7,18 @@ from pathlib import Path
 import typer
 
 from rapidseg.cli.console import ProgressDisplay, print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options import common, prediction
 from rapidseg.cli.tables.predict import print_summary
 
 
 def register(app: typer.Typer) -> None:
     """Adds `predict`."""
-    app.command(epilog=prediction.EXAMPLES)(predict)
+    app.command(
+        epilog=examples(
+            "rapidseg predict photo.jpg -o out", "rapidseg predict photos/ -m best.safetensors --save confidence"
+        )
+    )(predict)
 
 
 def predict(

@@ -7,13 +7,18 @@ import sys
 import typer
 
 from rapidseg.cli.console import print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options import training as options
 from rapidseg.cli.options.common import JsonOption
 
 
 def register(app: typer.Typer) -> None:
     """Adds `train`."""
-    app.command(epilog=options.EXAMPLES)(train)
+    app.command(
+        epilog=examples(
+            "rapidseg train camvid/fast-scnn data.root=camvid -o runs/a", "rapidseg train -o runs/a --resume"
+        )
+    )(train)
 
 
 def train(
@@ -29,7 +34,11 @@ def train(
     """Train a network with a recipe, or on your own data.
 
     The output folder gets the best and the last weights, the state from which the run resumes, logs, and the recipe
-    with every value. Ctrl-C saves the state before it stops.
+    with every value. Ctrl-C saves the state before it stops. Examples:
+
+        rapidseg train my-streets.yaml --iterations 2000 --output runs/first
+
+        rapidseg train camvid/fast-scnn data.root=camvid data.extra_datasets=[] -o runs/camvid
     """
     from rapidseg.cli.tables.train import TrainingDisplay, print_report, print_stopped
     from rapidseg.workflows.train import TrainingStopped

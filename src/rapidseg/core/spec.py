@@ -81,8 +81,8 @@ class ModelSpec(BaseModel):
         input_short_side: pixels of the shorter image side at which the model works best; images are resized to it,
             keeping their aspect ratio. None: images are used at their own size.
         dataset: what the weights were trained on, for people.
-        trained_on: what the weights were trained on, as `dataset/split` entries. Older files lack them;
-            `training_splits` then reads `dataset`.
+        trained_on: what the weights were trained on, as `dataset/split` entries; `training_splits` also knows it for
+            older files, which have no such entries.
         scores: accuracies measured with these weights.
         license, source: the terms of use of the weights, and their origin.
         checksum: SHA-256 of the weights (tensor names, shapes and values), independent of the file format.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rapidseg import runtime
 from rapidseg.core.errors import EngineError, ModelFileError
+from rapidseg.core.extras import missing_package
 from rapidseg.core.progress import SILENT, Progress, counter
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
 from rapidseg.zoo import published_models
@@ -93,11 +94,11 @@ def _load_checkpoint(
     try:
         from rapidseg.importing import kept_download, load_checkpoint
         from rapidseg.runtime import Segmenter
-    except ModuleNotFoundError as error:
-        raise EngineError(
-            f"{source}: is a checkpoint, which runs in PyTorch, but {error.name} is not installed; install it with: "
-            "pip install 'rapidseg[export]'"
-        ) from error
+    except ImportError as error:
+        problem = missing_package(error, "export")
+        if problem is None:
+            raise
+        raise EngineError(f"{source}: is a checkpoint, which runs in PyTorch: {problem}") from error
     if url is not None and not download and kept_download(url) is None:
         raise ModelFileError(
             f"{source}: is not downloaded, and download=False; download it with: rapidseg import {source} -o "

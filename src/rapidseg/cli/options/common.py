@@ -177,15 +177,6 @@ ImageSizeOption = Annotated[
 ]
 
 
-def optional_input_size(text: str | None) -> InputSize | None:
-    """Reads the value of `--input-size`.
-
-    Raises:
-        InputError: the text has another form.
-    """
-    return None if text is None else parse_input_size(text)
-
-
 def optional_size(text: str | None) -> SizeHW | None:
     """Reads the value of an option that takes `HxW`.
 
@@ -193,6 +184,15 @@ def optional_size(text: str | None) -> SizeHW | None:
         InputError: the text has another form.
     """
     return None if text is None else parse_size(text)
+
+
+def optional_input_size(text: str | None) -> InputSize | None:
+    """Reads the value of `--input-size`.
+
+    Raises:
+        InputError: the text has another form.
+    """
+    return None if text is None else parse_input_size(text)
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from rapidseg.cli.help import examples
-
 
 class Kind(str, Enum):
     """Kinds of pictures; an Enum, because Typer supports no lists of `Literal`."""
@@ -42,8 +40,3 @@ SaveOption = Annotated[
 ]
 
 DEFAULT_KINDS = (Kind.CLASS_MAP, Kind.OVERLAY)
-
-EXAMPLES = examples(
-    "rapidseg predict photo.jpg -o out",
-    'rapidseg predict "drive/**/*.png" -m best.safetensors --save confidence',
-)

@@ -7,15 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from rapidseg.cli.completion import complete_recipe
-from rapidseg.cli.help import examples
+from rapidseg.cli import completion
 
 RUN = "Run"
-
-EXAMPLES = examples(
-    "rapidseg train my-streets.yaml --iterations 2000 --output runs/first",
-    "rapidseg train camvid/fast-scnn data.root=camvid -o runs/camvid",
-)
 
 RecipeArgument = Annotated[
     str | None,
@@ -23,7 +17,7 @@ RecipeArgument = Annotated[
         help="Name of a recipe, such as camvid/fast-scnn; a recipe file; or a YAML file that describes your own data. "
         "Not needed with --resume.",
         show_default=False,
-        autocompletion=complete_recipe,
+        autocompletion=completion.complete_recipe,
     ),
 ]
 OverridesArgument = Annotated[

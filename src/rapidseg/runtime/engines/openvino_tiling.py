@@ -1,9 +1,9 @@
-"""Networks cut into strips of rows, so that what the first layers make stays in the processor's caches.
+"""Tiles a network by rows, so that the results of its first layers stay in the processor's caches.
 
-For a large image the first layers make tens of megabytes, which are written to memory and read again by the next layer.
-But for some rows of its output a convolution needs only some rows of its input. So a chain of them is computed strip by
-strip, from the rows of its input that a strip needs to the strip's rows of its output. Strips overlap where windows
-reach over their borders; what is computed is the same.
+For a large image the first layers produce tens of megabytes, which are written to memory and read again by the next
+layer. But a convolution needs only a few rows of its input for each row of its output. So a chain of layers is computed
+tile by tile: from the input rows that a tile needs to the tile's rows of the output. Tiles overlap where kernels reach
+across their borders. The values are the same as without tiles.
 """
 
 from __future__ import annotations
@@ -17,160 +17,191 @@ import openvino
 from openvino import opset13 as opset
 from openvino.passes import ConstantFolding, Manager
 
-_CACHED_BYTES = 1 << 24  # what a layer may make without being cut; the next one finds most of it in a shared cache
-_STRIP_BYTES = 1 << 22  # what the largest layer of a strip makes: with weights, the caches of two cores hold it
-_WEIGHT_BYTES = 1 << 20  # of a chain at most: every strip reads its weights again, and OpenVINO keeps them once a strip
-_OVERLAP = 8  # a strip has at least so many times the rows that it shares with the one before
+_CONVOLUTIONS = {"Convolution": opset.convolution, "GroupConvolution": opset.group_convolution}
+_ELEMENTWISE = {"Add": opset.add, "Relu": opset.relu, "Multiply": opset.multiply}
 
-_WINDOWS = {"Convolution": opset.convolution, "GroupConvolution": opset.group_convolution}
-_EVERYWHERE = {"Add": opset.add, "Relu": opset.relu, "Multiply": opset.multiply}  # work on each number by itself
+
+@dataclass(frozen=True)
+class TilingLimits:
+    """Which chains of layers are tiled, and into how many tiles.
+
+    Attributes:
+        max_whole_bytes: a layer with a result up to this size is not tiled; the next layer finds most of it in a shared
+            cache.
+        tile_bytes: of the largest result within a tile; with the weights it fits the caches of two cores.
+        max_weight_bytes: of a tiled chain; each tile reads all weights again, and OpenVINO stores them once per tile.
+        min_rows_per_shared_row: a tile has at least this many rows per row that it shares with its neighbor.
+    """
+
+    max_whole_bytes: int = 1 << 24
+    tile_bytes: int = 1 << 22
+    max_weight_bytes: int = 1 << 20
+    min_rows_per_shared_row: int = 8
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A node of a chain, and which of its inputs is the one before it."""
+    """A node of a chain, and the index of the input that is the previous layer."""
 
     node: openvino.Node
-    place: int
+    feature_input: int
 
     @property
     def height(self) -> int:
-        """Rows that go in."""
-        return int(self.node.input(self.place).get_shape()[2])
+        """Rows of the input."""
+        return int(self.node.input(self.feature_input).get_shape()[2])
 
     @property
-    def weights(self) -> int:
-        """How many numbers the layer has of its own."""
+    def num_weights(self) -> int:
+        """How many constants the layer has."""
         inputs = self.node.inputs()
-        return sum(math.prod(port.get_shape()) for place, port in enumerate(inputs) if place != self.place)
+        return sum(math.prod(port.get_shape()) for index, port in enumerate(inputs) if index != self.feature_input)
 
-    def rows_in(self, first: int, last: int) -> tuple[int, int]:
-        """Returns which rows go in for the rows from `first` to `last` of what comes out; some may lie outside."""
-        if self.node.get_type_name() not in _WINDOWS:
+    @property
+    def is_convolution(self) -> bool:
+        return self.node.get_type_name() in _CONVOLUTIONS
+
+    def input_rows(self, first: int, last: int) -> tuple[int, int]:
+        """Returns which input rows the output rows from `first` to `last` need; some may lie outside the input."""
+        if not self.is_convolution:
             return first, last
         attributes = self.node.get_attributes()
         stride, padding = attributes["strides"][0], attributes["pads_begin"][0]
         reach = attributes["dilations"][0] * (self.node.input(1).get_shape()[-2] - 1)
         return first * stride - padding, (last - 1) * stride - padding + reach + 1
 
-    def again(self, rows: openvino.Output, above: int, below: int) -> openvino.Output:
-        """Returns the same for some rows, with so many rows of zeros above and below them."""
-        # Constants of its own: OpenVINO joins a bias to a convolution only if nothing else reads it.
-        inputs = [_copied(port.get_source_output()) for port in self.node.inputs()]
-        inputs[self.place] = rows
+    def copy(self, rows: openvino.Output, above: int, below: int) -> openvino.Output:
+        """Adds a copy of the layer that reads only `rows`, padded with rows of zeros above and below."""
+        # With constants of its own: OpenVINO fuses a bias with a convolution only if nothing else reads the bias.
+        inputs = [_copy_constant(port.get_source_output()) for port in self.node.inputs()]
+        inputs[self.feature_input] = rows
         kind = self.node.get_type_name()
-        if kind not in _WINDOWS:
-            return _EVERYWHERE[kind](*inputs).output(0)
+        if not self.is_convolution:
+            return _ELEMENTWISE[kind](*inputs).output(0)
         attributes = self.node.get_attributes()
         begin, end = [above, attributes["pads_begin"][1]], [below, attributes["pads_end"][1]]
-        return _WINDOWS[kind](*inputs, attributes["strides"], begin, end, attributes["dilations"]).output(0)
+        return _CONVOLUTIONS[kind](*inputs, attributes["strides"], begin, end, attributes["dilations"]).output(0)
 
 
-def tile_rows(model: openvino.Model, bytes_per_number: int) -> None:
-    """Cuts the chains of layers that make more than caches hold.
+def tile_rows(model: openvino.Model, bytes_per_value: int, limits: TilingLimits | None = None) -> list[int]:
+    """Tiles the chains of layers whose results do not fit the caches.
 
     Args:
-        model: with a static shape and one image; it is changed.
-        bytes_per_number: of what layers hand on.
+        model: with a static shape and one image; it is changed in place.
+        bytes_per_value: of the layers' results.
+        limits: which chains to tile, and how finely; None: the measured ones.
+
+    Returns:
+        The number of tiles of each tiled chain.
     """
+    limits = limits or TilingLimits()
     manager = Manager()
-    manager.register_pass(ConstantFolding())  # a bias comes as a constant that is yet to be reshaped
+    manager.register_pass(ConstantFolding())  # the constant of a bias is still to be reshaped
     manager.run_passes(model)
+    counts = []
     for chain in list(_chains(model)):
-        made = [bytes_per_number * math.prod(layer.node.output(0).get_shape()) for layer in chain[:-1]]
-        windows = sum(layer.node.get_type_name() in _WINDOWS for layer in chain)
-        weights = bytes_per_number * sum(layer.weights for layer in chain)
-        if windows < 2 or max(made) <= _CACHED_BYTES or weights > _WEIGHT_BYTES:
-            continue
-        count = min(
-            -(-max(made) // _STRIP_BYTES),
-            chain[0].height // max(1, _OVERLAP * _shared_rows(chain)),
-            chain[-1].node.output(0).get_shape()[2],
-        )
+        count = _tile_count(chain, bytes_per_value, limits)
         if count > 1:
-            _cut(chain, count)
+            _tile(chain, count)
+            counts.append(count)
     model.validate_nodes_and_infer_types()
+    return counts
 
 
 def _chains(model: openvino.Model) -> Iterator[list[_Layer]]:
-    """Gives the longest chains of layers that work on few rows at a time, each read by the next one alone."""
+    """Yields the longest chains of layers that work on few rows at a time, each read only by the next one."""
     seen: set[str] = set()
     for node in model.get_ordered_ops():
         chain: list[_Layer] = []
-        place = _feature_input(node)
-        while place is not None and node.get_friendly_name() not in seen:
+        feature_input = _feature_input(node)
+        while feature_input is not None and node.get_friendly_name() not in seen:
             seen.add(node.get_friendly_name())
-            chain.append(_Layer(node, place))
+            chain.append(_Layer(node, feature_input))
             readers = list(node.output(0).get_target_inputs())
             if len(readers) != 1:
                 break
             node = readers[0].get_node()
-            place = _feature_input(node)
+            feature_input = _feature_input(node)
         if chain:
             yield chain
 
 
 def _feature_input(node: openvino.Node) -> int | None:
-    """Returns which input of a layer holds features; None for a node that is no layer of a chain."""
+    """Returns the index of the input that holds features; None if the node cannot be part of a chain."""
     kind = node.get_type_name()
-    if kind not in (*_WINDOWS, *_EVERYWHERE) or len(node.output(0).get_shape()) != 4:
+    if kind not in (*_CONVOLUTIONS, *_ELEMENTWISE) or len(node.output(0).get_shape()) != 4:
         return None
-    constant = [port.get_source_output().get_node().get_type_name() == "Constant" for port in node.inputs()]
-    if constant.count(False) != 1:
+    inputs = node.inputs()
+    is_constant = [port.get_source_output().get_node().get_type_name() == "Constant" for port in inputs]
+    if is_constant.count(False) != 1:
         return None
-    # What is added to or multiplied with each number must be the same for all rows.
-    places = range(len(constant))
-    if kind not in _WINDOWS and any(constant[i] and math.prod(node.input(i).get_shape()[-2:]) != 1 for i in places):
+    # A constant operand of an elementwise layer must be the same for all rows.
+    constants = [port for port, constant in zip(inputs, is_constant, strict=True) if constant]
+    if kind in _ELEMENTWISE and any(math.prod(port.get_shape()[-2:]) != 1 for port in constants):
         return None
-    return constant.index(False)
+    return is_constant.index(False)
+
+
+def _tile_count(chain: Sequence[_Layer], bytes_per_value: int, limits: TilingLimits) -> int:
+    """Returns into how many tiles to split a chain; 1 or less: not at all."""
+    largest = max((bytes_per_value * math.prod(layer.node.output(0).get_shape()) for layer in chain[:-1]), default=0)
+    weight_bytes = bytes_per_value * sum(layer.num_weights for layer in chain)
+    num_convolutions = sum(layer.is_convolution for layer in chain)
+    if num_convolutions < 2 or largest <= limits.max_whole_bytes or weight_bytes > limits.max_weight_bytes:
+        return 1
+    return min(
+        -(-largest // limits.tile_bytes),
+        chain[0].height // max(1, limits.min_rows_per_shared_row * _shared_rows(chain)),
+        int(chain[-1].node.output(0).get_shape()[2]),
+    )
 
 
 def _shared_rows(chain: Sequence[_Layer]) -> int:
-    """Returns how many rows of the chain's input two rows of its output, one below the other, both need."""
+    """Returns how many rows of the chain's input are needed by both of two adjacent rows of its output."""
     middle = 1 << 20  # far from the borders of any image
-    _, end = _rows_in(chain, middle - 1, middle)
-    start, _ = _rows_in(chain, middle, middle + 1)
+    _, end = _input_rows(chain, middle - 1, middle)
+    start, _ = _input_rows(chain, middle, middle + 1)
     return max(0, end - start)
 
 
-def _rows_in(chain: Sequence[_Layer], first: int, last: int) -> tuple[int, int]:
+def _input_rows(chain: Sequence[_Layer], first: int, last: int) -> tuple[int, int]:
     for layer in reversed(chain):
-        first, last = layer.rows_in(first, last)
+        first, last = layer.input_rows(first, last)
     return first, last
 
 
-def _cut(chain: Sequence[_Layer], count: int) -> None:
-    """Puts strips in the place of a chain."""
-    start = chain[0].node.input(chain[0].place).get_source_output()
+def _tile(chain: Sequence[_Layer], count: int) -> None:
+    """Replaces a chain by `count` tiles."""
+    start = chain[0].node.input(chain[0].feature_input).get_source_output()
     end = chain[-1].node.output(0)
     readers = end.get_target_inputs()
     height = end.get_shape()[2]
-    strips = []
-    for number in range(count):
-        first, last = height * number // count, height * (number + 1) // count
-        borders = []  # of each layer, from the last: rows of zeros above and below
+    tiles = []
+    for index in range(count):
+        first, last = height * index // count, height * (index + 1) // count
+        padding = []  # rows of zeros above and below, of each layer from the last to the first
         for layer in reversed(chain):
-            wanted_first, wanted_last = layer.rows_in(first, last)
-            first, last = max(wanted_first, 0), min(wanted_last, layer.height)
-            borders.append((first - wanted_first, wanted_last - last))
-        rows = _rows(start, first, last)
-        for layer, (above, below) in zip(chain, reversed(borders), strict=True):
-            rows = layer.again(rows, above, below)
-        strips.append(rows)
-    joined = opset.concat(strips, 2).output(0)
+            needed_first, needed_last = layer.input_rows(first, last)
+            first, last = max(needed_first, 0), min(needed_last, layer.height)
+            padding.append((first - needed_first, needed_last - last))
+        rows = _slice_rows(start, first, last)
+        for layer, (above, below) in zip(chain, reversed(padding), strict=True):
+            rows = layer.copy(rows, above, below)
+        tiles.append(rows)
+    joined = opset.concat(tiles, 2).output(0)
     for reader in readers:
         reader.replace_source_output(joined)
 
 
-def _rows(features: openvino.Output, first: int, last: int) -> openvino.Output:
-    """Returns some rows of (N, C, H, W); of an image with the channels last, without moving them first."""
-    moved = features.get_node().get_type_name() == "Transpose"
-    source = features.get_node().input(0).get_source_output() if moved else features
-    bounds = [np.array([bound]) for bound in (first, last, 1, 1 if moved else 2)]
+def _slice_rows(features: openvino.Output, first: int, last: int) -> openvino.Output:
+    """Returns rows of (N, C, H, W) features; of a transposed channels-last image, sliced before the transpose."""
+    is_transposed = features.get_node().get_type_name() == "Transpose"
+    source = features.get_node().input(0).get_source_output() if is_transposed else features
+    bounds = [np.array([bound]) for bound in (first, last, 1, 1 if is_transposed else 2)]
     rows = opset.slice(source, *bounds)
-    return opset.transpose(rows, [0, 3, 1, 2]).output(0) if moved else rows.output(0)
+    return opset.transpose(rows, [0, 3, 1, 2]).output(0) if is_transposed else rows.output(0)
 
 
-def _copied(output: openvino.Output) -> openvino.Output:
+def _copy_constant(output: openvino.Output) -> openvino.Output:
     node = output.get_node()
     return opset.constant(node.get_data().copy()).output(0) if node.get_type_name() == "Constant" else output

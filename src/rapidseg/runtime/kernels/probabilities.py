@@ -9,10 +9,10 @@ import numba
 import numpy as np
 
 from rapidseg.core.errors import InputError
-from rapidseg.runtime.kernels.class_map import check_logits, output_cells
+from rapidseg.runtime.kernels.class_map import check_logits, interpolation_grid
 from rapidseg.runtime.kernels.jit import jit_compile, parallel_rows
 
-_MIN_VALUES_PER_PART = 1 << 18  # probabilities; starting a thread on less costs more than it saves
+_MIN_VALUES_PER_PART = 1 << 18  # probabilities; starting a thread for less costs more than it saves
 
 _LOWEST = np.float32(-87)  # exp(-87) is 1.6e-38: anything lower is below the normal numbers of float32
 _LOG2_E = np.float32(1.44269504)
@@ -30,7 +30,7 @@ def probabilities_from_logits(
     rows: tuple[int, int] | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Returns the softmax over classes of bilinearly resized logits.
+    """Computes the softmax over classes of bilinearly resized logits.
 
     Logits are interpolated by the arithmetic of `class_map_from_logits`, and only the winner's probability is the
     largest. So the argmax over classes is that class map at every pixel, except where classes tie to the last bit of
@@ -49,7 +49,7 @@ def probabilities_from_logits(
         become about 1e-38.
 
     Raises:
-        InputError: the logits have another shape, or no pixels; or `out` has another shape, dtype or memory order.
+        InputError: the logits have another shape, or are empty; or `out` has another shape, dtype or memory order.
     """
     check_logits(logits, size_hw)
     logits = np.ascontiguousarray(logits, dtype=np.float32)
@@ -62,8 +62,8 @@ def probabilities_from_logits(
         raise InputError(
             f"out must be a writable, C-contiguous float32 array of shape {shape}, not {out.dtype} of shape {out.shape}"
         )
-    row_starts, row_weights = output_cells(height, size_hw[0], align_corners)
-    column_starts, column_weights = output_cells(width, size_hw[1], align_corners)
+    row_starts, row_weights = interpolation_grid(height, size_hw[0], align_corners)
+    column_starts, column_weights = interpolation_grid(width, size_hw[1], align_corners)
     row_cells = np.repeat(np.arange(height), np.diff(row_starts))[first:last]
     fill = compiled_probabilities()
     parallel_rows(

@@ -1,4 +1,4 @@
-"""`run_benchmark`: configurations in processes of their own, measured in turns."""
+"""`run_benchmark`: configurations, each in its own process, measured in alternation."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from rapidseg.benchmarking.accuracy import Accuracy, LabeledData, stated_accuracy
-from rapidseg.benchmarking.complexity import count_complexity
+from rapidseg.benchmarking.benchmark_report import BenchmarkReport, Measurement, PeakMatmulRate
 from rapidseg.benchmarking.configuration import Configuration
+from rapidseg.benchmarking.input_images import image_of_size
 from rapidseg.benchmarking.interleaving import Samples, pooled, run_interleaved
-from rapidseg.benchmarking.opening import Progress, image_of_size, open_all
 from rapidseg.benchmarking.peak_matmul import OPERATIONS
-from rapidseg.benchmarking.process import MeasuringProcess
-from rapidseg.benchmarking.report import BenchmarkReport, MatrixRate, Measurement
-from rapidseg.benchmarking.summary import Summary, drift
+from rapidseg.benchmarking.process import MeasuringProcess, start_processes
+from rapidseg.benchmarking.summary import Summary, between_round_drift
 from rapidseg.benchmarking.workload import STAGES
 from rapidseg.core.errors import InputError
+from rapidseg.core.progress import SILENT, Progress, counter
+from rapidseg.core.sizes import SizeHW
 from rapidseg.core.spec import ModelSpec
+from rapidseg.runtime.onnx_complexity import count_onnx_complexity
 from rapidseg.system.machine import find_machine
 
 
@@ -30,18 +32,18 @@ class Plan:
     """What to measure: every model in every engine, precision and size.
 
     Attributes:
-        models: what `rapidseg.load` takes.
+        models: models as `rapidseg.load` accepts them.
         image: a file; it is resized to each size.
-        rounds: how often each configuration has its turn.
-        seconds: how long about a turn measures the path from memory to memory; files take half of it, the stream twice.
+        rounds: how many times each configuration is measured.
+        seconds: approximate time per round for the path from memory to memory; files take half of it, the stream twice.
         data: labeled images to measure mIoU on.
-        checkpoint: the weights of all models, to run in plain PyTorch beside them.
+        checkpoint: the weights of all models, to run as the baseline in eager PyTorch.
     """
 
     models: tuple[str, ...]
     engines: tuple[str, ...]
     precisions: tuple[str, ...]
-    sizes_hw: tuple[tuple[int, int], ...]
+    sizes_hw: tuple[SizeHW, ...]
     image: Path
     device: str = "auto"
     batch: int = 1
@@ -58,35 +60,32 @@ class Plan:
         ]
 
 
-def run_benchmark(plan: Plan, *, progress: Progress = lambda what, done, total: None) -> BenchmarkReport:
-    """Measures everything that a plan asks for and that can run here.
+def run_benchmark(plan: Plan, *, progress: Progress = SILENT) -> BenchmarkReport:
+    """Measures every configuration of a plan that can run here.
 
     Raises:
-        EngineError: nothing can run here.
-        InputError: the checkpoint has other weights than a model.
-        RapidSegError: a model or image cannot be read, or a process died.
+        EngineError: no configuration can run here.
+        InputError: the checkpoint and a model hold different weights.
+        RapidSegError: a model or image cannot be read, or a process exited.
         ModuleNotFoundError: the comparison with PyTorch needs a package that is not installed.
     """
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapidseg-benchmark-")))
         images = {size_hw: image_of_size(plan.image, size_hw, scratch) for size_hw in plan.sizes_hw}
-        processes, left_out = open_all(plan.configurations(), images, stack, scratch=scratch, progress=progress)
+        processes, skipped = start_processes(plan.configurations(), images, stack, scratch=scratch, progress=progress)
         precisions = {process.description["precision"] for process in processes.values()}
         on_cpu = all(process.description["device"] == "cpu" for process in processes.values())
         products = {
-            precision: stack.enter_context(MeasuringProcess("matrix_product", precision=precision, device="cpu"))
+            precision: stack.enter_context(MeasuringProcess("matmul", precision=precision, device="cpu"))
             for precision in sorted(precisions)
             if on_cpu
         }
-        eager = _open_eager(plan, images, processes, stack)
+        eager = _start_eager(plan, images, processes, stack)
         workloads: dict[Any, MeasuringProcess] = {**processes, **products, **eager}
         rounds = run_interleaved(
-            workloads,
-            rounds=plan.rounds,
-            seconds=plan.seconds,
-            progress=lambda done, total: progress("measuring", done, total),
+            workloads, rounds=plan.rounds, seconds=plan.seconds, progress=counter(progress, "measuring")
         )
-        rates = {precision: _matrix_rate(rounds[precision]) for precision in products}
+        rates = {precision: _peak_matmul_rate(rounds[precision]) for precision in products}
         measurements = []
         for configuration, process in processes.items():
             memory = process.memory()  # before labeled images are read
@@ -97,8 +96,8 @@ def run_benchmark(plan: Plan, *, progress: Progress = lambda what, done, total: 
             )
     return BenchmarkReport(
         measurements=tuple(measurements),
-        left_out=tuple(left_out),
-        matrix_rates=rates,
+        skipped=tuple(skipped),
+        peak_matmul_rates=rates,
         eager_ms={size_hw: Summary.of(pooled(rounds[size_hw], "path")) for size_hw in eager},
         images={size_hw: path.name if path.parent == scratch else str(path) for size_hw, path in images.items()},
         rounds=plan.rounds,
@@ -107,12 +106,12 @@ def run_benchmark(plan: Plan, *, progress: Progress = lambda what, done, total: 
     )
 
 
-def _open_eager(
+def _start_eager(
     plan: Plan,
-    images: Mapping[tuple[int, int], Path],
+    images: Mapping[SizeHW, Path],
     processes: Mapping[Configuration, MeasuringProcess],
     stack: ExitStack,
-) -> dict[tuple[int, int], MeasuringProcess]:
+) -> dict[SizeHW, MeasuringProcess]:
     if plan.checkpoint is None:
         return {}
     eager = {
@@ -123,11 +122,11 @@ def _open_eager(
     }
     checksum = next(iter(eager.values())).description["checksum"]
     for configuration, process in processes.items():
-        own = process.description["spec"]["checksum"]
-        if own != checksum:
+        model_checksum = process.description["spec"]["checksum"]
+        if model_checksum != checksum:
             raise InputError(
-                f"{configuration.model} was made of other weights than {plan.checkpoint} (checksums {str(own)[:12]} "
-                f"and {checksum[:12]}); compare a model with the checkpoint that it was exported from"
+                f"{configuration.model} and {plan.checkpoint} hold different weights (checksums "
+                f"{str(model_checksum)[:12]} and {checksum[:12]}); pass the checkpoint that the model was exported from"
             )
     return eager
 
@@ -137,20 +136,13 @@ def _accuracy(
 ) -> Accuracy | None:
     if data is None:
         return stated_accuracy(ModelSpec.model_validate(process.description["spec"]), configuration)
-    title = f"scoring {configuration.name} {configuration.engine} {configuration.precision}"
-    score = process.evaluate(
-        data=data.data,
-        root=data.root,
-        split=data.split,
-        mapping=data.mapping,
-        progress=lambda done, total: progress(title, done, total),
-    )
-    return Accuracy(score["mean_iou"], f"measured: {score['dataset']} {score['split']}, {score['num_images']} images")
+    score = process.score(data, counter(progress, f"scoring {configuration.label}"))
+    return Accuracy(score.mean_iou, f"measured: {score.data}, {score.num_images} images")
 
 
-def _matrix_rate(rounds: list[Samples]) -> MatrixRate:
+def _peak_matmul_rate(rounds: list[Samples]) -> PeakMatmulRate:
     numpy_ms = pooled(rounds, "numpy")
-    return MatrixRate(
+    return PeakMatmulRate(
         Summary.of(pooled(rounds, "openvino")).rate(OPERATIONS),
         Summary.of(numpy_ms).rate(OPERATIONS) if numpy_ms else None,
     )
@@ -161,12 +153,12 @@ def _measurement(
     description: Mapping[str, Any],
     rounds: list[Samples],
     memory: Mapping[str, int | None],
-    rates: Mapping[str, MatrixRate],
+    rates: Mapping[str, PeakMatmulRate],
     accuracy: Accuracy | None,
     eager_rounds: list[Samples] | None,
 ) -> Measurement:
     height, width = description["input_size_hw"]
-    complexity = count_complexity(description["path"], (height, width))
+    complexity = count_onnx_complexity(description["path"], (height, width))
     stages_ms = {stage: Summary.of(pooled(rounds, stage)) for stage in STAGES}
     medians = [Summary.of(samples["path"]).median for samples in rounds]
     operations = 2 * complexity.multiply_accumulates * configuration.batch
@@ -174,8 +166,9 @@ def _measurement(
     streams = pooled(rounds, "stream_frames_per_s")
     speed_up = None
     if eager_rounds is not None:
-        theirs = [Summary.of(samples["path"]).median for samples in eager_rounds]
-        speed_up = Summary.of([configuration.batch * their / our for their, our in zip(theirs, medians, strict=True)])
+        eager_medians = [Summary.of(samples["path"]).median for samples in eager_rounds]
+        pairs = zip(eager_medians, medians, strict=True)
+        speed_up = Summary.of([configuration.batch * eager_ms / own_ms for eager_ms, own_ms in pairs])
     return Measurement(
         configuration=configuration,
         engine=description["engine"],
@@ -190,8 +183,8 @@ def _measurement(
         peak_memory_bytes=memory["peak_bytes"],
         peak_gpu_memory_bytes=memory["peak_gpu_bytes"],
         complexity=complexity,
-        matrix_share=None if rate is None else 1e3 * operations / stages_ms["network"].median / rate.highest,
-        round_drift=drift(medians),
+        peak_matmul_share=None if rate is None else 1e3 * operations / stages_ms["network"].median / rate.highest,
+        between_round_drift=between_round_drift(medians),
         accuracy=accuracy,
         speed_up=speed_up,
     )
