@@ -33,7 +33,7 @@ FUNCTIONS = {
     "dry_run=False, progress=SILENT, command=())",
     "evaluate": "(model=None, *, data, root=None, split='val', protocol='whole', crop=None, stride=None, scales=None, "
     "flip=None, input_size=None, subsample=1, class_mapping=None, engine='auto', precision='auto', "
-    "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=None, "
+    "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=(), "
     "progress=SILENT)",
     "compare_runs": "(paths, *, images=5, progress=SILENT)",
     "benchmark": "(models=None, *, engines=None, precisions=None, sizes=((1024, 2048), (512, 1024)), device='auto', "
