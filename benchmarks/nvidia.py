@@ -79,8 +79,8 @@ def measure(segmenter, model, image, batch, copy_bytes_per_s, options):
     compile_s = time.perf_counter() - start
 
     def ours():
-        logits = engine.infer(engine.prepare(images))
-        return engine.class_maps(logits, size_hw, align_corners=spec.align_corners)[0]
+        logits = engine.infer(engine.upload(images))
+        return engine.backend.class_maps(logits, size_hw, align_corners=spec.align_corners)[0]
 
     def through_segmenter():
         return [segmenter(one, input_size=size_hw).class_map for one in images]
@@ -102,7 +102,7 @@ def measure(segmenter, model, image, batch, copy_bytes_per_s, options):
         for name, function in workloads.items():
             rounds[name].append(turn(function, device, options.seconds))
     floor = floor_bytes(engine, images, size_hw)
-    result = {"compile_s": compile_s, "ways": count(engine.ways(tuple(images.shape)))}
+    result = {"compile_s": compile_s, "algorithms": count(engine.autotuner(tuple(images.shape)))}
     for name, turns in rounds.items():
         queued_ms = float(np.median([one["queued_ms"] for one in turns]))
         result[name] = {
@@ -220,10 +220,11 @@ def first_convolution(segmenter, size_hw):
     return found
 
 
-def count(ways):
+def count(autotuner):
+    selected, rejected = autotuner.selected, autotuner.rejected
     return {
-        "taken": {name: ways.taken.count(name) for name in dict.fromkeys(ways.taken)},
-        "refused": {f"{name}: {reason}": ways.refused.count((name, reason)) for name, reason in set(ways.refused)},
+        "selected": {name: selected.count(name) for name in dict.fromkeys(selected)},
+        "rejected": {f"{name}: {reason}": rejected.count((name, reason)) for name, reason in set(rejected)},
     }
 
 

@@ -36,7 +36,7 @@ def main() -> None:
     if (arguments.input_size is None) != (arguments.scores is None):
         parser.error("give --input-size and --scores together")
     model = load_model(arguments.weights)
-    update: dict[str, object] = {"license": LICENSE, "source": SOURCE}
+    update: dict[str, object] = {"license": LICENSE, "source": SOURCE, "trained_on": model.spec.training_splits}
     if arguments.scores is not None:
         update |= {"input_short_side": arguments.input_size, "scores": (read_score(arguments),)}
     report = export_onnx(model, model.spec.model_copy(update=update), ASSETS / "fast-scnn-camvid.onnx")

@@ -29,7 +29,7 @@ def test_a_sound_data_set(run, tmp_path):
     result = run("camvid", "--root", write_camvid(tmp_path))
     assert result.exit_code == 0
     assert "SignSymbol" in result.stdout
-    assert "ok: 6 pairs, 0 kinds of error, 0 of warning: training can start" in result.stdout
+    assert "OK: 6 image/mask pairs, no errors, no warnings. Ready to train." in result.stdout
 
 
 def test_a_broken_one(run, tmp_path):
@@ -40,7 +40,7 @@ def test_a_broken_one(run, tmp_path):
     assert result.exit_code == 2
     assert "error train: unreadable files: 1\n    trainannot/001.png: the file is damaged or cut off" in result.stdout
     assert "error val: missing files: 1\n    valannot/002.png: mask of " in result.stdout
-    assert "not ok: 5 pairs, 2 kinds of error, 0 of warning: training would go wrong" in result.stdout
+    assert "Not OK: 5 image/mask pairs, 2 errors, no warnings. Fix the errors before training." in result.stdout
 
 
 def test_warnings_let_training_start(run, tmp_path):

@@ -62,7 +62,7 @@ def test_a_checkpoint_becomes_int8(rapidseg, tmp_path):
     torch.manual_seed(0)
     save_model(create_model("fast-scnn", labels=CITYSCAPES, width=0.25).eval(), tmp_path / "best.safetensors")
     write_block_scenes(tmp_path / "scenes", train=4, val=1)
-    words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes", "--size", 64]
+    words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes", "--input-size", 64]
     # An untrained network guesses, and INT8 guesses otherwise: 100 points may be lost.
     words += ["--calibration-images", 3, "--max-drop", 100, "-o", "small.onnx", "--json"]
     status, output, error = rapidseg("export", "best.safetensors", *words)
@@ -81,7 +81,8 @@ def test_without_nncf_the_extra_is_named(rapidseg, tmp_path, monkeypatch):
     words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes"]
     status, _, error = rapidseg("export", "model.onnx", *words)
     assert status == 2
-    assert "this command needs nncf, which is not installed; install it with: pip install 'rapidseg[quantize]'" in error
+    assert "nncf is not installed; run in the clone of RapidSeg: " in error
+    assert "pip install -c constraints.txt '.[quantize]'" in error
 
 
 def test_int8_that_costs_too_much_is_one_message_and_exit_status_2(rapidseg, tmp_path):

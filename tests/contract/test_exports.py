@@ -38,7 +38,7 @@ def test_one_file_runs_at_any_size_in_each_engine(case, tmp_path):
 def runs_in_pytorch(model, path):
     """Checks the logits of the PyTorch engine, and that nothing which depends on sizes alone is left to the device."""
     engine = TorchFileEngine(path, model.spec, precision="float32", device="cpu")
-    rounding = TorchFileEngine(path, model.spec, precision="float32", device="cpu", rounding="fp16")
+    rounding = TorchFileEngine(path, model.spec, precision="float32", device="cpu", emulated_dtype="fp16")
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (model.spec.mean, model.spec.std))
     for batch, size_hw in zip((1, 3, 2), SIZES, strict=True):
         images = image_like_noise(batch, size_hw)
@@ -53,7 +53,7 @@ def runs_in_pytorch(model, path):
             assert 0 < np.abs(in_fp16 - expected).max() <= FP16_ERROR * largest
         operators = {step.operator for step in engine.plan(images.shape).steps}
         assert not operators & {"Shape", "Range", "Less", "GreaterOrEqual", "And", "Floor", "Cast"}, operators
-        assert engine.infer(engine.prepare(images)).is_contiguous(memory_format=torch.channels_last)
+        assert engine.infer(engine.upload(images)).is_contiguous(memory_format=torch.channels_last)
     # PyTorch's device without memory refuses to mix it with the CPU, and types with each other: so will a GPU.
     elsewhere = TorchNetwork(path, device="meta", dtype=torch.float16)
     logits = elsewhere(torch.empty(2, 3, 97, 161, device="meta"))

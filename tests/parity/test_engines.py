@@ -1,6 +1,7 @@
 """A Fast-SCNN in PyTorch, ONNX Runtime and OpenVINO: the same logits at sizes that export itself does not try."""
 
 import collections
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -16,8 +17,9 @@ from rapidseg.imaging import read_image
 from rapidseg.importing import load_checkpoint
 from rapidseg.models import create_model
 from rapidseg.runtime import Segmenter
-from rapidseg.runtime.engines import openvino_strips
+from rapidseg.runtime.engines import openvino as openvino_engine
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
+from rapidseg.runtime.engines.openvino_tiling import TilingLimits, tile_rows
 from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
 
 # Of the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell that is
@@ -128,38 +130,38 @@ def test_onnxruntime_folds_pooling_and_sizes_once_the_size_is_known(exported, tm
 
 
 @pytest.mark.parametrize("size_hw", [(250, 330), (161, 97), (192, 384)])
-def test_strips_of_rows_change_nothing(exported, size_hw, monkeypatch):
+def test_tiles_of_rows_change_nothing(exported, size_hw, monkeypatch):
     model, path = exported
     image = image_like_noise(1, size_hw)
-    cuts = []
-    cut = openvino_strips._cut
-    monkeypatch.setattr(openvino_strips, "_cut", lambda chain, count: cuts.append(count) or cut(chain, count))
+    counts = []
 
-    def run(precision):
+    def run(precision, limits=None):
+        def tile(network, bytes_per_value):
+            counts.extend(tile_rows(network, bytes_per_value, limits))
+
+        monkeypatch.setattr(openvino_engine, "tile_rows", tile)
         return OpenVinoEngine(path, model.spec, precision=precision, device="cpu", cache=False).run(image)
 
     precisions = ["float32", *(["bf16"] if computes_in_bf16("cpu") else [])]
     whole = {precision: run(precision) for precision in precisions}
-    assert not cuts  # so small an image is left whole
-    monkeypatch.setattr(openvino_strips, "_CACHED_BYTES", 1 << 10)
-    monkeypatch.setattr(openvino_strips, "_STRIP_BYTES", 1 << 14)
-    monkeypatch.setattr(openvino_strips, "_OVERLAP", 1)
-    strips = {precision: run(precision) for precision in precisions}
-    assert len(cuts) >= 2 * len(precisions)
-    assert max(cuts) >= 8
-    # The same products are added in the same order for each number, however many rows there are.
-    np.testing.assert_array_equal(strips["float32"], whole["float32"])
+    assert not counts  # so small an image is not tiled
+    limits = TilingLimits(max_whole_bytes=1 << 10, tile_bytes=1 << 14, min_rows_per_shared_row=1)
+    tiled = {precision: run(precision, limits) for precision in precisions}
+    assert len(counts) >= 2 * len(precisions)
+    assert max(counts) >= 8
+    # The same products are added in the same order for each value, however many rows there are.
+    np.testing.assert_array_equal(tiled["float32"], whole["float32"])
     if "bf16" in precisions:  # where a kernel rounds in between depends on its shape; it rounds as often
-        apart, usual = (np.abs(each["bf16"] - whole["float32"]).max() for each in (strips, whole))
-        assert apart <= 1.5 * usual
+        error_tiled, error_whole = (np.abs(each["bf16"] - whole["float32"]).max() for each in (tiled, whole))
+        assert error_tiled <= 1.5 * error_whole
 
 
-def test_layers_of_large_weights_are_left_whole(exported, monkeypatch):
-    model, path = exported
-    monkeypatch.setattr(openvino_strips, "_CACHED_BYTES", 1 << 10)
-    monkeypatch.setattr(openvino_strips, "_WEIGHT_BYTES", 100)
-    monkeypatch.setattr(openvino_strips, "_cut", lambda chain, count: pytest.fail("cut"))
-    OpenVinoEngine(path, model.spec, precision="float32", device="cpu", cache=False).compile((1, 250, 330, 3))
+def test_layers_of_large_weights_are_not_tiled(exported):
+    network = specialized(exported[1], 1, (250, 330))
+    limits = TilingLimits(max_whole_bytes=1 << 10, tile_bytes=1 << 14, min_rows_per_shared_row=1)
+    assert tile_rows(network, 4, limits)
+    network = specialized(exported[1], 1, (250, 330))
+    assert tile_rows(network, 4, replace(limits, max_weight_bytes=100)) == []
 
 
 def test_real_weights_give_the_same_class_map_of_a_photo(cityscapes_weights, camvid_root, tmp_path):

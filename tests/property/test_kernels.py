@@ -93,8 +93,8 @@ def check_of_image(channels, out_channels, kernel, size_hw, stride, padding, dil
 
 def assert_same(convolution, way, x):
     chosen = Autotuner(with_triton=True)
-    right = chosen.right(convolution.ways(with_triton=True), x)
-    assert way in right, chosen.refused  # it gives what the plain way gives
+    right = chosen.valid(convolution.algorithms(with_triton=True), x)
+    assert way in right, chosen.rejected  # it gives what the plain way gives
     assert right[way](x).is_contiguous(memory_format=torch.channels_last)
 
 

@@ -83,9 +83,9 @@ def test_read_yaml_returns_the_keys_and_values(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"- 1", "{path} is not a recipe: it holds a list, not keys with values; see the docs"),
-        (b"", "{path} is not a recipe: it holds nothing, not keys with values; see the docs"),
-        (b"text", "{path} is not a recipe: it holds a single value, not keys with values; see the docs"),
+        (b"- 1", "{path} is not a recipe: it contains a list, not keys with values; see the docs"),
+        (b"", "{path} is not a recipe: it contains nothing, not keys with values; see the docs"),
+        (b"text", "{path} is not a recipe: it contains a single value, not keys with values; see the docs"),
         (b"\x89PNG\xff", "{path} is not a recipe: it is not UTF-8 text; see the docs"),
         (b"a: 1\na: 2", "{path} is not valid YAML at line 2: duplicate key 'a'; see the docs"),
     ],

@@ -247,8 +247,8 @@ def test_folders_that_do_not_fit_are_named(tmp_path):
         ("classes: [a, b]\nsplits: {a+b: {list: x}}", r"split 'a\+b': names of splits cannot contain `\+`"),
         ("classes: [a, b]\nsplits: {}", r"no splits given; name at least one, such as train"),
         ("classes: [a, b", r"is not valid YAML at line 1"),
-        ("- a", r"is not a description of a data set: it holds a list"),
-        ("", r"is not a description of a data set: it holds nothing"),
+        ("- a", r"is not a description of a data set: it contains a list"),
+        ("", r"is not a description of a data set: it contains nothing"),
     ],
 )
 def test_a_description_that_does_not_validate_is_explained(tmp_path, text, message):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rapidseg.runtime.engines.torch_onnx.conv_geometry import Window
+from rapidseg.runtime.engines.torch_onnx.conv_geometry import ConvGeometry
 
 triton = pytest.importorskip("triton", minversion="3.3")
 
@@ -18,7 +18,7 @@ from rapidseg.runtime.engines.torch_onnx.kernels import (  # noqa: E402
 POINTERS = {"row_starts": "*i32", "column_cells": "*i32", "row_weights": "*fp32", "column_weights": "*fp32"}
 POINTERS |= {"class_maps": "*u8", "confidences": "*u8", "low": "fp32", "high": "fp32"}
 NUMBERS = ("logits", "features", "taps", "weights", "bias", "results")  # in the precision of the network
-WINDOW = Window((3, 3), (2, 2), (1, 1), (1, 1)).constants()
+GEOMETRY = ConvGeometry((3, 3), (2, 2), (1, 1), (1, 1)).constants()
 PARTS = {"BIAS": True, "CLAMP": True}
 
 
@@ -38,10 +38,13 @@ def compiled(kernel, dtype, constants, capability):
 @pytest.mark.parametrize(
     ("kernel", "constants"),
     [
-        (class_map_kernel._fill, {"NUM_CLASSES": 19, "ROWS": 8, "COLUMNS": 128, "CONFIDENCE": False}),
-        (class_map_kernel._fill, {"NUM_CLASSES": 150, "ROWS": 1, "COLUMNS": 128, "CONFIDENCE": True}),
-        (depthwise_kernel._convolve, {**WINDOW, **PARTS, "COLUMNS": 16, "CHANNELS": 64}),
-        (image_kernel._convolve, {**WINDOW, **PARTS, "CHANNELS": 3, "COLUMNS": 64, "SUMMED": 32, "RESULTS": 32}),
+        (class_map_kernel.upsample_argmax_kernel, {"NUM_CLASSES": 19, "ROWS": 8, "COLUMNS": 128, "CONFIDENCE": False}),
+        (class_map_kernel.upsample_argmax_kernel, {"NUM_CLASSES": 150, "ROWS": 1, "COLUMNS": 128, "CONFIDENCE": True}),
+        (depthwise_kernel.depthwise_convolution_kernel, {**GEOMETRY, **PARTS, "COLUMNS": 16, "CHANNELS": 64}),
+        (
+            image_kernel.image_convolution_kernel,
+            {**GEOMETRY, **PARTS, "CHANNELS": 3, "COLUMNS": 64, "SUMMED": 32, "RESULTS": 32},
+        ),
     ],
 )
 def test_to_machine_code(kernel, constants, dtype, capability):

@@ -23,7 +23,7 @@ def test_it_runs_from_end_to_end(tmp_path):
     assert report["agreement"]["torch float32, openvino float32"] > 0.99
     for batch in (1, 2):
         found = report[f"batch_{batch}"]
-        assert found["ways"] == {"taken": {"plain": 45}, "refused": {}}
+        assert found["algorithms"] == {"selected": {"plain": 45}, "rejected": {}}
         assert found["floor"]["share_reached"] > 0
         assert 0 <= found["same_class_as_eager"] <= 1
         assert (tmp_path / "nvidia" / f"profile-{batch}.txt").read_text().startswith("---")

@@ -115,7 +115,7 @@ def test_an_int8_file_runs_in_int8(plain, scenes, engine, precision):
     source, report = plain
     segmenter = rapidseg.load(report.path, engine=engine, precision=precision)
     assert segmenter.engine.precision == "int8"
-    assert "int8, which the file is in, and " in segmenter.engine.choice
+    assert "int8 as in the model file, and " in segmenter.engine.choice
     image = read_image(next((scenes / "leftImg8bit" / "val").rglob("*.png")))
     same = segmenter.class_map(image) == rapidseg.load(source, precision="float32").class_map(image)
     assert same.mean() > 0.97  # rounding moves borders here or there
@@ -243,5 +243,5 @@ def test_an_engine_that_does_something_else_is_found(plain, monkeypatch, tmp_pat
 
 
 def test_float32_of_an_int8_file_is_an_error(plain):
-    with pytest.raises(EngineError, match="is an INT8 file, so it does not run in float32"):
+    with pytest.raises(EngineError, match="is an INT8 model, which does not run in float32"):
         rapidseg.load(plain[1].path, precision="float32")

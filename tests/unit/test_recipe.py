@@ -144,7 +144,7 @@ def test_relative_folders_become_absolute(tmp_path, monkeypatch):
     ("text", "message"),
     [
         ("seed: 1\nseed: 2\n", "duplicate key 'seed'"),
-        ("- 1\n", "it holds a list, not keys with values; docs/training.md lists the keys of a recipe"),
+        ("- 1\n", "it contains a list, not keys with values; docs/training.md lists the keys of a recipe"),
         ("seed: [1\n", "is not valid YAML"),
         ("{}\n", "the key 'data' is missing"),
     ],

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import rapidseg
@@ -60,7 +61,7 @@ def test_another_file_of_the_same_name_is_not_taken_from_the_cache(
 @pytest.mark.parametrize("device", ["cuda", "tensorrt"])
 def test_a_build_without_the_provider_says_so(model_path: Path, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    message = rf"built without \w+ExecutionProvider, which device {device} needs; it has: cpu\. Install onnxruntime-gpu"
+    message = rf"device '{device}' needs \w+Provider, which this build .* available: cpu\. Install onnxruntime-gpu"
     with pytest.raises(EngineError, match=message):
         rapidseg.load(model_path, engine="onnxruntime", device=device)
 
@@ -71,15 +72,20 @@ def test_a_gpu_that_cannot_be_used_is_an_error_and_never_the_cpu(
 ) -> None:
     segmenter = rapidseg.load(model_path, engine="onnxruntime", device="cuda")
     assert segmenter.engine.device == "cuda"
-    right = engines._open
-    monkeypatch.setattr(engines, "_open", lambda path, options, _: right(path, options, ["CPUExecutionProvider"]))
+    # ONNX Runtime itself falls back to the CPU like this where a library of CUDA is missing.
+    session = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda path, options, providers: session(path, options, providers=["CPUExecutionProvider"]),
+    )
     with pytest.raises(EngineError, match="cannot start its CUDAExecutionProvider and would use the CPU"):
         segmenter(image)
 
 
 @pytest.mark.usefixtures("built_for_gpus")
 def test_options_of_tensorrt(cache: Path) -> None:
-    (name, options), (fallback, cuda) = engines._with_options("tensorrt", "fp16", is_int8=False)
+    (name, options), (fallback, cuda) = engines.provider_options("tensorrt", "fp16", is_int8=False)
     assert (name, fallback) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
     assert options == {
         "trt_fp16_enable": "True",

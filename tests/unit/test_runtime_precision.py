@@ -27,74 +27,86 @@ QUANTIZATION = Quantization(
 
 
 @pytest.mark.parametrize(
-    ("changes", "asked", "native", "taken", "reason"),
+    ("changes", "requested", "native", "expected", "reason"),
     [
         (
             {"precisions": {"bf16": 0.9991}},
             "auto",
             ("bf16",),
             "bf16",
-            "bf16, since in bf16 99.91 % of pixels keep their class, 99.5 % must",
+            "bf16, since bf16 agrees with float32 on 99.91 % of pixels (threshold 99.5 %)",
         ),
-        ({"precisions": {"bf16": 0.995}}, "auto", ("bf16",), "bf16", "bf16, since in bf16 99.50 % of pixels"),
+        (
+            {"precisions": {"bf16": 0.995}},
+            "auto",
+            ("bf16",),
+            "bf16",
+            "bf16, since bf16 agrees with float32 on 99.50 % of pixels",
+        ),
         (
             {"precisions": {"bf16": 0.9949}},
             "auto",
             ("bf16",),
             "float32",
-            "float32, since in bf16 only 99.49 % of pixels keep their class, 99.5 % must",
+            "float32, since bf16 agrees with float32 on only 99.49 % of pixels (threshold 99.5 %)",
         ),
-        ({"precisions": {"bf16": 1.0}}, "auto", (), "float32", "float32, since engine and device compute in no"),
+        (
+            {"precisions": {"bf16": 1.0}},
+            "auto",
+            (),
+            "float32",
+            "float32, since this engine and device have no faster precision",
+        ),
         (
             {},
             "auto",
             ("bf16",),
             "float32",
-            "float32, since the file does not say how many pixels keep their class in bf16",
+            "float32, since the model file does not say how well bf16 agrees with float32",
         ),
-        ({"precisions": {"bf16": 1.0}}, "float32", ("bf16",), "float32", "float32, as asked"),
-        ({"precisions": {"bf16": 0.5}}, "bf16", ("bf16",), "bf16", "bf16, as asked"),
+        ({"precisions": {"bf16": 1.0}}, "float32", ("bf16",), "float32", "float32, as requested"),
+        ({"precisions": {"bf16": 0.5}}, "bf16", ("bf16",), "bf16", "bf16, as requested"),
         (
             {"precisions": {"bf16": 0.998}, "quantization": QUANTIZATION},
             "auto",
             ("bf16",),
             "bf16",
-            "int8, which the file is in, and bf16 for the rest, since in bf16 99.80 % of pixels keep",
+            "int8 as in the model file, and bf16 for the other layers, since bf16 agrees with float32 on 99.80",
         ),
         (
             {"precisions": {"bf16": 1.0, "fp16": 0.9998}},
             "auto",
             ("fp16", "bf16"),
             "fp16",
-            "fp16, since in fp16 99.98 % of",
+            "fp16, since fp16 agrees with float32 on 99.98 % of",
         ),
         (
             {"precisions": {"bf16": 0.999, "fp16": 0.2}},
             "auto",
             ("fp16", "bf16"),
             "bf16",
-            "bf16, since in bf16 99.90 % of pixels keep their class, 99.5 % must",
+            "bf16, since bf16 agrees with float32 on 99.90 % of pixels (threshold 99.5 %)",
         ),
         (
             {"precisions": {"bf16": 0.9}},
             "auto",
             ("fp16", "bf16"),
             "float32",
-            "float32, since the file does not say how many pixels keep their class in fp16, and in bf16 only",
+            "float32, since the model file does not say how well fp16 agrees with float32, and bf16 agrees with",
         ),
         (
             {"quantization": QUANTIZATION},
             "int8",
             ("bf16",),
             "float32",
-            "int8, which the file is in, and float32 for the",
+            "int8 as in the model file, and float32 for the other layers, since ",
         ),
     ],
 )
-def test_the_fastest_precision_that_keeps_the_class_map_is_taken(changes, asked, native, taken, reason):
-    floats, said = choose_precision(tiny_spec(**changes), asked, native=native)
-    assert floats == taken
-    assert said.startswith(reason)
+def test_auto_selects_the_fastest_precision_that_agrees_with_float32(changes, requested, native, expected, reason):
+    precision, explanation = choose_precision(tiny_spec(**changes), requested, native=native)
+    assert precision == expected
+    assert explanation.startswith(reason)
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
@@ -120,14 +132,16 @@ def test_a_measured_file_runs_in_bf16_where_the_cpu_has_it(tmp_path):
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_int8_needs_an_int8_file(engine, tmp_path):
     path = write_tiny_onnx(tmp_path / "model.onnx")
-    with pytest.raises(EngineError, match=r"model\.onnx is no INT8 file; make one of it with: rapidseg export .* --pr"):
+    with pytest.raises(
+        EngineError, match=r"model\.onnx is not an INT8 model; create one with: rapidseg export .* --pr"
+    ):
         rapidseg.load(path, engine=engine, precision="int8")
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_an_int8_file_runs_in_no_other_precision(precision, tmp_path):
     path = write_tiny_onnx(tmp_path / "model-int8.onnx", tiny_spec(quantization=QUANTIZATION))
-    with pytest.raises(EngineError, match=rf"model-int8\.onnx is an INT8 file, so it does not run in {precision}; "):
+    with pytest.raises(EngineError, match=rf"model-int8\.onnx is an INT8 model, which does not run in {precision}; "):
         rapidseg.load(path, precision=precision)
 
 

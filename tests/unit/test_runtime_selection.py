@@ -6,15 +6,14 @@ from importlib.util import find_spec
 import pytest
 
 import rapidseg
-from rapidseg.cli.benchmark import installed_engines
+from rapidseg.benchmarking.configuration import installed_engines
 from rapidseg.runtime.engines import choose_engine, selection
-from rapidseg.system import gpu as nvidia
-from rapidseg.system.gpu import FoundGpu, find_gpu
+from rapidseg.system.gpu import Gpu, find_gpu
 from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 from tests.unit.test_runtime_precision import QUANTIZATION
 
-H200 = FoundGpu("NVIDIA H200", True, None)
-UNUSABLE = FoundGpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install a build for CUDA")
+H200 = Gpu("NVIDIA H200", True, None)
+UNUSABLE = Gpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install a build for CUDA")
 
 
 @pytest.mark.parametrize(
@@ -22,18 +21,18 @@ UNUSABLE = FoundGpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; ins
     [
         (None, "auto", "auto", ("openvino", "cpu"), ("OpenVINO, the fastest on CPUs", "on the CPU")),
         (H200, "auto", "auto", ("torch", "cuda"), ("PyTorch, for NVIDIA GPUs", "on the NVIDIA H200")),
-        (H200, "auto", "cpu", ("openvino", "cpu"), ("OpenVINO, the fastest on CPUs", "on cpu, as asked")),
-        (H200, "auto", "cuda:1", ("torch", "cuda:1"), ("PyTorch, for NVIDIA GPUs", "on cuda:1, as asked")),
+        (H200, "auto", "cpu", ("openvino", "cpu"), ("OpenVINO, the fastest on CPUs", "on cpu, as requested")),
+        (H200, "auto", "cuda:1", ("torch", "cuda:1"), ("PyTorch, for NVIDIA GPUs", "on cuda:1, as requested")),
         (
             H200,
             "auto",
             "tensorrt",
             ("onnxruntime", "tensorrt"),
-            ("ONNX Runtime, for TensorRT", "on tensorrt, as asked"),
+            ("ONNX Runtime, for TensorRT", "on tensorrt, as requested"),
         ),
-        (H200, "onnxruntime", "auto", ("onnxruntime", "cpu"), ("onnxruntime, as asked", "on the CPU")),
-        (H200, "torch", "auto", ("torch", "cuda"), ("torch, as asked", "on the NVIDIA H200")),
-        (None, "torch", "auto", ("torch", "cpu"), ("torch, as asked", "on the CPU")),
+        (H200, "onnxruntime", "auto", ("onnxruntime", "cpu"), ("onnxruntime, as requested", "on the CPU")),
+        (H200, "torch", "auto", ("torch", "cuda"), ("torch, as requested", "on the NVIDIA H200")),
+        (None, "torch", "auto", ("torch", "cpu"), ("torch, as requested", "on the CPU")),
     ],
 )
 def test_a_gpu_is_taken_where_it_can_be_used(monkeypatch, gpu, engine, device, taken, why):
@@ -58,30 +57,35 @@ def test_int8_files_stay_on_the_cpu_and_say_so(monkeypatch):
     choice = choose_engine(tiny_spec(quantization=QUANTIZATION), "auto", "auto")
     assert (choice.engine, choice.device) == ("openvino", "cpu")
     assert choice.warning == (
-        "the NVIDIA GPU is not used: PyTorch runs no INT8 files; the file that this one was made from runs on the GPU"
+        "the NVIDIA GPU is not used: PyTorch cannot run INT8 models; "
+        "the model that this one was quantized from runs on the GPU"
     )
 
 
-def test_where_no_driver_is_pytorch_is_not_looked_at(monkeypatch, tmp_path):
-    monkeypatch.setattr(nvidia, "_LINUX_DRIVER", (tmp_path / "gpus",))
+def test_without_a_driver_pytorch_is_not_looked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(nvidia.importlib.util, "find_spec", lambda name: pytest.fail("looked for it"))
-    assert find_gpu() is None
+    driver_files = (tmp_path / "gpus",)
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: pytest.fail("looked for it"))
+        assert find_gpu(driver_files=driver_files) is None
     (tmp_path / "gpus").mkdir()
-    monkeypatch.setattr(nvidia.importlib.util, "find_spec", lambda name: None)
-    assert find_gpu() == FoundGpu(
-        None, False, "torch is not installed; with a build for CUDA, pip install 'rapidseg[nvidia]'"
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert find_gpu(driver_files=driver_files) == Gpu(
+        None,
+        False,
+        "torch is not installed; run in the clone of RapidSeg: pip install -c constraints.txt '.[nvidia]', with a "
+        "build for CUDA",
     )
 
 
-def test_a_driver_without_pytorch_for_cuda(monkeypatch):
+def test_a_driver_without_pytorch_for_cuda(monkeypatch, tmp_path):
     torch = pytest.importorskip("torch")
-    monkeypatch.setattr(nvidia, "has_driver", lambda: True)
+    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    assert "built for CUDA 13.0, finds no GPU; update its driver" in find_gpu().obstacle
+    assert "built for CUDA 13.0, finds no GPU; update the driver" in find_gpu(driver_files=(tmp_path,)).obstacle
     monkeypatch.setattr(torch.version, "cuda", None)
-    assert "was built without CUDA; install a build for CUDA" in find_gpu().obstacle
+    assert "was built without CUDA; install a build for CUDA" in find_gpu(driver_files=(tmp_path,)).obstacle
 
 
 def test_pytorch_is_measured_only_for_gpus(monkeypatch):

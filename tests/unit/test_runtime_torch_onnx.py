@@ -60,7 +60,7 @@ def test_arrays_give_arrays(segmenter, image, expected):
     assert list(result.timings_ms) == ["compile", "prepare", "network", "class_map"]
     assert len(result.timings_ms) == 4
     assert all(value >= 0 for value in result.timings_ms.values())
-    assert segmenter.engine.choice.startswith("torch, as asked; float32, as asked; ")
+    assert segmenter.engine.choice.startswith("torch, as requested; float32, as requested; ")
     assert segmenter.logits(image).dtype == np.float32
 
 
@@ -99,7 +99,7 @@ def test_streams_take_tensors(segmenter, image):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda image: image.float(), r"this one is \(320, 480, 3\) torch.float32; give values from 0 to 255 as uint8"),
+        (lambda image: image.float(), r"this one is \(320, 480, 3\) torch.float32; pass values from 0 to 255 as uint8"),
         (lambda image: image.permute(2, 0, 1), "move its channels to the end"),
         (
             lambda image: image.to("meta"),
@@ -113,7 +113,7 @@ def test_tensors_that_are_refused(segmenter, image, change, message):
 
 
 def test_other_engines_take_no_tensors(image):
-    with pytest.raises(InputError, match=r"must be an .* array, not Tensor"):
+    with pytest.raises(InputError, match=r"an image must be .* array, not Tensor"):
         rapidseg.load(engine="openvino", device="cpu")(torch.from_numpy(image))
 
 
@@ -142,15 +142,13 @@ def test_sizes_used_long_ago_are_let_go(device, tmp_path):
     engine = rapidseg.load(write_tiny_onnx(tmp_path / "tiny.onnx"), engine="torch", device=device).engine
     shapes = [(1, 32 + 8 * number, 40, 3) for number in range(MAX_COMPILED + 1)]
     engine.compile(shapes[0])
-    first = weakref.ref(engine._compiled[shapes[0]])
-    gc.disable()  # memory of a GPU must not wait for the collector
+    plans = [weakref.ref(engine.plan(shapes[0]))]
+    gc.disable()  # memory of a GPU must not wait for the garbage collector
     try:
-        for shape in shapes[1:]:
-            engine.compile(shape)
-        assert first() is None
+        plans += [weakref.ref(engine.plan(shape)) for shape in shapes[1:]]
+        assert [plan() is None for plan in plans] == [True] + [False] * MAX_COMPILED
     finally:
         gc.enable()
-    assert len(engine._compiled) == MAX_COMPILED
     assert engine.run(np.zeros(shapes[0], np.uint8)).shape == (1, 11, 4, 5)
 
 
@@ -166,32 +164,34 @@ def test_other_precisions_keep_nearly_every_class(device, precision, image, expe
 
 @pytest.mark.parametrize("channels_in", [8, 12])
 @pytest.mark.parametrize("bounds", [None, (0.0, float("inf")), (0.0, 6.0)])
-def test_ways_of_a_pointwise_convolution_agree(channels_in, bounds):
+def test_algorithms_of_a_pointwise_convolution_agree(channels_in, bounds):
     weight = torch.randn(8, channels_in, 1, 1)
     convolution = Convolution(weight, torch.randn(8), [1, 1], [0, 0], [1, 1], 1, bounds)
     x = torch.randn(2, channels_in, 9, 7).contiguous(memory_format=torch.channels_last)
-    ways, chosen = convolution.ways(with_triton=True), Autotuner(with_triton=True)
-    right = chosen.right(ways, x)
+    autotuner = Autotuner(with_triton=True)
+    valid = autotuner.valid(convolution.algorithms(with_triton=True), x)
     expected = ["plain", "linear", "linear, fused"] if bounds == (0.0, float("inf")) else ["plain", "linear"]
-    assert list(right) == expected
-    assert all(way(x).is_contiguous(memory_format=torch.channels_last) for way in right.values())
-    assert [name for name, _ in chosen.refused] == (["fused"] if bounds == (0.0, float("inf")) else [])  # no cuDNN here
+    assert list(valid) == expected
+    assert all(run(x).is_contiguous(memory_format=torch.channels_last) for run in valid.values())
+    assert [name for name, _ in autotuner.rejected] == (
+        ["fused"] if bounds == (0.0, float("inf")) else []
+    )  # no cuDNN here
 
 
 @pytest.mark.parametrize("bounds", [None, (0.0, float("inf"))])
 def test_an_image_is_padded_to_what_matrix_units_take(bounds):
     convolution = Convolution(torch.randn(8, 3, 3, 3), torch.randn(8), [2, 2], [1, 1], [1, 1], 1, bounds)
     x = torch.randn(2, 3, 19, 17).contiguous(memory_format=torch.channels_last)
-    right = Autotuner(with_triton=False).right(convolution.ways(with_triton=False), x)
-    assert list(right) == ["plain", "padded, plain"]
-    assert right["padded, plain"](x).is_contiguous(memory_format=torch.channels_last)
+    valid = Autotuner(with_triton=False).valid(convolution.algorithms(with_triton=False), x)
+    assert list(valid) == ["plain", "padded, plain"]
+    assert valid["padded, plain"](x).is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_way_that_is_wrong_is_refused():
-    chosen = Autotuner(with_triton=False)
-    ways = {"plain": lambda x: x, "wrong": lambda x: x + 1, "fine": lambda x: x.clone()}
-    assert list(chosen.right(ways, torch.ones(1, 1, 2, 2))) == ["plain", "fine"]
-    assert chosen.refused == [("wrong", "off by 1.0e+00")]
+def test_an_algorithm_that_is_wrong_is_rejected():
+    autotuner = Autotuner(with_triton=False)
+    algorithms = {"plain": lambda x: x, "wrong": lambda x: x + 1, "fine": lambda x: x.clone()}
+    assert list(autotuner.valid(algorithms, torch.ones(1, 1, 2, 2))) == ["plain", "fine"]
+    assert autotuner.rejected == [("wrong", "off by 1.0e+00")]
 
 
 def test_random_numbers_of_the_caller_stay_what_they_are(segmenter):
@@ -211,7 +211,7 @@ def test_fp16_is_normalized_in_float32():
 def test_int8_files_are_refused(tmp_path):
     path = write_tiny_onnx(tmp_path / "int8.onnx", tiny_spec(quantization=QUANTIZATION))
     with pytest.raises(
-        EngineError, match=r"int8\.onnx is an INT8 file, which PyTorch does not run; use engine openvino"
+        EngineError, match=r"int8\.onnx is an INT8 model, which PyTorch cannot run; use engine openvino"
     ):
         rapidseg.load(path, engine="torch")
 
@@ -223,7 +223,7 @@ def test_operators_that_are_not_known_are_named(tmp_path):
     file.graph.node.append(helper.make_node("Erf", ["before"], ["logits"]))
     onnx.save(file, path)
     with pytest.raises(
-        ModelFileError, match=r"odd\.onnx: has the operator Erf, which the PyTorch engine does not know"
+        ModelFileError, match=r"odd\.onnx: has the operator Erf, which the PyTorch engine does not support"
     ):
         rapidseg.load(path, engine="torch")
 
@@ -233,10 +233,10 @@ def test_devices_that_are_not_there(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", None)
     for device in ("cuda", "cuda:1", "toaster"):
         with pytest.raises(
-            EngineError, match=f"PyTorch finds no device '{device}' here; there is: cpu. PyTorch .* was bu"
+            EngineError, match=f"PyTorch: device '{device}' not found; available: cpu. PyTorch .* was bu"
         ):
             rapidseg.load(engine="torch", device=device)
-    with pytest.raises(EngineError, match="PyTorch finds no device 'cuda' here"):
+    with pytest.raises(EngineError, match="PyTorch: device 'cuda' not found"):
         rapidseg.load(device="cuda")
 
 
@@ -244,19 +244,18 @@ def test_too_little_memory_is_told_in_words(segmenter, image, monkeypatch):
     def overflow(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore")
 
-    monkeypatch.setattr(segmenter.engine, "_normalize", overflow)
-    wanted = (
-        r"has not enough memory for images of \(1, 320, 480, 3\): CUDA out .* GiB. Take a smaller input size or batch"
+    monkeypatch.setattr(Normalizer, "__call__", overflow)
+    message = (
+        r"not have enough memory for images of \(1, 320, 480, 3\): CUDA out .* GiB. Use a smaller input size or batch"
     )
-    with pytest.raises(EngineError, match=wanted):
+    with pytest.raises(EngineError, match=message):
         segmenter(image, input_size=image.shape[:2])
 
 
 def test_without_the_package_the_way_to_it_is_told(monkeypatch):
-    monkeypatch.setitem(sys.modules, torch_onnx.__name__ + ".engine", None)
-    with pytest.raises(
-        EngineError, match="is not installed, which the PyTorch engine needs; install it with: pip install"
-    ):
+    monkeypatch.delitem(sys.modules, torch_onnx.__name__ + ".engine")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EngineError, match=r"torch is not installed; run in the clone .*'\.\[nvidia\]', or use another"):
         rapidseg.load(engine="torch")
 
 
@@ -264,12 +263,16 @@ def test_without_the_package_the_way_to_it_is_told(monkeypatch):
 def test_a_graph_is_what_its_steps_are(image):
     engine = rapidseg.load(engine="torch", precision="fp16", device="cuda").engine
     images = np.stack([image, image[::-1]])
-    logits = engine.infer(engine.prepare(images))
-    compiled = engine._compiled[images.shape]
+    logits = engine.infer(engine.upload(images))
+    spec, on_gpu = rapidseg.load().spec, torch.from_numpy(images).cuda()
     with torch.no_grad():
-        torch.testing.assert_close(logits, compiled.plan(compiled.normalized), rtol=0, atol=0)
-    other = engine.infer(engine.prepare(images[::-1].copy()))
-    assert not torch.equal(logits, other)  # the first are the caller's own
+        normalized = torch.empty((2, 3, *images.shape[1:3]), dtype=torch.float16, device="cuda").contiguous(
+            memory_format=torch.channels_last
+        )
+        Normalizer(spec.mean, spec.std, normalized.device)(on_gpu, normalized)
+        torch.testing.assert_close(logits, engine.plan(images.shape)(normalized), rtol=0, atol=0)
+    other = engine.infer(engine.upload(images[::-1].copy()))
+    assert not torch.equal(logits, other)  # later calls do not overwrite the first logits
     torch.testing.assert_close(logits.flip(0), other, rtol=1e-2, atol=1e-2)
 
 
@@ -282,7 +285,7 @@ def test_a_gpu_that_is_there_is_taken(image, monkeypatch, tmp_path):
     assert segmenter.engine.device == f"cuda:{torch.cuda.current_device()}"
     assert segmenter.engine.warning is None
     assert torch.cuda.get_device_name() in segmenter.engine.choice
-    assert "class maps by Triton" in segmenter.engine.choice
+    assert "class maps with Triton" in segmenter.engine.choice
     expected = rapidseg.load(path, device="cpu").class_map(image)
     assert (segmenter.class_map(image) == expected).mean() > 0.98
 
@@ -306,4 +309,4 @@ def test_what_a_graph_needs_is_asked_of_every_gpu(monkeypatch):
 
 
 def test_the_engine_has_all_number_types_that_precisions_name():
-    assert set(engine_module.NUMBER_TYPES) == {"float32", "fp16", "bf16"}
+    assert set(engine_module.DTYPES) == {"float32", "fp16", "bf16"}

@@ -96,41 +96,40 @@ def test_another_seed_or_size_needs_another_folder(tmp_path):
     with pytest.raises(DatasetError) as caught:
         write_dataset(tmp_path, 1, seed=1, size_hw=(64, 64))
     assert str(caught.value) == (
-        f"{tmp_path} holds scenes of seed 0 at 64x128 (drawing version 1), not of seed 1 at 64x64 (drawing version 1); "
-        "give another folder, or remove this one"
+        f"{tmp_path} contains scenes of seed 0 at 64x128 (drawing version 1), not of seed 1 at 64x64 "
+        "(drawing version 1); choose another folder, or remove this one"
     )
     assert files(tmp_path) == before
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "holiday.png").write_bytes(b"")
-    with pytest.raises(
-        DatasetError, match=r"is not empty and was not drawn by this command \(it has no synth.json\); give"
-    ):
+    with pytest.raises(DatasetError, match=r"is not empty and was not drawn by this command \(no synth.json\); choose"):
         write_dataset(tmp_path, 1, size_hw=SIZE)
     assert list(files(tmp_path)) == ["holiday.png"]
 
 
 def test_a_broken_note(tmp_path):
     (tmp_path / "synth.json").write_text("{")
-    with pytest.raises(
-        DatasetError, match=r"synth.json cannot be read \(.*\); give another folder, or remove this one"
-    ):
+    with pytest.raises(DatasetError, match=r"cannot read .*synth.json: .*; choose another folder, or remove this one"):
         write_dataset(tmp_path, 1, size_hw=SIZE)
     (tmp_path / "synth.json").write_text("[1]")
-    with pytest.raises(DatasetError, match=r"holds scenes of \[1\], not of seed 0"):
+    with pytest.raises(DatasetError, match=r"contains scenes of \[1\], not of seed 0"):
         write_dataset(tmp_path, 1, size_hw=SIZE)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_images": 0}, "num_images is 0; give 1 or more"),
-        ({"num_images": 1, "num_val_images": -1}, "num_val_images is -1; give 0 or more"),
-        ({"num_images": 1, "workers": 0}, "workers is 0; give 1 or more"),
-        ({"num_images": 500_001}, "500001 scenes a split are too many; give 500000 or fewer"),
-        ({"num_images": 1, "seed": -1}, "seed -1 must not be negative; give 0 or more"),
-        ({"num_images": 1, "size_hw": (8, 8)}, "a scene of 8x8 pixels (HxW) cannot be drawn; give 32 to 8192 each"),
+        ({"num_images": 0}, "num_images is 0, but must be at least 1"),
+        ({"num_images": 1, "num_val_images": -1}, "num_val_images is -1, but must be at least 0"),
+        ({"num_images": 1, "workers": 0}, "workers is 0, but must be at least 1"),
+        ({"num_images": 500_001}, "500001 scenes per split are too many; the limit is 500000"),
+        ({"num_images": 1, "seed": -1}, "seed is -1, but must be 0 or more"),
+        (
+            {"num_images": 1, "size_hw": (8, 8)},
+            "cannot draw a scene of 8x8 pixels; height and width must be 32 to 8192",
+        ),
     ],
 )
 def test_mistakes_are_found_before_anything_is_written(tmp_path, arguments, message):

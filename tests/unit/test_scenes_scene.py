@@ -108,10 +108,10 @@ def test_any_size(size_hw):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, 0, (31, 256)), "a scene of 31x256 pixels (HxW) cannot be drawn; give 32 to 8192 each"),
-        ((0, 0, (512, 9000)), "a scene of 512x9000 pixels (HxW) cannot be drawn; give 32 to 8192 each"),
-        ((-1, 0, SMALL), "seed -1 must not be negative; give 0 or more"),
-        ((0, -2, SMALL), "scene -2 must not be negative; give 0 or more"),
+        ((0, 0, (31, 256)), "cannot draw a scene of 31x256 pixels; height and width must be 32 to 8192"),
+        ((0, 0, (512, 9000)), "cannot draw a scene of 512x9000 pixels; height and width must be 32 to 8192"),
+        ((-1, 0, SMALL), "seed is -1, but must be 0 or more"),
+        ((0, -2, SMALL), "index is -2, but must be 0 or more"),
     ],
 )
 def test_what_cannot_be_drawn(arguments, message):

@@ -7,26 +7,26 @@ import pytest
 
 from rapidseg.scenes.light import draw_light
 from rapidseg.scenes.noise import TILE, cloud_tile, leaf_tile, sample, tile_pyramid
-from rapidseg.scenes.street import KERB_M, draw_street
+from rapidseg.scenes.street import CURB_M, draw_street
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_locating_undoes_placing(seed):
     street = draw_street(np.random.default_rng(seed))
     s, t = np.array([5.0, 20.0, 80.0]), np.array([-6.0, 0.5, 9.0])
-    placed = street.place(s, t)
-    found = street.locate(placed[:, 0].astype(np.float32), placed[:, 2].astype(np.float32))
+    placed = street.to_camera(s, t)
+    found = street.to_street(placed[:, 0].astype(np.float32), placed[:, 2].astype(np.float32))
     assert np.allclose(found, [s, t], atol=0.02)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_stands_beside_the_road_stands_on_the_pavement(seed):
+def test_what_stands_beside_the_road_stands_on_the_sidewalk(seed):
     street = draw_street(np.random.default_rng(seed))
     s = next(s for s in np.arange(5.0, 60.0) if street.clear_of_crossings(s, 6.0))
-    assert street.stand(s, 0.0)[1] == 0
-    assert street.stand(s, street.half_width + 0.3)[1] == KERB_M
+    assert street.ground_point(s, 0.0)[1] == 0
+    assert street.ground_point(s, street.half_width + 0.3)[1] == CURB_M
     for middle, _ in street.crossings:
-        assert street.stand(middle, street.half_width + 5)[1] == 0
+        assert street.ground_point(middle, street.half_width + 5)[1] == 0
 
 
 def test_blocks_leave_crossings_open():

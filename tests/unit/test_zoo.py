@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,11 +42,11 @@ def recipe_of(row):
 
 
 def test_the_rows_are_the_published_ones():
-    found = {}
+    rows = {}
     for row in ROWS:
         figures, training = row.published, row.training
         assert training.crop_size == (512, 1024)
-        found[row.name] = (
+        rows[row.name] = (
             figures.memory_gb,
             figures.frames_per_second,
             figures.mean_iou_percent,
@@ -54,7 +55,7 @@ def test_the_rows_are_the_published_ones():
             training.iterations / 1000,
             row.sha256_prefix,
         )
-    assert found == PUBLISHED
+    assert rows == PUBLISHED
 
 
 def test_the_files_of_the_first_publication_are_named_as_well():
@@ -169,7 +170,7 @@ def test_loading_a_published_model_says_how_to_get_it():
         find_model("fast-scnn-cityscapes")
     first, *commands = str(error.value).splitlines()
     assert first.endswith(
-        "a published model, whose weights are not in the package; make a model file of it and give that:"
+        "is a published model, whose weights are not part of the package; export it, and pass the file:"
     )
     assert [command.split()[:2] for command in commands] == [["rapidseg", "import"], ["rapidseg", "export"]]
     assert commands[-1].endswith("-o fast-scnn-cityscapes.onnx")
@@ -221,13 +222,16 @@ def test_nothing_in_an_entry_can_be_changed():
     [
         (
             lambda text: text.replace("memory_gb: 6.1\n", "memory_gb: six\n"),
-            "published.memory_gb: input should be a valid",
+            "published.memory_gb: should be a valid number, not 'six'",
         ),
-        (lambda text: text.replace("  memory_gb: 6.1\n", ""), "published.memory_gb: field required"),
-        (lambda text: text + "license: none\n", "license: extra inputs are not permitted"),
+        (lambda text: text.replace("  memory_gb: 6.1\n", ""), "the key 'published.memory_gb' is missing"),
+        (lambda text: text + "license: none\n", "unknown key 'license'"),
         (lambda text: text + "name: twice\n", "duplicate key 'name'"),
         (lambda text: text.replace("-2376f12b.pth", ".pth"), "weights.0.url: string should match pattern"),
-        (lambda text: text + "measured: [{quantity: mean_iou, value: 0.5}]\n", "measured.0.command: field required"),
+        (
+            lambda text: text + "measured: [{quantity: mean_iou, value: 0.5}]\n",
+            "the key 'measured.0.command' is missing",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_name_and_key(tmp_path, change, message):
@@ -243,7 +247,9 @@ def test_a_wrong_file_is_refused_with_its_name_and_key(tmp_path, change, message
 def test_a_file_is_called_after_its_name(tmp_path):
     path = tmp_path / "other.yaml"
     path.write_text(find_data_file("pspnet-r50-d8-cityscapes").read_text())
-    with pytest.raises(ConfigError, match="is called 'other', but the name in it is 'pspnet-r50-d8-cityscapes'"):
+    with pytest.raises(
+        ConfigError, match="the file is named 'other', but the name in it is 'pspnet-r50-d8-cityscapes'"
+    ):
         read_entry(path, PublishedModel)
 
 
@@ -260,6 +266,4 @@ def test_a_recipe_is_summed_up_by_the_first_sentence_of_its_comment(name):
 
 
 def find_data_file(name):
-    from rapidseg.zoo import reading
-
-    return next(reading._FOLDER.rglob(f"{name}.yaml"))
+    return next(Path(zoo.__file__).parent.rglob(f"{name}.yaml"))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rapidseg.cli.console import print_json, progress
-from rapidseg.cli.options.common import JsonOption, RootOption, SizeOption
+from rapidseg.cli.help import examples
+from rapidseg.cli.options.common import InputSizeOption, JsonOption, RootOption
 from rapidseg.cli.tables.export import print_export, print_quantization
 from rapidseg.core.sizes import parse_input_size
 
@@ -25,7 +26,11 @@ _PRECISIONS = ("float32", "int8")
 
 def register(app: typer.Typer) -> None:
     """Adds `export`."""
-    app.command()(export)
+    app.command(
+        epilog=examples(
+            "rapidseg export best.safetensors", "rapidseg export best.onnx --precision int8 --data my-streets.yaml"
+        )
+    )(export)
 
 
 def export(
@@ -56,7 +61,7 @@ def export(
         int, typer.Option(help="How many images to calibrate INT8 on, spread over the split.")
     ] = 100,
     max_drop: Annotated[float, typer.Option(help="Points of mIoU that INT8 may cost.")] = 0.5,
-    size: SizeOption = None,
+    size: InputSizeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write a checkpoint as one ONNX file, and prove that it computes the same.

@@ -9,12 +9,19 @@ import typer
 from rich.markup import escape
 
 from rapidseg.cli.console import console, download_progress, errors, print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import JsonOption, parse_options
 
 
 def register(parent: typer.Typer) -> None:
     """Adds `import`."""
-    parent.command("import")(import_checkpoint)
+    parent.command(
+        "import",
+        epilog=examples(
+            "rapidseg import fast-scnn-cityscapes -o fast-scnn.safetensors",
+            "rapidseg import model.pth -o model.safetensors --labels cityscapes",
+        ),
+    )(import_checkpoint)
 
 
 def import_checkpoint(

@@ -7,13 +7,18 @@ import sys
 import typer
 
 from rapidseg.cli.console import print_json
+from rapidseg.cli.help import examples
 from rapidseg.cli.options import training as options
 from rapidseg.cli.options.common import JsonOption
 
 
 def register(app: typer.Typer) -> None:
     """Adds `train`."""
-    app.command()(train)
+    app.command(
+        epilog=examples(
+            "rapidseg train camvid/fast-scnn data.root=camvid -o runs/a", "rapidseg train -o runs/a --resume"
+        )
+    )(train)
 
 
 def train(

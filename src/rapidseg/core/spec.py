@@ -80,7 +80,9 @@ class ModelSpec(BaseModel):
         align_corners: whether the bilinear upsampling of the logits aligns the corner pixels.
         input_short_side: pixels of the shorter image side at which the model works best; images are resized to it,
             keeping their aspect ratio. None: images are used at their own size.
-        dataset: what the weights were trained on.
+        dataset: what the weights were trained on, for people.
+        trained_on: what the weights were trained on, as `dataset/split` entries; `training_splits` also knows it for
+            older files, which have no such entries.
         scores: accuracies measured with these weights.
         license, source: the terms of use of the weights, and their origin.
         checksum: SHA-256 of the weights (tensor names, shapes and values), independent of the file format.
@@ -104,6 +106,7 @@ class ModelSpec(BaseModel):
         default=None, ge=32, validation_alias=AliasChoices("input_short_side", "working_short_side")
     )
     dataset: str | None = None
+    trained_on: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     # Files of version 0.1 spell it `licence`.
     license: str | None = Field(default=None, validation_alias=AliasChoices("license", "licence"))
@@ -118,6 +121,11 @@ class ModelSpec(BaseModel):
         if min(std) <= 0:
             raise ValueError(f"std must be positive, not {std}")
         return std
+
+    @property
+    def training_splits(self) -> tuple[str, ...]:
+        """What the weights were trained on, as `dataset/split` entries; empty where the file does not say it."""
+        return self.trained_on or _splits_in_text(self.dataset or "")
 
     def to_json(self) -> str:
         return self.model_dump_json()
@@ -140,3 +148,24 @@ class ModelSpec(BaseModel):
                 f"{where}: its model specification is not valid: {explain_validation(error, ModelSpec)}; "
                 "export the model again with this version of rapidseg"
             ) from error
+
+
+def _splits_in_text(text: str) -> tuple[str, ...]:
+    """Returns the `dataset/split` entries of a `dataset` text from before `trained_on`.
+
+    The text is `NAMES SPLITS`, both joined with `+` and in order, such as `camvid+streets train+val+train`: a split
+    that is repeated begins the splits of the next data set. Where that does not give as many groups as there are data
+    sets, every data set gets every split: a warning too many is better than one too few.
+    """
+    names_text, _, splits_text = text.partition(" ")
+    if not splits_text or " " in splits_text:
+        return ()
+    names = names_text.split("+")
+    groups: list[list[str]] = [[]]
+    for split in splits_text.split("+"):
+        if split in groups[-1]:
+            groups.append([])
+        groups[-1].append(split)
+    if len(groups) != len(names):
+        groups = [list(dict.fromkeys(split for group in groups for split in group))] * len(names)
+    return tuple(f"{name}/{split}" for name, group in zip(names, groups, strict=True) for split in group)

@@ -1,4 +1,4 @@
-"""YAML as people mean it: duplicate keys and exploding aliases are errors, and `1e-4` is a number."""
+"""Reads YAML strictly: duplicate keys and exploding aliases are errors, and `1e-4` is a number."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def _check(self, root: yaml.Node) -> None:
-        """Checks the nodes before anything is built of them.
+        """Checks the nodes before values are built from them.
 
-        An alias is the same node again, so the file's own nodes are visited once each, and the size that the
-        document has once all aliases are written out is computed, not built.
+        An alias is the same node again, so each node is visited once, and the size of the document with all aliases
+        written out is computed without building it.
         """
         sizes: dict[int, int] = {}  # number of values below a node, itself included
 
@@ -68,7 +68,7 @@ _StrictLoader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("
 
 
 def parse_yaml(text: str) -> Any:
-    """Returns what a YAML text says.
+    """Returns the value of a YAML text.
 
     Raises:
         yaml.YAMLError: it is not valid, a key is duplicated, or aliases repeat too much.
@@ -90,25 +90,25 @@ def explain_yaml(error: yaml.YAMLError) -> str:
 
 
 def read_yaml(path: str | os.PathLike[str], kind: str, *, advice: str) -> dict[Any, Any]:
-    """Reads a YAML file that holds keys and values.
+    """Reads a YAML file that contains keys with values.
 
     Args:
         path: the file.
-        kind: what the file should be, with its article, such as `a recipe`.
-        advice: what to do if it is something else; ends every message.
+        kind: the expected kind of file, such as `a recipe`.
+        advice: end of all messages: what to do about a file that is not accepted.
 
     Raises:
-        ConfigError: the file cannot be read, is not valid YAML, or does not hold a mapping.
+        ConfigError: the file cannot be read, is not valid YAML, or does not contain a mapping.
     """
     content = read_yaml_value(path, kind, advice=advice)
     if not isinstance(content, dict):
         actual = {list: "a list", type(None): "nothing"}.get(type(content), "a single value")
-        raise ConfigError(f"{path} is not {kind}: it holds {actual}, not keys with values; {advice}")
+        raise ConfigError(f"{path} is not {kind}: it contains {actual}, not keys with values; {advice}")
     return content
 
 
 def read_yaml_value(path: str | os.PathLike[str], kind: str, *, advice: str) -> Any:
-    """Reads a YAML file that may hold anything; arguments and errors are those of `read_yaml`."""
+    """Reads a YAML file with any content; arguments and errors are those of `read_yaml`."""
     try:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

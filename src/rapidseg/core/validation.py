@@ -1,4 +1,4 @@
-"""What is wrong with values that a pydantic model rejects, in words for whoever wrote them."""
+"""Explains to users why a pydantic model rejects the values in their file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MAX_PROBLEMS = 5  # problems that a message lists
 _MAX_VALUE = 80  # characters of a wrong value that a message repeats
 
-# What a value should be, by the kinds of pydantic's errors; other kinds have messages that can be taken as they are.
+# The expected value by the type of pydantic's error; the messages of other types are used as they are.
 _EXPECTED = {
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "an integer"),
     **dict.fromkeys(("float_type", "float_parsing"), "a number"),
@@ -36,22 +36,22 @@ _TOO_LONG = re.compile(r".* should have (at (?:most|least) \d+) (\w+) after vali
 
 
 def explain_validation(error: ValidationError, model: type[BaseModel], *, missing_advice: str = "") -> str:
-    """Returns what is wrong, in one line; the caller says in which file and what to do.
+    """Returns all problems in one line; the caller adds the file and advice.
 
     If keys are unknown, only these are reported: a misspelled key is missing under its right name as well. Otherwise,
     if keys are missing, only these are. Five problems are listed at most.
 
     Args:
-        error: what pydantic raised.
-        model: the model that was validated, for the nearest valid key.
-        missing_advice: what follows where a key is missing; `{key}` in it is the dotted key.
+        error: the error of pydantic.
+        model: the model that raised it, to suggest valid keys.
+        missing_advice: text to append to a missing key; `{key}` in it is replaced by the dotted key.
     """
     problems = [_Problem(details, _locate(details["loc"], model)) for details in error.errors(include_url=False)]
     for kind in ("extra_forbidden", "missing"):
         some = [problem for problem in problems if problem.kind == kind and isinstance(problem.details["loc"][-1], str)]
         if some:
             return _list(dict.fromkeys(problem.describe(model, missing_advice) for problem in some))
-    by_key: dict[str, list[_Problem]] = {}  # several for one key where its value may be of several types
+    by_key: dict[str, list[_Problem]] = {}  # a key has several problems if its value may have several types
     for problem in problems:
         by_key.setdefault(problem.location.key, []).append(problem)
     return _list(
@@ -69,18 +69,18 @@ def _list(messages: Iterable[str]) -> str:
 
 
 def dotted_keys(model: type[BaseModel]) -> tuple[str, ...]:
-    """Returns every key that a model may have, dotted, sections included; entries of lists have no index."""
+    """Returns all dotted keys of a model, including sections; entries of lists have no index."""
     return tuple(dict.fromkeys(_keys_of(model, "", ())))
 
 
 @dataclass(frozen=True)
 class _Location:
-    """Where in the values an error is.
+    """The location of an error in the values.
 
     Attributes:
-        parts: the keys and indices that lead there, without the union members that pydantic names in between.
-        owner: the model that the last key belongs to, or that rejects it.
-        rivals: other models that the owner's section could be.
+        parts: the keys and indices that lead there, without the names of union members that pydantic inserts.
+        owner: the model that has, or rejects, the last key.
+        rivals: the other models that are allowed in this section.
     """
 
     parts: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ class _Location:
 
 @dataclass(frozen=True)
 class _Problem:
-    """An error of pydantic, and where it is."""
+    """An error of pydantic with its location."""
 
     details: ErrorDetails
     location: _Location
@@ -111,7 +111,7 @@ class _Problem:
         return self.details["type"]
 
     def expected(self) -> str | None:
-        """Returns what the value should be, if that is all there is to say."""
+        """Returns what the value should be, or None if the problem is another one."""
         match = _SHOULD_BE.fullmatch(self.details["msg"])
         return _EXPECTED.get(self.kind) or (match[1] if match else None)
 
@@ -143,7 +143,7 @@ class _Problem:
 def _join(key: str, problems: list[_Problem], model: type[BaseModel], missing_advice: str) -> str:
     """Returns one message for a key: `size: should be an integer or a list, not 'x'`."""
     specific = [problem for problem in problems if problem.expected() is None]
-    if specific:  # the value has the right type for these, so what it should be otherwise does not matter
+    if specific:  # the value has one of the allowed types, so the other types do not matter
         return " or ".join(dict.fromkeys(problem.describe(model, missing_advice) for problem in specific))
     wanted = " or ".join(dict.fromkeys(problem.expected() or "" for problem in problems))
     given = problems[-1].details["input"]
@@ -161,7 +161,7 @@ def _shorten(value: Any) -> str:
 
 
 def _advise(location: _Location, model: type[BaseModel]) -> str:
-    """Returns what to do about an unknown key."""
+    """Returns advice on an unknown key."""
     *_, last = location.parts
     section = location.section
     if any(last in _fields_of(rival) for rival in location.rivals):
@@ -177,17 +177,17 @@ def _advise(location: _Location, model: type[BaseModel]) -> str:
 
 
 def _locate(location: tuple[int | str, ...], model: type[BaseModel]) -> _Location:
-    """Returns where an error is; the model's types tell keys from the names of union members."""
+    """Returns the location of an error; the types of the model tell keys from names of union members."""
     return _follow(location, model) or _Location(tuple(str(part) for part in location))
 
 
 def _follow(location: Sequence[int | str], annotation: Any, tagged: str | None = None) -> _Location | None:
-    """Follows an error's location through a type; None if it does not lead through that type.
+    """Follows the location of an error through a type. Returns None if the type does not have this location.
 
     Args:
-        location: what is left of it.
-        annotation: the type that it leads through.
-        tagged: the key that says which member of a union a value is.
+        location: the rest of the location.
+        annotation: the type to follow it through.
+        tagged: the key that selects the member of a union.
     """
     if get_origin(annotation) is Annotated:
         annotation, *metadata = get_args(annotation)
@@ -238,7 +238,7 @@ def _follow_member(location: Sequence[int | str], annotation: Any, tagged: str |
 
 
 def _is_called(member: Any, label: str, tagged: str | None) -> bool:
-    """Tells whether a member of a union has this label, which pydantic takes from its tag or its type's name."""
+    """Returns whether pydantic uses this label for a member of a union: its tag, or the name of its type."""
     model = _as_model(member)
     if model is None:
         return label.startswith(getattr(get_origin(member) or member, "__name__", str(member)))
@@ -260,7 +260,7 @@ def _as_model(annotation: Any) -> type[BaseModel] | None:
 
 
 def _fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Returns the fields by every key that stands for them, the one to recommend first."""
+    """Returns the fields of a model by each of their keys; the preferred key of a field comes first."""
     return {key: found for name, found in model.model_fields.items() for key in _keys_for(name, found)}
 
 

@@ -165,8 +165,8 @@ class TrainingSamples:
         unknown = [name for name in augmentation.copy_paste_classes if name not in self._class_names]
         if unknown:
             raise ConfigError(
-                f"copy_paste_classes: {', '.join(unknown)} is no class{nearest_hint(unknown[0], self._class_names)}; "
-                f"the classes are {', '.join(self._class_names)}"
+                f"copy_paste_classes: {', '.join(unknown)} is not a class"
+                f"{nearest_hint(unknown[0], self._class_names)}; the classes are {', '.join(self._class_names)}"
             )
 
     @cached_property

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rapidseg.core.errors import ExportError
+from rapidseg.system.cpu import thread_limit
 
 Engine = Callable[[np.ndarray], np.ndarray]
 """Takes images, (N, H, W, 3) uint8 RGB, and returns logits, (N, K, h, w) float32."""
@@ -21,6 +22,7 @@ def _start_onnxruntime(path: Path, *, node_by_node: bool = False) -> Engine:
     options = onnxruntime.SessionOptions()
     if node_by_node:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = thread_limit()
     options.log_severity_level = 4  # what goes wrong is raised as well
     options.enable_cpu_mem_arena = False  # it would keep the memory of the largest size until the end
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -36,7 +38,9 @@ def _start_openvino(path: Path) -> Engine:
         # As for prediction, the file is specialized to the size. Where bf16 is fast OpenVINO would take it unasked.
         network = core.read_model(path)
         network.reshape({"image": list(images.shape)})
-        compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core.compile_model(
+            network, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": thread_limit()}
+        )
         return np.array(compiled(images)["logits"])
 
     return run

@@ -18,7 +18,13 @@ from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.exporting.graph import build_graph
 from rapidseg.exporting.precisions import measure_precisions
-from rapidseg.exporting.verification import MAX_RELATIVE_ERROR, MIN_AGREEMENT, Check, affordable_check_sizes, verify
+from rapidseg.exporting.verification import (
+    EXPORT_MIN_AGREEMENT,
+    MAX_RELATIVE_ERROR,
+    Check,
+    affordable_check_sizes,
+    verify,
+)
 from rapidseg.imaging import MINIMUM_SIDE
 from rapidseg.models import SegmentationModel
 from rapidseg.models.weights import weights_checksum
@@ -46,7 +52,7 @@ class ExportReport:
             "file": str(self.path),
             "size_bytes": self.size_bytes,
             "spec": self.spec.model_dump(mode="json"),
-            "allowed": {"relative_error": MAX_RELATIVE_ERROR, "agreement": MIN_AGREEMENT},
+            "allowed": {"relative_error": MAX_RELATIVE_ERROR, "agreement": EXPORT_MIN_AGREEMENT},
             "checks": [asdict(check) for check in self.checks],
         }
 

@@ -77,7 +77,9 @@ def open_in_openvino(path: Path, spec: ModelSpec, precision: str) -> Segmenter:
 
 def open_rounding(path: Path, spec: ModelSpec, rounding: str) -> Segmenter:
     """Returns a segmenter on the CPU in float32 whose numbers are rounded to fp16 or bf16 after every operator."""
-    return Segmenter(TorchFileEngine(path, spec, precision="float32", device="cpu", rounding=rounding), spec, path)
+    return Segmenter(
+        TorchFileEngine(path, spec, precision="float32", device="cpu", emulated_dtype=rounding), spec, path
+    )
 
 
 def agreement(

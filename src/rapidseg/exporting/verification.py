@@ -26,7 +26,7 @@ MAX_MACS = 300e9
 # Engines order float32 sums differently, which moves logits by about 1e-6 of the largest one. A wrong border, size
 # or constant moves them by 1e-2 and more, so these limits part the two.
 MAX_RELATIVE_ERROR = 1e-3
-MIN_AGREEMENT = 0.999
+EXPORT_MIN_AGREEMENT = 0.999
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        return self.relative_error <= MAX_RELATIVE_ERROR and self.agreement >= MIN_AGREEMENT
+        return self.relative_error <= MAX_RELATIVE_ERROR and self.agreement >= EXPORT_MIN_AGREEMENT
 
     def __str__(self) -> str:
         height, width = self.size_hw
@@ -94,7 +94,7 @@ def verify(
                 if not checks[-1].passed:
                     raise ExportError(
                         f"the exported file does not compute what the model computes ({checks[-1]}; allowed are "
-                        f"{MAX_RELATIVE_ERROR:.0e} and {MIN_AGREEMENT:.1%}), so no file was written. "
+                        f"{MAX_RELATIVE_ERROR:.0e} and {EXPORT_MIN_AGREEMENT:.1%}), so no file was written. "
                         "Trial other versions of PyTorch, ONNX Runtime or OpenVINO (constraints.txt names tested ones)"
                     )
                 if progress is not None:

@@ -3,6 +3,6 @@
 from rapidseg.importing.backbone import load_backbone
 from rapidseg.importing.checkpoint import load_checkpoint
 from rapidseg.importing.class_names import find_labels
-from rapidseg.importing.download import Note, Progress, fetch, is_url
+from rapidseg.importing.download import Note, Progress, fetch, is_url, kept_download
 
-__all__ = ["Note", "Progress", "fetch", "find_labels", "is_url", "load_backbone", "load_checkpoint"]
+__all__ = ["Note", "Progress", "fetch", "find_labels", "is_url", "kept_download", "load_backbone", "load_checkpoint"]

@@ -61,9 +61,7 @@ def fetch(url: str, *, sha256: str | None = None, progress: Progress | None = No
         raise RapidSegError(
             "no folder for downloads can be written; set RAPIDSEG_CACHE to one, or download the file and give its path"
         )
-    # The address comes in by its hash: two sites may use one name for different files.
-    address = hashlib.sha256(url.encode()).hexdigest()[:12]
-    name = f"{address}-{re.sub(r'[^A-Za-z0-9._-]', '_', Path(unquote(parts.path)).name) or 'file'}"
+    name = _kept_name(url)
     transfer = Transfer(folder / f"{name}.partial", expected, progress or _ignore, note or log.info)
     try:
         with FileLock(folder / f"{name}.lock"), _quiet_pooch():
@@ -76,6 +74,19 @@ def fetch(url: str, *, sha256: str | None = None, progress: Progress | None = No
             f"cannot write below {folder}: {error.strerror or error}; free some space, or set RAPIDSEG_CACHE to a "
             "folder on another disk. What was received so far is kept"
         ) from error
+
+
+def kept_download(url: str) -> Path | None:
+    """Returns the file that `fetch` downloaded from an address before, or None."""
+    folder = cache_folder("downloads")
+    path = None if folder is None else folder / _kept_name(url)
+    return path if path is not None and path.is_file() else None
+
+
+def _kept_name(url: str) -> str:
+    # The hash of the address is part of the name: two sites may use one name for different files.
+    address = hashlib.sha256(url.encode()).hexdigest()[:12]
+    return f"{address}-{re.sub(r'[^A-Za-z0-9._-]', '_', Path(unquote(urlsplit(url).path)).name) or 'file'}"
 
 
 def locate(place: str, *, sha256: str | None, progress: Progress | None, note: Note | None) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -10,6 +12,7 @@ from rapidseg.core.errors import InputError
 from rapidseg.core.sizes import format_size
 from rapidseg.core.spec import ModelSpec
 from rapidseg.imaging import MINIMUM_SIDE
+from rapidseg.models import pretrained
 from rapidseg.models.layers import upsample
 
 
@@ -43,6 +46,36 @@ class SegmentationModel(nn.Module, ABC):
     def upsample(self, logits: Tensor, size_hw: tuple[int, int]) -> Tensor:
         """Resizes logits to `size_hw` by bilinear interpolation with the model's own `align_corners`."""
         return upsample(logits, size_hw, align_corners=self.spec.align_corners)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes the model to a folder, which `from_pretrained` and `rapidseg.load` read.
+
+        Args:
+            folder: created if missing; gets `model.safetensors` (weights and specification), `spec.json` (the
+                specification to look at) and `README.md`, a model card.
+
+        Returns:
+            The folder.
+
+        Raises:
+            RapidSegError: a file cannot be written.
+        """
+        return pretrained.save_pretrained(self, folder)
+
+    @staticmethod
+    def from_pretrained(source: str | os.PathLike[str]) -> SegmentationModel:
+        """Loads a model in evaluation mode on the CPU.
+
+        Args:
+            source: a folder that `save_pretrained` wrote; the name of a published model, such as
+                `fast-scnn-cityscapes`, whose checkpoint is downloaded once; or a checkpoint file of RapidSeg or of a
+                published implementation, or its URL.
+
+        Raises:
+            ModelFileError: it does not exist, is damaged or of an unknown layout.
+            RapidSegError: the download fails, or its file is not the published one.
+        """
+        return pretrained.from_pretrained(source)
 
     @staticmethod
     def check_images(images: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Prediction without PyTorch: `load` a model file, call it on images, or stream over many."""
+"""Prediction without PyTorch: load a model file, segment images, batches and streams."""
 
 from rapidseg.runtime.result import Result
 from rapidseg.runtime.segmenter import Segmenter, load

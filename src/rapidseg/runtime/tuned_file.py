@@ -1,6 +1,6 @@
-"""What `rapidseg tune` chose, as a file: the model, and how to run it on the machine where it was tuned.
+"""Tuned files: the model that `rapidseg tune` selected, and how to run it on the machine where it was tuned.
 
-`rapidseg.load("model.tuned.yaml")` takes such a file in a model's place.
+`rapidseg.load("model.tuned.yaml")` loads one like a model.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _HEAD = "# Written by `rapidseg tune`; use it as rapidseg.load({name!r}), or as 
 
 
 class TunedFigures(BaseModel):
-    """What was measured with the choice, on images of `image_size_hw`, memory to memory.
+    """Measurements of the selected configuration on images of `image_size_hw`, from memory to memory.
 
     Attributes:
-        path_ms, path_ms_p5, path_ms_p95: median and percentiles of milliseconds for an image.
-        frames_per_s: images a second at the median.
-        mean_iou: on `data`; None where no labeled images were given.
+        path_ms, path_ms_p5, path_ms_p95: median and percentiles of milliseconds per image.
+        frames_per_s: images per second at the median.
+        mean_iou: on `data`; None if no labeled images were passed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +42,7 @@ class TunedFigures(BaseModel):
 
 
 class TunedMachine(BaseModel):
-    """Where it was measured."""
+    """The machine of the measurements."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,13 +52,13 @@ class TunedMachine(BaseModel):
 
 
 class TunedModel(BaseModel):
-    """The content of the file.
+    """The content of a tuned file.
 
     Attributes:
         rapidseg: version of the package that wrote it.
         model: path of the model file, relative to this file; or the name of a built-in model.
         sha256: of the model file's bytes.
-        engine, precision, device: what `load` is to take.
+        engine, precision, device: what `load` uses.
         input_short_side: pixels of the shorter side at which the network sees images; None: their own size.
     """
 
@@ -77,7 +77,7 @@ class TunedModel(BaseModel):
 
 
 def write_tuned(path: Path, tuned: TunedModel) -> None:
-    """Writes the file, whole or not at all.
+    """Writes the file atomically.
 
     Raises:
         RapidSegError: it cannot be written.
@@ -87,14 +87,14 @@ def write_tuned(path: Path, tuned: TunedModel) -> None:
 
 
 def read_tuned(path: str | os.PathLike[str]) -> tuple[TunedModel, Path]:
-    """Reads the file and finds its model.
+    """Reads the file, finds its model and verifies the checksum.
 
     Returns:
-        What the file says, and the path of the model file, whose checksum is right.
+        The content of the file, and the path of the model file.
 
     Raises:
-        ConfigError: the file cannot be read, or is no tuned file.
-        ModelFileError: its model is not there, or is not the same as when it was tuned.
+        ConfigError: the file cannot be read, or is not a tuned file.
+        ModelFileError: its model does not exist, or is not the same as when it was tuned.
     """
     path = Path(path)
     tuned = _parse(path)
@@ -104,20 +104,20 @@ def read_tuned(path: str | os.PathLike[str]) -> tuple[TunedModel, Path]:
         model = path.parent / tuned.model
         if not model.is_file():
             raise ModelFileError(
-                f"{path}: its model {model} is not there; put the two where they were to each other, or run "
-                "`rapidseg tune` again"
+                f"{path}: its model {model} does not exist; put it there (the path is relative to the tuned file), or "
+                "run `rapidseg tune` again"
             )
-    found = file_sha256(model)
-    if found != tuned.sha256:
+    sha256 = file_sha256(model)
+    if sha256 != tuned.sha256:
         raise ModelFileError(
-            f"{path}: {model} is not the model that was tuned (SHA-256 {found[:12]}..., not {tuned.sha256[:12]}...); "
-            "its speed and accuracy are not known: run `rapidseg tune` again, or load the model itself"
+            f"{path}: {model} is not the model that was tuned (SHA-256 {sha256[:12]}..., not {tuned.sha256[:12]}...); "
+            "its speed and accuracy are unknown; run `rapidseg tune` again, or load the model itself"
         )
     return tuned, model
 
 
 def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's bytes, in hexadecimal digits."""
+    """Returns the SHA-256 of a file's bytes as hexadecimal digits."""
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):
@@ -126,7 +126,7 @@ def file_sha256(path: Path) -> str:
 
 
 def relative_model(model: str, model_path: Path, tuned_path: Path) -> str:
-    """Returns how a tuned file names its model: a built-in model's name, or the path from the tuned file's folder."""
+    """Returns the model as a tuned file names it: a built-in name, or the path relative to the tuned file."""
     if model in BUILT_IN_MODELS:
         return model
     return Path(os.path.relpath(model_path.resolve(), tuned_path.resolve().parent)).as_posix()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -20,6 +21,7 @@ from rapidseg.importing import load_backbone
 from rapidseg.losses import HeadLosses, Ohem, PixelLoss, balanced_class_weights
 from rapidseg.models import SegmentationModel, count_parameters, create_model
 from rapidseg.recipes.schema import DataSection, LossSection, ModelSection, Recipe
+from rapidseg.system.cpu import limit_library_threads, thread_limit
 from rapidseg.training.cpu import keep_freed_memory
 from rapidseg.training.loader import SampleLoader
 from rapidseg.training.module import TrainingModule
@@ -60,14 +62,16 @@ def prepare(recipe: Recipe, device: str = "auto", *, resuming: bool = False, pro
         ModelFileError, RapidSegError: the backbone's weights are not available, or do not fit it.
     """
     chosen = _choose_device(device)
+    limit_library_threads()
     if chosen == "cpu":
         if recipe.precision == "fp16":
             raise ConfigError("precision fp16 needs a CUDA GPU; use bf16 or float32 on a CPU")
         keep_freed_memory()
     torch.manual_seed(recipe.seed)
-    train = _open_training_data(recipe.data)
+    parts = _open_training_data(recipe.data)
+    train = Dataset.join(parts)
     val = None if recipe.data.val is None else open_dataset(recipe.data.name, recipe.data.root, recipe.data.val)
-    model = _make_model(recipe.model, train)
+    model = _make_model(recipe.model, train, _trained_on(parts))
     losses = _make_losses(recipe.loss, train, counter(progress, "counting pixels of classes"))
     losses.check_outputs(_outputs_of(model))
     if not resuming and recipe.model.backbone_weights is not None:
@@ -85,7 +89,7 @@ def prepare(recipe: Recipe, device: str = "auto", *, resuming: bool = False, pro
         samples,
         micro_batch_size=recipe.micro_batch_size,
         num_micro_batches=recipe.iterations * recipe.accumulate,
-        workers=recipe.data.workers,
+        workers=min(recipe.data.workers, thread_limit() or recipe.data.workers),
         pin_memory=chosen == "cuda",
     )
     return Prepared(TrainingModule(recipe, model, losses), loader, train, val, chosen)
@@ -142,14 +146,19 @@ def _choose_device(device: str) -> Literal["cpu", "cuda"]:
     return "cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda"
 
 
-def _open_training_data(options: DataSection) -> Dataset:
+def _open_training_data(options: DataSection) -> list[Dataset]:
     parts = [open_dataset(options.name, options.root, options.train)] * options.repeat
     for extra in options.extra_datasets:
         parts += [open_dataset(extra.name, extra.root, extra.split)] * extra.repeat
-    return Dataset.join(parts)
+    return parts
 
 
-def _make_model(options: ModelSection, train: Dataset) -> SegmentationModel:
+def _trained_on(parts: Sequence[Dataset]) -> tuple[str, ...]:
+    """Returns each `dataset/split` once, as the specification of the weights lists them."""
+    return tuple(dict.fromkeys(f"{part.name}/{split}" for part in parts for split in part.split.split("+")))
+
+
+def _make_model(options: ModelSection, train: Dataset, trained_on: tuple[str, ...]) -> SegmentationModel:
     """Builds the network with initial weights, and states in its specification what is known before training."""
     model = create_model(options.name, labels=train.labels, variant=options.variant, **options.options)
     source = f"trained with rapidseg {__version__}"
@@ -159,6 +168,7 @@ def _make_model(options: ModelSection, train: Dataset) -> SegmentationModel:
         update={
             "input_short_side": options.input_short_side,
             "dataset": f"{train.name} {train.split}",
+            "trained_on": trained_on,
             "source": source,
         }
     )

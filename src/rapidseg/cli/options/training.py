@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from rapidseg.cli import completion
+
 RUN = "Run"
 
 RecipeArgument = Annotated[
@@ -15,6 +17,7 @@ RecipeArgument = Annotated[
         help="Name of a recipe, such as camvid/fast-scnn; a recipe file; or a YAML file that describes your own data. "
         "Not needed with --resume.",
         show_default=False,
+        autocompletion=completion.complete_recipe,
     ),
 ]
 OverridesArgument = Annotated[

@@ -66,17 +66,17 @@ def _print_table(checks: Sequence[Any], cell: Callable[[Any], str]) -> None:
 
 
 def _print_precision(spec: ModelSpec, precision: str, instead_of: str) -> None:
-    from rapidseg.runtime.engines import MIN_AGREEMENT
+    from rapidseg.runtime.engines import AUTO_PRECISION_MIN_AGREEMENT
 
     agreement = spec.precisions.get(precision)
     if agreement is None:
         if precision == "bf16":
             _say("bf16 was not measured, since this CPU does not compute in it; the file runs without it by default")
         return
-    taken = "is the default" if agreement >= MIN_AGREEMENT else "is not the default"
+    taken = "is the default" if agreement >= AUTO_PRECISION_MIN_AGREEMENT else "is not the default"
     _say(
         f"{precision} in place of {instead_of}: the same class at {agreement:.2%} of pixels; "
-        f"it {taken}, for which {MIN_AGREEMENT:.1%} are needed"
+        f"it {taken}, for which {AUTO_PRECISION_MIN_AGREEMENT:.1%} are needed"
     )
 
 

@@ -28,7 +28,7 @@ class DatasetLayout(Protocol):
         """Finds the files of a split, without reading them.
 
         Raises:
-            DatasetError: a folder is missing or holds no images.
+            DatasetError: a folder is missing or contains no images.
         """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rapidseg.core.spec import ModelSpec
 from rapidseg.exporting.engines import ENGINES, NODE_BY_NODE, run, start
 from rapidseg.exporting.verification import CHECK_BATCHES, CHECK_SIZES, MAX_MACS, image_like_noise
 from rapidseg.runtime.kernels.class_map import class_map_from_logits
+from rapidseg.runtime.onnx_complexity import count_onnx_macs
 
 # Where a sum lies between two of the 256 steps of an activation, engines round to either side, which moves the layers
 # behind. So an engine cannot be held to the logits that the standard gives, but to their distance from those in
@@ -107,7 +107,7 @@ def verify_quantized(
 
 def affordable_check_sizes(path: Path) -> tuple[tuple[int, int], ...]:
     """Returns the sizes of `CHECK_SIZES` at which a file takes no more than `MAX_MACS`, or the smallest."""
-    sizes = tuple(size_hw for size_hw in CHECK_SIZES if _count_macs(path, size_hw) <= MAX_MACS)
+    sizes = tuple(size_hw for size_hw in CHECK_SIZES if count_onnx_macs(path, size_hw) <= MAX_MACS)
     return sizes or CHECK_SIZES[-1:]
 
 
@@ -145,17 +145,3 @@ def _compare(
 
 def _class_maps(logits: np.ndarray, spec: ModelSpec, size_hw: tuple[int, int]) -> list[np.ndarray]:
     return [class_map_from_logits(each, size_hw, align_corners=spec.align_corners) for each in logits]
-
-
-def _count_macs(path: Path, size_hw: tuple[int, int]) -> int:
-    """Returns the multiply-accumulates of a file's convolutions for one image."""
-    import openvino
-
-    network = openvino.Core().read_model(path)
-    network.reshape({"image": [1, *size_hw, 3]})
-    macs = 0
-    for node in network.get_ops():
-        if node.get_type_name() in ("Convolution", "GroupConvolution"):
-            output, weights = node.output(0).get_shape(), node.input(1).get_shape()
-            macs += math.prod(output) * math.prod(weights) // output[1]
-    return macs

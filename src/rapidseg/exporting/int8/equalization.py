@@ -18,6 +18,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from rapidseg.system.cpu import thread_limit
+
 # What hands on a positive factor of a channel as it is; Resize is bilinear in our files.
 _HOMOGENEOUS = ("Relu", "Resize", "MaxPool")
 _MAX_FACTOR = 1000  # a channel that is narrower still hardly counts
@@ -88,6 +90,7 @@ def _ranges(network: onnx.ModelProto, tensors: list[str], images: Iterable[np.nd
         graph.output.append(helper.make_tensor_value_info(f"{tensor}.largest", TensorProto.FLOAT, ["channels"]))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = thread_limit()
     session = onnxruntime.InferenceSession(observed.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [f"{tensor}.largest" for tensor in tensors]
     largest = [np.zeros(1, np.float32) for _ in tensors]

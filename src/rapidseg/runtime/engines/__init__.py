@@ -5,16 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from rapidseg.core.errors import EngineError, nearest_hint
+from rapidseg.core.extras import missing_package
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine
-from rapidseg.runtime.engines.selection import MIN_AGREEMENT, choose_engine, choose_precision
+from rapidseg.runtime.engines.selection import AUTO_PRECISION_MIN_AGREEMENT, Choice, choose_engine, choose_precision
+from rapidseg.system.cpu import limit_library_threads
 
 ENGINES = ("openvino", "onnxruntime", "torch")
 PRECISIONS = ("float32", "bf16", "fp16", "int8")
 
 
 def create_engine(
-    path: Path, spec: ModelSpec, *, engine: str = "auto", precision: str = "auto", device: str = "auto"
+    path: Path,
+    spec: ModelSpec,
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    choice: str | None = None,
 ) -> Engine:
     """Starts an engine on a model file.
 
@@ -25,82 +33,99 @@ def create_engine(
         precision: one of `PRECISIONS`, where "int8" is that of INT8 files and of no others; "auto": see
             `choose_precision`.
         device: "cpu", "cuda", or another that the engine knows; "auto": see `choose_engine`.
+        choice: the sentence that says what was chosen and why; None: composed of the reasons of `choose_engine` and
+            `choose_precision`.
 
     Raises:
-        EngineError: the engine, precision or device is unknown, not installed or not there, or the precision is not
+        EngineError: the engine, precision or device is unknown, not installed or not available, or the precision is not
             that of the file.
         ModelFileError: the engine cannot read the file.
     """
     _check("engine", engine, ENGINES)
     _check("precision", precision, PRECISIONS)
     _check_is_in_file(path, spec, precision)
-    choice = choose_engine(spec, engine, device.lower())
-    started, why_precision = _START[choice.engine](path, spec, precision, choice.device)
-    started.choice = "; ".join((choice.why_engine, why_precision, choice.why_device))
-    started.warning = choice.warning
-    return started
+    chosen = choose_engine(spec, engine, device.lower())
+    try:
+        created = _CREATE[chosen.engine](path, spec, precision, chosen, choice)
+    except ImportError as error:
+        problem = missing_package(error, _EXTRAS[chosen.engine])
+        if problem is None:
+            raise
+        raise EngineError(f"engine {chosen.engine}: {problem}, or use another engine") from error
+    limit_library_threads()
+    return created
 
 
-def _start_onnxruntime(path: Path, spec: ModelSpec, precision: str, device: str) -> tuple[Engine, str]:
+def _create_onnxruntime(path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None) -> Engine:
     from rapidseg.runtime.engines.onnxruntime import OnnxRuntimeEngine
 
-    floats, reason = choose_precision(spec, precision, native=("fp16",) if device == "tensorrt" else ())
-    return OnnxRuntimeEngine(path, spec, precision=floats, device=device), reason
+    device = chosen.device
+    dtype, reason = choose_precision(spec, precision, native=("fp16",) if device == "tensorrt" else ())
+    choice = choice or chosen.explain(reason)
+    return OnnxRuntimeEngine(path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning)
 
 
-def _start_openvino(path: Path, spec: ModelSpec, precision: str, device: str) -> tuple[Engine, str]:
+def _create_openvino(path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None) -> Engine:
     from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 
     if precision == "fp16":
-        raise EngineError("OpenVINO computes in float32 or bf16 here, not in fp16; take one of them, or device cuda")
-    floats, reason = choose_precision(spec, precision, native=("bf16",) if computes_in_bf16(device) else ())
-    return OpenVinoEngine(path, spec, precision=floats, device=device), reason
+        raise EngineError("OpenVINO computes in float32 or bf16, not in fp16; use one of these, or device cuda")
+    device = chosen.device
+    dtype, reason = choose_precision(spec, precision, native=("bf16",) if computes_in_bf16(device) else ())
+    choice = choice or chosen.explain(reason)
+    return OpenVinoEngine(path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning)
 
 
-def _start_torch(path: Path, spec: ModelSpec, precision: str, device: str) -> tuple[Engine, str]:
+def _create_torch(path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None) -> Engine:
     if spec.quantization is not None:
         raise EngineError(
-            f"{path} is an INT8 file, which PyTorch does not run; use engine openvino or onnxruntime, or take the file "
-            "that it was made from"
+            f"{path} is an INT8 model, which PyTorch cannot run; use engine openvino or onnxruntime, or the model that "
+            "it was quantized from"
         )
-    try:
-        from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
-        from rapidseg.system.torch_devices import computes_in_bf16, find_device
-    except ModuleNotFoundError as error:
-        raise EngineError(
-            f"{error.name} is not installed, which the PyTorch engine needs; install it with: pip install "
-            "'rapidseg[nvidia]', with a build of PyTorch for CUDA, or use engine openvino"
-        ) from error
-    found = str(find_device(device, "float32"))
-    native = () if found == "cpu" else ("fp16", "bf16") if computes_in_bf16(found) else ("fp16",)
-    floats, reason = choose_precision(spec, precision, native=native)
-    started = TorchFileEngine(path, spec, precision=floats, device=device)
-    if found == "cpu":
-        return started, reason
-    return started, f"{reason}; class maps {started.class_map_way}"
+    from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend
+    from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
+    from rapidseg.system.gpu import computes_in_bf16, find_device
+
+    device = find_device(chosen.device, "float32")
+    on_gpu = device.type == "cuda"
+    native = () if not on_gpu else ("fp16", "bf16") if computes_in_bf16(str(device)) else ("fp16",)
+    dtype, reason = choose_precision(spec, precision, native=native)
+    if on_gpu:
+        reason = f"{reason}; class maps {CudaBackend(device).class_map_algorithm}"
+    choice = choice or chosen.explain(reason)
+    return TorchFileEngine(path, spec, precision=dtype, device=str(device), choice=choice, warning=chosen.warning)
 
 
-_START = {"openvino": _start_openvino, "onnxruntime": _start_onnxruntime, "torch": _start_torch}
+_CREATE = {"openvino": _create_openvino, "onnxruntime": _create_onnxruntime, "torch": _create_torch}
+_EXTRAS = {"openvino": "", "onnxruntime": "onnxruntime", "torch": "nvidia"}  # which install an engine
 
 
-def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:
+def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:
     if value != "auto" and value not in allowed:
         raise EngineError(
-            f"{what} {value!r} is unknown; allowed are auto, {', '.join(allowed)}{nearest_hint(value, allowed)}"
+            f"{option} {value!r} is unknown; allowed are auto, {', '.join(allowed)}{nearest_hint(value, allowed)}"
         )
 
 
 def _check_is_in_file(path: Path, spec: ModelSpec, precision: str) -> None:
     if spec.quantization is None and precision == "int8":
         raise EngineError(
-            f"{path} is no INT8 file; make one of it with: rapidseg export {path} --precision int8 --data DATA, "
-            "or leave the precision out"
+            f"{path} is not an INT8 model; create one with: rapidseg export {path} --precision int8 --data DATA, "
+            "or omit the precision"
         )
     if spec.quantization is not None and precision not in ("auto", "int8"):
         raise EngineError(
-            f"{path} is an INT8 file, so it does not run in {precision}; leave the precision out, or take the file "
-            "that it was made from"
+            f"{path} is an INT8 model, which does not run in {precision}; omit the precision, or use the model that it "
+            "was quantized from"
         )
 
 
-__all__ = ["ENGINES", "MIN_AGREEMENT", "PRECISIONS", "Engine", "choose_engine", "choose_precision", "create_engine"]
+__all__ = [
+    "AUTO_PRECISION_MIN_AGREEMENT",
+    "ENGINES",
+    "PRECISIONS",
+    "Engine",
+    "choose_engine",
+    "choose_precision",
+    "create_engine",
+]

@@ -1,100 +1,78 @@
-"""What every engine does, and the bounded store of what an engine compiled."""
+"""The engine that runs a model, and the bounded cache of what an engine compiled."""
 
 from __future__ import annotations
 
+import abc
 import os
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from rapidseg.core.errors import ModelFileError
-from rapidseg.imaging import resize_image
-from rapidseg.runtime.kernels.class_map import class_map_from_logits
-from rapidseg.runtime.kernels.confidence import confidence_from_logits
+from rapidseg.runtime.engines.backend import Backend, HostBackend
 
-INPUT, OUTPUT = "image", "logits"  # the names of a model file's input and output
-NORMALIZED = "normalized"  # and of the tensor that the network itself sees
+INPUT, OUTPUT = "image", "logits"  # names of a model file's input and output
+NORMALIZED = "normalized"  # name of the tensor that the network itself sees
 MAX_COMPILED = 8  # input shapes that stay compiled in memory; each holds a copy of the weights and its activations
 
 Compiled = TypeVar("Compiled")
 
 
-class Engine(Protocol):
-    """Runs a model file. Safe to use from several threads, which take turns.
-
-    An engine whose device is not the CPU may keep images, logits and class maps there. All that others know of them
-    then is that they have a `shape`, and that they can be indexed.
+class Engine(abc.ABC):
+    """Runs a model: images in, logits out. Safe to use from several threads, which take turns.
 
     Attributes:
-        name, precision, device: what runs, computes in and runs on.
-        choice: one sentence that says what was taken, and why.
-        warning: what a person must be told about it: that a GPU is there but not used; None where there is nothing.
+        name: of the engine, one of `ENGINES`.
+        precision: in which the network is computed: "float32", "bf16", "fp16" or "int8".
+        device: on which the network runs.
+        backend: resizes images, computes class maps, and measures time on that device.
+        choice: one sentence that says what was chosen and why.
+        warning: what a person must be told about the choice, such as that a GPU is present but not used; None if there
+            is nothing to tell.
     """
 
-    name: str
-    precision: str
-    device: str
-    choice: str = "taken as it was given"
-    warning: str | None = None
-
-    def compile(self, shape: tuple[int, ...]) -> None:
-        """Specializes the file to images of shape (N, H, W, 3), unless that is done already."""
-        ...
-
-    def prepare(self, images: np.ndarray) -> Any:
-        """Returns images, (N, H, W, 3) uint8 RGB, in the form that `infer` takes."""
-        ...
-
-    def infer(self, prepared: Any) -> Any:
-        """Returns the logits, (N, K, h, w), of what `prepare` returned, which is used up by it."""
-        ...
-
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Returns the logits, (N, K, h, w) float32, of images, (N, H, W, 3) uint8 RGB; compiles where needed."""
-        logits: np.ndarray = self.infer(self.prepare(images))
-        return logits
-
-    def class_maps(
-        self, logits: Any, size_hw: tuple[int, int], *, align_corners: bool, confidence: bool = False
-    ) -> tuple[Sequence[Any], Sequence[Any] | None]:
-        """Returns what the logits that `infer` returned say about each pixel.
+    def __init__(
+        self,
+        *,
+        name: str,
+        precision: str,
+        device: str,
+        backend: Backend | None = None,
+        choice: str | None = None,
+        warning: str | None = None,
+    ) -> None:
+        """Describes the engine.
 
         Args:
-            logits: (N, K, h, w).
-            size_hw: height and width of the class maps.
-            align_corners: as in the file's specification.
-            confidence: whether to give that, too.
-
-        Returns:
-            N class maps, and as many confidences where they were asked for; each (H, W) uint8.
+            name, precision, device, warning: see the attributes.
+            backend: see the attributes; None: arrays on the CPU.
+            choice: see the attributes; None: says that the engine was created directly.
         """
-        maps = [class_map_from_logits(one, size_hw, align_corners=align_corners) for one in logits]
-        if not confidence:
-            return maps, None
-        return maps, [confidence_from_logits(one, size_hw, align_corners=align_corners) for one in logits]
+        self.name = name
+        self.precision = precision
+        self.device = device
+        self.backend = backend or HostBackend()
+        self.choice = choice or f"{name} in {precision} on {device}, created directly"
+        self.warning = warning
 
-    def takes(self, image: object) -> bool:
-        """Says whether an image is of a kind that only this engine takes, such as a tensor of its library."""
-        return False
+    @abc.abstractmethod
+    def compile(self, shape: tuple[int, ...]) -> None:
+        """Specializes the network to images of shape (N, H, W, 3), unless that is done already."""
 
-    def resize(self, image: Any, size_hw: tuple[int, int]) -> Any:
-        """Returns an image, (H, W, 3) uint8, at another size, as `resize_image` does."""
-        return resize_image(image, size_hw)
+    @abc.abstractmethod
+    def upload(self, images: Any) -> Any:
+        """Brings images, (N, H, W, 3) uint8 RGB, to the device, in the form that `infer` takes."""
 
-    def give(self, result: Any, like: object) -> Any:
-        """Returns a class map or confidence in the form of an image: as an array, or as what this engine `takes`."""
-        return result
+    @abc.abstractmethod
+    def infer(self, uploaded: Any) -> Any:
+        """Computes the logits, (N, K, h, w), of what `upload` returned, which can be used only once."""
 
-    def moment(self) -> Any:
-        """Returns the moment at which the device comes to what it is asked for next."""
-        return time.perf_counter()
-
-    def timings_ms(self, stages: Sequence[str], moments: Sequence[Any]) -> Mapping[str, float]:
-        """Returns the milliseconds of each stage, which lie between moments, of which there is one more."""
-        return {stage: 1e3 * (moments[place + 1] - moments[place]) for place, stage in enumerate(stages)}
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Computes the logits, (N, K, h, w) float32, of images, (N, H, W, 3) uint8 RGB; compiles where needed."""
+        logits: np.ndarray = self.infer(self.upload(images))
+        return logits
 
 
 class ShapeCache(Generic[Compiled]):
@@ -103,18 +81,18 @@ class ShapeCache(Generic[Compiled]):
     def __init__(self, compile_for: Callable[[tuple[int, ...]], Compiled], limit: int = MAX_COMPILED) -> None:
         self._compile_for = compile_for
         self._limit = limit
-        self._kept: OrderedDict[tuple[int, ...], Compiled] = OrderedDict()
+        self._compiled: OrderedDict[tuple[int, ...], Compiled] = OrderedDict()
 
     def __getitem__(self, shape: tuple[int, ...]) -> Compiled:
-        if shape not in self._kept:
-            self._kept[shape] = self._compile_for(shape)
-        self._kept.move_to_end(shape)
-        while len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
-        return self._kept[shape]
+        if shape not in self._compiled:
+            self._compiled[shape] = self._compile_for(shape)
+        self._compiled.move_to_end(shape)
+        while len(self._compiled) > self._limit:
+            self._compiled.popitem(last=False)
+        return self._compiled[shape]
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._compiled)
 
 
 def check_names(path: str | os.PathLike[str], inputs: list[str], outputs: list[str]) -> None:

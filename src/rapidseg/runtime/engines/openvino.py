@@ -1,4 +1,4 @@
-"""OpenVINO: the fastest on CPUs, and the one that the base install brings."""
+"""OpenVINO: the fastest engine on CPUs, and part of the base install."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine, ShapeCache, check_names
 from rapidseg.runtime.engines.openvino_input import split_preprocessing
-from rapidseg.runtime.engines.openvino_strips import tile_rows
+from rapidseg.runtime.engines.openvino_tiling import tile_rows
 from rapidseg.system.cache import cache_folder, keep_newest
-from rapidseg.system.cpu import cpu_count
+from rapidseg.system.cpu import cpu_count, thread_limit
 
 _HINTS = {"float32": "f32", "bf16": "bf16"}
 
 
 @dataclass(frozen=True, eq=False)
 class _Network:
-    """The network compiled for one input shape, and input buffers that wait for their next use."""
+    """The network compiled for one input shape, and input buffers that are free for reuse."""
 
     request: openvino.InferRequest
     buffers: list[openvino.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class _Prepared:
+class _Uploaded:
     """Images of some shape, (N, H, W, 3), in the form that the network takes."""
 
     shape: tuple[int, ...]
@@ -40,33 +40,47 @@ class _Prepared:
 class OpenVinoEngine(Engine):
     """Runs a model file with OpenVINO, compiled for each input shape.
 
-    Normalization is split off the network: one pass over the bytes of the image does it faster
+    Normalization is split off the network, since one pass over the bytes of the image is faster
     (`split_preprocessing`). For large images the first layers are computed tile by tile (`tile_rows`).
     """
 
-    name = "openvino"
-
-    def __init__(self, path: Path, spec: ModelSpec, *, precision: str, device: str, cache: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        spec: ModelSpec,
+        *,
+        precision: str,
+        device: str,
+        cache: bool = True,
+        choice: str | None = None,
+        warning: str | None = None,
+    ) -> None:
         """Reads a file.
 
         Args:
-            path, spec: the file, and what it says about itself.
-            precision: of what is not INT8: float32 or bf16.
-            device: in small letters, as OpenVINO calls it.
-            cache: whether what is compiled is kept on disk for the next process.
+            path, spec: the model file and its specification.
+            precision: of the layers that are not INT8: float32 or bf16.
+            device: OpenVINO's name for it, in lower case.
+            cache: whether OpenVINO caches compiled models on disk for the next process.
+            choice, warning: as in `Engine`.
 
         Raises:
-            EngineError: the device is not there, or does not compute in bf16.
+            EngineError: the device is not available, or does not compute in bf16.
             ModelFileError: the file cannot be read.
         """
-        self.precision = "int8" if spec.quantization else precision
-        self.device = device
+        super().__init__(
+            name="openvino",
+            precision="int8" if spec.quantization else precision,
+            device=device,
+            choice=choice,
+            warning=warning,
+        )
         self._path = path
         self._hint = _HINTS[precision]
         self._core = openvino.Core()
         devices = [name.lower() for name in self._core.available_devices]
         if device not in devices:
-            raise EngineError(f"OpenVINO finds no device {device!r} here; there are: {', '.join(devices)}")
+            raise EngineError(f"OpenVINO: device {device!r} not found; available: {', '.join(devices)}")
         if precision == "bf16" and not computes_in_bf16(device):
             raise EngineError(f"this {device.upper()} does not compute in bf16; use float32")
         self._model = self._read()
@@ -82,23 +96,23 @@ class OpenVinoEngine(Engine):
         with self._turn:
             self._networks[shape]
 
-    def prepare(self, images: np.ndarray) -> _Prepared:
+    def upload(self, images: np.ndarray) -> _Uploaded:
         with self._turn:
             buffers = self._networks[images.shape].buffers
-            # Fresh memory costs more than the pass over it, so buffers are used again.
+            # Allocating costs more than the pass over the image, so buffers are reused.
             tensor = buffers.pop() if buffers else openvino.Tensor(self._input.type, list(images.shape))
         self._input.fill(images, tensor)
-        return _Prepared(images.shape, tensor)
+        return _Uploaded(images.shape, tensor)
 
-    def infer(self, prepared: _Prepared) -> np.ndarray:
+    def infer(self, uploaded: _Uploaded) -> np.ndarray:
         with self._turn:
-            network = self._networks[prepared.shape]
+            network = self._networks[uploaded.shape]
             request = network.request
-            request.set_input_tensor(prepared.tensor)
+            request.set_input_tensor(uploaded.tensor)
             request.infer()
-            # Copied, since the next call overwrites the request's own.
+            # Copied, since the next call overwrites the request's output.
             logits = np.array(request.get_output_tensor().data, np.float32)
-            network.buffers.append(prepared.tensor)
+            network.buffers.append(uploaded.tensor)
         return logits
 
     def _read(self) -> openvino.Model:
@@ -113,14 +127,13 @@ class OpenVinoEngine(Engine):
     def _compile(self, shape: tuple[int, ...]) -> _Network:
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": cpu_count(),
-            # Said even for float32, because OpenVINO takes bf16 by itself on CPUs that have it.
+            # Set even for float32, because OpenVINO defaults to bf16 on CPUs that have it.
             "INFERENCE_PRECISION_HINT": self._hint,
         }
         if self._cache:
             settings["CACHE_DIR"] = str(self._cache)
-        if self.device != "cpu":
-            del settings["INFERENCE_NUM_THREADS"]
+        if self.device == "cpu":
+            settings |= thread_settings()
         try:
             model = self._model.clone()
             model.reshape(list(shape))
@@ -136,8 +149,17 @@ class OpenVinoEngine(Engine):
         return _Network(compiled.create_infer_request(), [])
 
 
+def thread_settings() -> dict[str, Any]:
+    """Returns the settings of a network on a CPU that say how many threads it may use."""
+    settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": cpu_count()}
+    if thread_limit():
+        # Pinned, the threads of every container of a machine would sit on its same first CPUs.
+        settings["ENABLE_CPU_PINNING"] = False
+    return settings
+
+
 def computes_in_bf16(device: str) -> bool:
-    """Says whether a device computes in bf16 by itself, rather than in float32 with rounding; no if it is not there."""
+    """Says whether a device computes in bf16 natively; False if the device is not available."""
     try:
         return "BF16" in openvino.Core().get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
     except RuntimeError:
@@ -145,6 +167,6 @@ def computes_in_bf16(device: str) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the last line of OpenVINO's message; those before it are places in its source."""
+    """Returns the last line of OpenVINO's message; the lines before it are locations in its source code."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Which precision, device and engine are taken where nobody asks for one, and why, in words."""
+"""Selects engine, device and precision where the caller passes "auto", and says why in words."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from rapidseg.core.spec import ModelSpec
 from rapidseg.system.gpu import find_gpu
 
-# `auto` leaves float32 only for a precision with which at least this share of pixels keeps the class of float32.
-MIN_AGREEMENT = 0.995
+# `auto` leaves float32 only for a precision that agrees with it on at least this share of pixels.
+AUTO_PRECISION_MIN_AGREEMENT = 0.995
 
-_FOR_DEVICE = {"cuda": "torch", "tensorrt": "onnxruntime"}  # the engine of a device; OpenVINO has all others
+_ENGINE_OF_DEVICE = {"cuda": "torch", "tensorrt": "onnxruntime"}  # all other devices belong to OpenVINO
 _REASONS = {
     "openvino": "OpenVINO, the fastest on CPUs",
     "torch": "PyTorch, for NVIDIA GPUs",
@@ -20,48 +20,49 @@ _REASONS = {
 
 
 def choose_precision(spec: ModelSpec, precision: str, *, native: Sequence[str]) -> tuple[str, str]:
-    """Says what a file's floating-point numbers are computed in, and why.
+    """Selects the floating-point precision in which a model is computed, and says why.
 
-    Where nobody asks for a precision, the first of `native` is taken for which it was measured at export that at least
-    `MIN_AGREEMENT` of the pixels keep the class of float32. In an INT8 file this holds for what is not INT8.
+    With "auto" this is the first of `native` that agrees with float32 on at least `AUTO_PRECISION_MIN_AGREEMENT` of
+    the pixels, as measured when the model was exported. In an INT8 model it applies to the layers that are not INT8.
 
     Args:
-        spec: what the file says about itself.
+        spec: the specification of the model file.
         precision: one of `PRECISIONS`, or "auto".
-        native: what engine and device compute in by themselves beside float32, the fastest first.
+        native: precisions besides float32 that engine and device compute in natively, the fastest first.
 
     Returns:
         "float32", "bf16" or "fp16", and the reason in words.
     """
     if precision not in ("auto", "int8"):
-        return precision, f"{precision}, as asked"
-    floats, reasons = "float32", []
-    for one in native:
-        share = spec.precisions.get(one)
+        return precision, f"{precision}, as requested"
+    selected, reasons = "float32", []
+    for candidate in native:
+        share = spec.precisions.get(candidate)
         if share is None:
-            reasons.append(f"the file does not say how many pixels keep their class in {one}")
+            reasons.append(f"the model file does not say how well {candidate} agrees with float32")
             continue
-        only = "" if share >= MIN_AGREEMENT else "only "
+        is_enough = share >= AUTO_PRECISION_MIN_AGREEMENT
         reasons.append(
-            f"in {one} {only}{100 * share:.2f} % of pixels keep their class, {100 * MIN_AGREEMENT:.1f} % must"
+            f"{candidate} agrees with float32 on {'' if is_enough else 'only '}{100 * share:.2f} % of pixels "
+            f"(threshold {100 * AUTO_PRECISION_MIN_AGREEMENT:.1f} %)"
         )
-        if share >= MIN_AGREEMENT:
-            floats, reasons = one, reasons[-1:]
+        if is_enough:
+            selected, reasons = candidate, reasons[-1:]
             break
-    reason = ", and ".join(reasons) or "engine and device compute in no faster one"
+    reason = ", and ".join(reasons) or "this engine and device have no faster precision"
     if spec.quantization is not None:
-        return floats, f"int8, which the file is in, and {floats} for the rest, since {reason}"
-    return floats, f"{floats}, since {reason}"
+        return selected, f"int8 as in the model file, and {selected} for the other layers, since {reason}"
+    return selected, f"{selected}, since {reason}"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What runs a file, and where.
+    """Which engine runs a model file on which device.
 
     Attributes:
         engine, device: their names.
         why_engine, why_device: the reasons in words.
-        warning: what whoever asked for nothing must be told: a GPU is there but is not used, and what to do about it.
+        warning: what a caller who passed "auto" must be told: a GPU is present but not used, and what to do about it.
     """
 
     engine: str
@@ -70,30 +71,34 @@ class Choice:
     why_device: str
     warning: str | None = None
 
+    def explain(self, why_precision: str) -> str:
+        """Returns the reasons for engine, precision and device as one sentence."""
+        return f"{self.why_engine}; {why_precision}; {self.why_device}"
+
 
 def choose_engine(spec: ModelSpec, engine: str, device: str) -> Choice:
-    """Says which engine runs a file on which device, and why.
+    """Selects the engine that runs a model file and its device, and says why.
 
-    An NVIDIA GPU is taken where there is one. Where it cannot be used, or not for this file, the choice says so: nobody
-    is left on a slower device without a word.
+    "auto" selects an NVIDIA GPU where there is one. Where it cannot be used, or not for this model, the choice carries
+    a warning, so that nobody runs on a slower device unknowingly.
 
     Args:
-        spec: what the file says about itself.
+        spec: the specification of the model file.
         engine: one of `ENGINES`, or "auto".
-        device: in small letters, or "auto".
+        device: in lower case, or "auto".
     """
-    named = engine if engine != "auto" else _FOR_DEVICE.get(device.partition(":")[0], "openvino")
-    why_engine = f"{engine}, as asked" if engine != "auto" else _REASONS[named]
+    named = engine if engine != "auto" else _ENGINE_OF_DEVICE.get(device.partition(":")[0], "openvino")
+    why_engine = f"{engine}, as requested" if engine != "auto" else _REASONS[named]
     if device != "auto":
-        return Choice(named, device, why_engine, f"on {device}, as asked")
-    if engine not in ("auto", "torch"):  # the others are taken for a GPU only where somebody asks for it
+        return Choice(named, device, why_engine, f"on {device}, as requested")
+    if engine not in ("auto", "torch"):  # other engines use a GPU only on request
         return Choice(named, "cpu", why_engine, "on the CPU")
     gpu = find_gpu()
     if gpu is None:
         return Choice(named, "cpu", why_engine, "on the CPU")
     obstacle = gpu.obstacle
     if obstacle is None and spec.quantization is not None:
-        obstacle = "PyTorch runs no INT8 files; the file that this one was made from runs on the GPU"
+        obstacle = "PyTorch cannot run INT8 models; the model that this one was quantized from runs on the GPU"
     if obstacle is not None:
         warning = f"the NVIDIA GPU is not used: {obstacle}"
         return Choice(named, "cpu", why_engine, f"on the CPU, since {warning}", warning)

@@ -1,4 +1,4 @@
-"""PyTorch: runs a model in memory as it is, such as one in training or a checkpoint that was not exported."""
+"""PyTorch: runs a model in memory, such as one in training or a checkpoint that was not exported."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine
 from rapidseg.runtime.engines.torch_onnx.images import Normalizer, to_device
+from rapidseg.system.cpu import limit_library_threads
 
 
 class TorchModel(Protocol):
-    """What this engine needs of a `SegmentationModel`, which it cannot import: prediction installs without it."""
+    """The part of `SegmentationModel` that this engine needs; prediction must not import the class itself."""
 
     @property
     def spec(self) -> ModelSpec: ...
@@ -28,34 +29,34 @@ class TorchModel(Protocol):
 
 
 class TorchEngine(Engine):
-    """Runs a PyTorch model on the device on which it is.
+    """Runs a PyTorch model on its own device.
 
-    Each run puts the model into evaluation mode and every part of it back into the mode that it was in, so a model
-    can be scored in the middle of its training.
+    Each run puts the model into evaluation mode, and afterwards every module back into its own mode, so a model can be
+    scored in the middle of its training.
     """
 
-    name = "torch"
-
     def __init__(self, model: TorchModel) -> None:
-        """Takes the model as it is.
+        """Wraps a model.
 
         Args:
-            model: a `SegmentationModel` in float32, which stays on its device while this engine is used.
+            model: a `SegmentationModel` in float32, which must stay on its device while this engine is in use.
         """
         if not isinstance(model, nn.Module):
             raise TypeError(f"the PyTorch engine runs a SegmentationModel, not {type(model).__name__}")
         device = next(model.parameters()).device
-        self.precision = "float32"
-        self.device = str(device)
+        super().__init__(
+            name="torch", precision="float32", device=str(device), choice=f"a PyTorch model in memory, on {device}"
+        )
         self._network: nn.Module = model
         self._device = device
         self._normalize = Normalizer(model.spec.mean, model.spec.std, device)
         self._turn = threading.Lock()
+        limit_library_threads()
 
     def compile(self, shape: tuple[int, ...]) -> None:
-        """Does nothing: PyTorch runs every shape as it comes."""
+        """Does nothing: PyTorch runs every shape without compiling."""
 
-    def prepare(self, images: np.ndarray) -> Tensor:
+    def upload(self, images: np.ndarray) -> Tensor:
         count, height, width, channels = images.shape
         with torch.inference_mode():
             planes = torch.empty(
@@ -63,9 +64,9 @@ class TorchEngine(Engine):
             )
             return self._normalize(to_device(images, self._device), planes)
 
-    def infer(self, prepared: Tensor) -> np.ndarray:
+    def infer(self, uploaded: Tensor) -> np.ndarray:
         with self._turn, torch.inference_mode(), _evaluation_mode(self._network):
-            logits: np.ndarray = self._network(prepared).float().cpu().contiguous().numpy()
+            logits: np.ndarray = self._network(uploaded).float().cpu().contiguous().numpy()
         return logits
 
 

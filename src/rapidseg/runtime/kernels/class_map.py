@@ -1,9 +1,9 @@
-"""Logits to a class map: bilinear upsampling and the argmax over classes as one exact operation.
+"""The class map of logits: bilinear upsampling and the argmax over classes as one exact operation.
 
 Full-size logits are never built. Four neighboring logits form a cell; inside it every class's value is a convex
-combination of its four corners. So where the lowest corner of one class reaches the highest corners of all others,
-that class wins in the whole cell, and only the cells on class borders need arithmetic: there only the classes whose
-highest corner reaches the largest of all lowest corners can win.
+combination of its four corners. So where the lowest corner of one class is above the highest corners of all others,
+that class wins in the whole cell. Only cells on class borders need arithmetic, and there only the classes whose highest
+corner reaches the largest of all lowest corners.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import numpy as np
 from rapidseg.core.errors import InputError
 from rapidseg.runtime.kernels.jit import jit_compile, parallel_rows
 
-_LEAST_PIXELS_PER_PART = 1 << 18  # starting a thread on less costs more than it saves
+_MIN_PIXELS_PER_PART = 1 << 18  # starting a thread for less costs more than it saves
 
 
 def class_map_from_logits(logits: np.ndarray, size_hw: tuple[int, int], *, align_corners: bool) -> np.ndarray:
-    """Returns the argmax over classes of bilinearly resized logits.
+    """Computes the argmax over classes of bilinearly resized logits.
 
-    The same as `argmax(interpolate(logits, size_hw, mode="bilinear", align_corners=align_corners))` in PyTorch; where
-    classes tie (to the last bit of float32) any of them may come out.
+    The result is that of `argmax(interpolate(logits, size_hw, mode="bilinear", align_corners=align_corners))` in
+    PyTorch; where classes tie (to the last bit of float32), it may be any of them.
 
     Args:
         logits: (K, h, w) float32, K from 1 to 256.
@@ -35,19 +35,19 @@ def class_map_from_logits(logits: np.ndarray, size_hw: tuple[int, int], *, align
         (H, W) uint8.
 
     Raises:
-        InputError: the logits have another shape, or no pixels.
+        InputError: the logits have another shape, or are empty.
     """
     check_logits(logits, size_hw)
     logits = np.ascontiguousarray(logits, dtype=np.float32)
     _, height, width = logits.shape
-    row_starts, row_weights = output_cells(height, size_hw[0], align_corners)
-    column_starts, column_weights = output_cells(width, size_hw[1], align_corners)
+    row_starts, row_weights = interpolation_grid(height, size_hw[0], align_corners)
+    column_starts, column_weights = interpolation_grid(width, size_hw[1], align_corners)
     class_map = np.empty(size_hw, np.uint8)
     fill = compiled_fill()
     parallel_rows(
         functools.partial(fill, logits, row_starts, row_weights, column_starts, column_weights, class_map),
         height,
-        max_parts=class_map.size // _LEAST_PIXELS_PER_PART,
+        max_parts=class_map.size // _MIN_PIXELS_PER_PART,
     )
     return class_map
 
@@ -62,18 +62,18 @@ def check_logits(logits: np.ndarray, size_hw: tuple[int, int]) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def output_cells(length: int, new_length: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Says, along one axis, which output pixels lie in which cell of logits.
+def interpolation_grid(length: int, new_length: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Computes, along one axis, which output pixels lie in which cell of logits, and where in it.
 
     Returns:
         starts: (length + 1,) int64; cell `i`, from logit `i` to the next, holds outputs `starts[i]` to `starts[i + 1]`.
         weights: (new_length,) float32, of the cell's second logit.
     """
-    places = np.arange(new_length)
+    outputs = np.arange(new_length)
     if align_corners:
-        positions = places * ((length - 1) / (new_length - 1) if new_length > 1 else 0.0)
+        positions = outputs * ((length - 1) / (new_length - 1) if new_length > 1 else 0.0)
     else:
-        positions = np.maximum((places + 0.5) * (length / new_length) - 0.5, 0)
+        positions = np.maximum((outputs + 0.5) * (length / new_length) - 0.5, 0)
     cells = np.minimum(positions.astype(np.int64), length - 1)
     starts = np.searchsorted(cells, np.arange(length + 1))
     weights = (positions - cells).astype(np.float32)
@@ -90,15 +90,15 @@ def _fill(
     first_row: int,
     last_row: int,
 ) -> None:
-    """Fills the output rows of the cell rows `first_row` to `last_row`. Compiled by Numba; see the module's text."""
+    """Fills the output rows of the cell rows `first_row` to `last_row`. Compiled by Numba; see the module docstring."""
     num_classes, height, width = logits.shape
     lowest = np.empty(width, np.float32)  # of one class, over the two logits above each other
     highest = np.empty((num_classes, width), np.float32)
     floor = np.empty(width, np.float32)  # of each cell: the largest lowest corner of any class
-    winner = np.empty(width, np.int32)  # and that class
-    rivals = np.empty(width, np.int32)  # and how many classes reach the floor with their highest corner
+    winner = np.empty(width, np.int32)  # of each cell: that class
+    rivals = np.empty(width, np.int32)  # of each cell: how many classes reach the floor with their highest corner
     candidates = np.empty(num_classes, np.int32)
-    best = np.empty(class_map.shape[1], np.float32)  # of each column's value so far
+    best = np.empty(class_map.shape[1], np.float32)  # of each column: the largest value so far
     for y in range(first_row, last_row):
         top, bottom = row_starts[y], row_starts[y + 1]
         if top == bottom:

@@ -1,4 +1,4 @@
-"""How sure the network is of each pixel's class: the softmax of the winner, row by row, without full-size logits."""
+"""The confidence of each pixel's class: the softmax of the winner, row by row, without full-size logits."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable
 import numba
 import numpy as np
 
-from rapidseg.runtime.kernels.class_map import check_logits, output_cells
+from rapidseg.runtime.kernels.class_map import check_logits, interpolation_grid
 from rapidseg.runtime.kernels.jit import jit_compile, parallel_rows
 
-# exp(-16) is 1e-7: 255 classes that far below the winner and further add less than a tenth of one of 255 steps.
+# exp(-16) is 1e-7: 255 classes this far or further below the winner add less than a tenth of a step of 1/255.
 _LOWEST = np.float32(-16)
-_LEAST_PIXELS_PER_PART = 1 << 16
+_MIN_PIXELS_PER_PART = 1 << 16
 
 
 def confidence_from_logits(logits: np.ndarray, size_hw: tuple[int, int], *, align_corners: bool) -> np.ndarray:
-    """Returns the largest softmax value of bilinearly resized logits at each pixel, as steps of 1/255.
+    """Computes the largest softmax value of bilinearly resized logits at each pixel, in steps of 1/255.
 
-    The same as `round(255 * softmax(interpolate(logits, size_hw)).max())` in PyTorch, or one step beside it where
-    rounding is close.
+    The result is `round(255 * softmax(interpolate(logits, size_hw)).max())` in PyTorch, or one step off where rounding
+    is close.
 
     Args:
         logits: (K, h, w) float32, K from 1 to 256.
@@ -31,18 +31,18 @@ def confidence_from_logits(logits: np.ndarray, size_hw: tuple[int, int], *, alig
         (H, W) uint8, from 255 / K to 255.
 
     Raises:
-        InputError: the logits have another shape, or no pixels.
+        InputError: the logits have another shape, or are empty.
     """
     check_logits(logits, size_hw)
     logits = np.ascontiguousarray(logits, dtype=np.float32)
-    row_starts, row_weights = output_cells(logits.shape[1], size_hw[0], align_corners)
-    column_starts, column_weights = output_cells(logits.shape[2], size_hw[1], align_corners)
+    row_starts, row_weights = interpolation_grid(logits.shape[1], size_hw[0], align_corners)
+    column_starts, column_weights = interpolation_grid(logits.shape[2], size_hw[1], align_corners)
     confidence = np.empty(size_hw, np.uint8)
     fill = compiled_fill()
     parallel_rows(
         functools.partial(fill, logits, row_starts, row_weights, column_starts, column_weights, confidence),
         logits.shape[1],
-        max_parts=confidence.size // _LEAST_PIXELS_PER_PART,
+        max_parts=confidence.size // _MIN_PIXELS_PER_PART,
     )
     return confidence
 
@@ -59,7 +59,7 @@ def _fill(
 ) -> None:
     """Fills the output rows of the cell rows `first_row` to `last_row`.
 
-    Rows of logits are widened to all columns first, once each, so that the inner loops run along whole rows.
+    Each row of logits is first interpolated to all columns, once, so that the inner loops run along whole rows.
     """
     num_classes, height, width = logits.shape
     columns = confidence.shape[1]
@@ -91,7 +91,7 @@ def _fill(
             for k in range(num_classes):
                 for column in range(columns):
                     # exp(v) as exp(v / 32) to the 32nd power: for v from -16 to 0 the Taylor series of degree 5 is then
-                    # right to 1e-3 of its value, and the loop works on many columns at once.
+                    # accurate to 1e-3 of its value, and the loop is vectorized over columns.
                     v = values[k, column] - best[column]
                     v = (v if v > _LOWEST else _LOWEST) * np.float32(1 / 32)
                     series = np.float32(1 / 24) + v * np.float32(1 / 120)

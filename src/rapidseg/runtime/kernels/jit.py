@@ -1,4 +1,4 @@
-"""Inner loops as machine code, and the threads that share their work."""
+"""Compiles inner loops to machine code and runs them on several threads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rapidseg.system.cpu import cpu_count
 
 
 def jit_compile(function: Callable[..., None], signature: Any) -> Callable[..., None]:
-    """Returns a function as machine code that runs beside other threads.
+    """Compiles a function to machine code that runs without Python's global lock.
 
-    It is compiled for the types of its signature alone, so never again for a new size, and kept on disk for the next
-    process where there is a place for it.
+    Numba compiles it only for the types of its signature, so never again for a new size, and caches the machine code on
+    disk for the next process where it can.
 
     Args:
-        function: what Numba can compile; it writes its result into an argument.
+        function: in the subset of Python that Numba compiles; it writes its result into an argument.
         signature: `numba.void(...)` of the arguments' types.
     """
     folder = None if os.environ.get("NUMBA_CACHE_DIR") else cache_folder("numba")
@@ -31,7 +31,7 @@ def jit_compile(function: Callable[..., None], signature: Any) -> Callable[..., 
     compiled: Callable[..., None]
     try:
         compiled = numba.njit(signature, nogil=True, cache=True)(function)
-    except (RuntimeError, OSError):  # no place to keep it
+    except (RuntimeError, OSError):  # the cache is not writable
         compiled = numba.njit(signature, nogil=True)(function)
     finally:
         config.CACHE_DIR = before
@@ -39,22 +39,22 @@ def jit_compile(function: Callable[..., None], signature: Any) -> Callable[..., 
 
 
 def parallel_rows(work: Callable[[int, int], None], rows: int, *, max_parts: int) -> None:
-    """Calls `work(first, last)` for parts of the rows from 0 to `rows`, side by side on all CPUs.
+    """Calls `work(first, last)` for consecutive parts of the rows, in parallel on all CPUs.
 
     Args:
-        work: does the rows from `first` up to, not including, `last`.
-        rows: how many there are.
-        max_parts: into how many parts the work is worth being split.
+        work: processes the rows from `first` up to, not including, `last`.
+        rows: number of rows.
+        max_parts: into how many parts to split the rows at most; with fewer than 2, `work` runs in this thread.
     """
     parts = min(cpu_count(), rows, max_parts)
     if parts < 2:
         work(0, rows)
         return
     bounds = [rows * part // parts for part in range(parts + 1)]
-    others = [_threads().submit(work, bounds[part], bounds[part + 1]) for part in range(1, parts)]
+    futures = [_threads().submit(work, bounds[part], bounds[part + 1]) for part in range(1, parts)]
     work(bounds[0], bounds[1])
-    for other in others:
-        other.result()
+    for future in futures:
+        future.result()
 
 
 @functools.cache

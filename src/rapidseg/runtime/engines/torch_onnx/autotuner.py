@@ -1,4 +1,4 @@
-"""Which way of computing a convolution is the fastest here: tried, and held against the plain way."""
+"""Selects the fastest algorithm for a convolution on this device: each is timed and checked against the plain one."""
 
 from __future__ import annotations
 
@@ -9,70 +9,70 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from rapidseg.runtime.engines.torch_onnx.convolutions import Convolution, Way
+from rapidseg.runtime.engines.torch_onnx.convolutions import Algorithm, Convolution
 
-_REPEATS = 10  # calls
-_HEAD_START = 2_000_000  # clock cycles, about a millisecond, in which the GPU waits while all calls are queued
-_TURNS = 3  # the fastest counts
-# Of the largest result: fp16 keeps 11 bits and bf16 8, and the ways round at other places. A way that is wrong (other
-# padding, a bias left out) is off by far more.
+_CALLS = 10  # timed together
+_HEAD_START_CYCLES = 2_000_000  # about a millisecond, in which the GPU waits until all calls are queued
+_ROUNDS = 3  # the fastest counts
+# Relative to the largest result: fp16 has 11 bits and bf16 8, and algorithms round at different points. A wrong result
+# (other padding, a missing bias) is off by far more.
 _TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 
 @dataclass
 class Autotuner:
-    """Chooses for one convolution after the other; what `TorchNetwork.plan` takes as `choose`.
+    """Selects an algorithm for each convolution of a network; `TorchNetwork.plan` takes it as `select`.
 
     Attributes:
         with_triton: whether Triton works on the device.
-        taken: the names of the ways that were chosen, in the order of the convolutions.
-        refused: way and reason, for each that did not run or was wrong.
+        selected: names of the selected algorithms, in the order of the convolutions.
+        rejected: name and reason of each algorithm that failed or gave a wrong result.
     """
 
     with_triton: bool
-    taken: list[str] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
+    selected: list[str] = field(default_factory=list)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
 
-    def __call__(self, convolution: Convolution, x: Tensor) -> Way:
-        """Returns the fastest way for an input, (N, C, H, W)."""
-        ways = convolution.ways(with_triton=self.with_triton)
-        if x.device.type != "cuda":  # the others were made for GPUs
-            self.taken.append("plain")
-            return ways["plain"]
-        right = self.right(ways, x)
-        times_ms = {name: self._time_ms(way, x) for name, way in right.items()}
-        name = min(times_ms, key=lambda each: times_ms[each])
-        self.taken.append(name)
-        return right[name]
+    def __call__(self, convolution: Convolution, x: Tensor) -> Algorithm:
+        """Returns the fastest algorithm for an input, (N, C, H, W)."""
+        algorithms = convolution.algorithms(with_triton=self.with_triton)
+        if x.device.type != "cuda":  # the other algorithms are made for GPUs
+            self.selected.append("plain")
+            return algorithms["plain"]
+        valid = self.valid(algorithms, x)
+        times_ms = {name: self._time_ms(algorithm, x) for name, algorithm in valid.items()}
+        fastest = min(times_ms, key=lambda name: times_ms[name])
+        self.selected.append(fastest)
+        return valid[fastest]
 
-    def right(self, ways: Mapping[str, Way], x: Tensor) -> dict[str, Way]:
-        """Returns the ways that run and give what the first one gives; notes the others."""
-        (first, plain), *others = ways.items()
+    def valid(self, algorithms: Mapping[str, Algorithm], x: Tensor) -> dict[str, Algorithm]:
+        """Returns the algorithms that run and agree with the first one; adds the others to `rejected`."""
+        (first, plain), *others = algorithms.items()
         expected = plain(x)
         tolerance = _TOLERANCES[x.dtype] * max(float(expected.abs().max()), 1e-30)
-        right = {first: plain}
-        for name, way in others:
+        valid = {first: plain}
+        for name, algorithm in others:
             try:
-                difference = float((way(x) - expected).abs().max())
-            except Exception as error:  # this library, device or shape has no such kernel; Triton has types of its own
-                self.refused.append((name, textwrap.shorten(str(error), 200)))
+                error = float((algorithm(x) - expected).abs().max())
+            except Exception as failure:  # no such kernel for this library, device or shape; Triton's types vary
+                self.rejected.append((name, textwrap.shorten(str(failure), 200)))
                 continue
-            if difference <= tolerance:
-                right[name] = way
+            if error <= tolerance:
+                valid[name] = algorithm
             else:
-                self.refused.append((name, f"off by {difference:.1e}"))
-        return right
+                self.rejected.append((name, f"off by {error:.1e}"))
+        return valid
 
-    def _time_ms(self, way: Way, x: Tensor) -> float:
-        """Returns milliseconds of a call on the GPU, without those that starting it takes, which a CUDA graph saves."""
+    def _time_ms(self, algorithm: Algorithm, x: Tensor) -> float:
+        """Measures milliseconds per call on the GPU, without the launch overhead, which a CUDA graph saves."""
         times_ms = []
-        for _ in range(_TURNS):
+        for _ in range(_ROUNDS):
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            torch.cuda._sleep(_HEAD_START)
+            torch.cuda._sleep(_HEAD_START_CYCLES)
             start.record()
-            for _ in range(_REPEATS):
-                way(x)
+            for _ in range(_CALLS):
+                algorithm(x)
             end.record()
             end.synchronize()
-            times_ms.append(start.elapsed_time(end) / _REPEATS)
+            times_ms.append(start.elapsed_time(end) / _CALLS)
         return min(times_ms)

@@ -1,4 +1,4 @@
-"""Where a convolution looks."""
+"""The geometry of a convolution: which input pixels each output pixel reads."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Window:
-    """Places that a convolution sums over; each pair is of height and width, in pixels.
+class ConvGeometry:
+    """Kernel size, stride, padding and dilation of a convolution, as in PyTorch; pairs of height and width, in pixels.
 
     Attributes:
-        kernel: how many places.
-        stride, padding, dilation: as PyTorch has them.
+        kernel: number of taps.
+        stride, padding, dilation: as in `torch.nn.Conv2d`.
     """
 
     kernel: tuple[int, int]
@@ -19,8 +19,8 @@ class Window:
     padding: tuple[int, int]
     dilation: tuple[int, int]
 
-    def out_sides(self, size_hw: tuple[int, int]) -> tuple[int, int]:
-        """Returns height and width of what comes out."""
+    def output_size(self, size_hw: tuple[int, int]) -> tuple[int, int]:
+        """Returns height and width of the output for an input of `size_hw`."""
         height, width = (
             (side + 2 * pad - dilate * (taps - 1) - 1) // step + 1
             for side, taps, step, pad, dilate in zip(
@@ -30,6 +30,6 @@ class Window:
         return height, width
 
     def constants(self) -> dict[str, int]:
-        """Returns all as constants of a Triton kernel: KERNEL_H, KERNEL_W, STRIDE_H and so on."""
+        """Returns the constants of a Triton kernel: KERNEL_H, KERNEL_W, STRIDE_H and so on."""
         pairs = {"KERNEL": self.kernel, "STRIDE": self.stride, "PADDING": self.padding, "DILATION": self.dilation}
-        return {f"{name}_{side}": pair[place] for name, pair in pairs.items() for place, side in enumerate("HW")}
+        return {f"{name}_{axis}": pair[index] for name, pair in pairs.items() for index, axis in enumerate("HW")}

@@ -1,6 +1,6 @@
-"""A convolution with its bias and activation, and the ways in which a device can compute it.
+"""A convolution with its bias and activation, and the algorithms by which a device can compute it.
 
-Which is the fastest depends on the shape, the GPU and the version of its libraries, so it is tried rather than known.
+Which of them is fastest depends on the shape, the GPU and the version of its libraries, so `Autotuner` tries them.
 """
 
 from __future__ import annotations
@@ -13,26 +13,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rapidseg.runtime.engines.torch_onnx.conv_geometry import Window
+from rapidseg.runtime.engines.torch_onnx.conv_geometry import ConvGeometry
 from rapidseg.runtime.engines.torch_onnx.graph import Node
 from rapidseg.runtime.engines.torch_onnx.operators import padding_of
 
 _RELU = (0.0, float("inf"))
-_ALIGNED = 8  # channels, of which tensor cores want a multiple; an image has 3
+_ALIGNMENT = 8  # tensor cores need a multiple of 8 channels; an image has 3
 
-Way = Callable[[Tensor], Tensor]
-"""Takes (N, C, H, W) features and returns those after the convolution."""
+Algorithm = Callable[[Tensor], Tensor]
+"""Takes (N, C, H, W) features and returns the result of the convolution."""
 
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """One convolution.
+    """A convolution with bias and activation.
 
     Attributes:
         weight: (K, C / groups, h, w), in channels-last memory.
         bias: (K,), or None.
         stride, padding, dilation: of height and width.
-        bounds: between which the results are clamped; None: not at all.
+        groups: as in `torch.nn.Conv2d`.
+        bounds: lowest and highest result, to which the activation clamps; None: no activation.
     """
 
     weight: Tensor
@@ -44,11 +45,11 @@ class Convolution:
     bounds: tuple[float, float] | None
 
     @classmethod
-    def of(cls, node: Node, weight: Tensor, bias: Tensor | None) -> Convolution:
-        """Makes one of a node `Conv`."""
+    def from_node(cls, node: Node, weight: Tensor, bias: Tensor | None) -> Convolution:
+        """Creates a convolution from a node `Conv`."""
         attributes = node.attributes
-        # A 1x1 weight is contiguous either way, so `contiguous` would not change how its memory is told, and PyTorch
-        # would lay the features out anew.
+        # A 1x1 weight is contiguous in both memory formats, so `contiguous` would leave its strides as they are, and
+        # PyTorch would convert the features to the other format.
         return cls(
             torch.empty_like(weight, memory_format=torch.channels_last).copy_(weight),
             bias,
@@ -59,77 +60,79 @@ class Convolution:
             node.bounds,
         )
 
-    def ways(self, *, with_triton: bool) -> dict[str, Way]:
-        """Returns all that may be tried on a GPU, by name; the first works everywhere.
+    def algorithms(self, *, with_triton: bool) -> dict[str, Algorithm]:
+        """Returns the algorithms to try on a GPU, by name; the first works everywhere.
 
         Args:
-            with_triton: whether Triton works there.
+            with_triton: whether Triton works on the device.
         """
-        ways: dict[str, Way] = {"plain": self.plain}
+        algorithms: dict[str, Algorithm] = {"plain": self.plain}
         if self.bounds == _RELU:
-            ways["fused"] = self.fused
+            algorithms["fused"] = self.fused
         if self._is_pointwise():
-            ways["linear"] = self.linear
+            algorithms["linear"] = self.linear
             if self.bias is not None and self.bounds == _RELU:
-                ways["linear, fused"] = self.linear_fused
+                algorithms["linear, fused"] = self.linear_fused
         if with_triton and self._is_depthwise():
-            ways["depthwise"] = self.depthwise
-        if self.groups == 1 and self.weight.shape[1] < _ALIGNED:
+            algorithms["depthwise"] = self.depthwise
+        if self.groups == 1 and self.weight.shape[1] < _ALIGNMENT:
             if with_triton:
-                ways["image"] = self.image
-            for name, way in self._padded.ways(with_triton=False).items():
-                ways[f"padded, {name}"] = functools.partial(self._pad_and, way)
-        return ways
+                algorithms["image"] = self.image
+            for name, algorithm in self._padded.algorithms(with_triton=False).items():
+                algorithms[f"padded, {name}"] = functools.partial(self._pad_and, algorithm)
+        return algorithms
 
     def plain(self, x: Tensor) -> Tensor:
-        """Convolution, bias and activation, each on its own where the device's library does not join them."""
+        """Convolution, bias and activation, each in its own kernel unless the device's library fuses them."""
         y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
         return clamp_(y, self.bounds)
 
     def fused(self, x: Tensor) -> Tensor:
-        """All three in one kernel of cuDNN, which has them only with ReLU."""
+        """All three in one kernel of cuDNN, which fuses only ReLU."""
         return torch.cudnn_convolution_relu(
             x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
     def linear(self, x: Tensor) -> Tensor:
-        """A 1x1 convolution as the matrix product that it is; cuBLAS adds the bias in the same kernel."""
+        """A 1x1 convolution as a matrix product; cuBLAS adds the bias in the same kernel."""
         return clamp_(_as_features(F.linear(_as_pixels(x), self.weight.flatten(1), self.bias), x), self.bounds)
 
     def linear_fused(self, x: Tensor) -> Tensor:
-        """The same with ReLU in it, too; PyTorch has no public name for that."""
+        """Like `linear`, with ReLU in the same kernel; PyTorch has no public name for that."""
         assert self.bias is not None
         return _as_features(torch._addmm_activation(self.bias, _as_pixels(x), self.weight.flatten(1).T), x)
 
     def depthwise(self, x: Tensor) -> Tensor:
-        """A convolution of each channel with itself, with bias and activation in one kernel of Triton."""
+        """A depthwise convolution with bias and activation in one Triton kernel."""
         from rapidseg.runtime.engines.torch_onnx.kernels.depthwise_kernel import convolve
 
-        return convolve(x, self._taps, self.bias, self._window, self.bounds)
+        return convolve(x, self._taps, self.bias, self._geometry, self.bounds)
 
     def image(self, x: Tensor) -> Tensor:
-        """A convolution of an image, with bias and activation in one kernel of Triton."""
+        """A convolution of few input channels, as of an image, with bias and activation in one Triton kernel."""
         from rapidseg.runtime.engines.torch_onnx.kernels.image_kernel import convolve_image
 
-        return convolve_image(x, self._factors, self.bias, self._window, self.bounds)
+        return convolve_image(x, self._matrix, self.bias, self._geometry, self.bounds)
 
     @functools.cached_property
-    def _window(self) -> Window:
+    def _geometry(self) -> ConvGeometry:
         (height, width), stride, padding, dilation = self.weight.shape[2:], self.stride, self.padding, self.dilation
-        return Window((height, width), (stride[0], stride[1]), (padding[0], padding[1]), (dilation[0], dilation[1]))
+        return ConvGeometry(
+            (height, width), (stride[0], stride[1]), (padding[0], padding[1]), (dilation[0], dilation[1])
+        )
 
     @functools.cached_property
-    def _factors(self) -> Tensor:
+    def _matrix(self) -> Tensor:
         """Weights as a matrix, (h * w * C, K)."""
         return self.weight.permute(2, 3, 1, 0).flatten(0, 2).contiguous()
 
-    def _pad_and(self, way: Way, x: Tensor) -> Tensor:
-        return way(F.pad(x, (0, 0, 0, 0, 0, _ALIGNED - x.shape[1])))
+    def _pad_and(self, algorithm: Algorithm, x: Tensor) -> Tensor:
+        return algorithm(F.pad(x, (0, 0, 0, 0, 0, _ALIGNMENT - x.shape[1])))
 
     @functools.cached_property
     def _padded(self) -> Convolution:
-        """The same with as many channels going in as matrix units take at once, the added ones being of no weight."""
-        weight = F.pad(self.weight, (0, 0, 0, 0, 0, _ALIGNED - self.weight.shape[1]))
+        """The same convolution with input channels padded to what tensor cores need; the added weights are 0."""
+        weight = F.pad(self.weight, (0, 0, 0, 0, 0, _ALIGNMENT - self.weight.shape[1]))
         return replace(self, weight=weight.contiguous(memory_format=torch.channels_last))
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""Work of a GPU that is recorded once and then started as a whole: CUDA graphs."""
+"""CUDA graphs: work of a GPU that is recorded once and then launched as a whole."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Generic, TypeVar
 
 import torch
 
-_WARM_UPS = 3  # before recording: libraries choose their kernels and take their memory then
+_WARM_UP_CALLS = 3  # before recording, in which libraries choose kernels and allocate memory
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-class CudaGraph(Generic[Made]):
-    """A function without arguments that a device repeats.
+class CudaGraph(Generic[Result]):
+    """A function without arguments that a device runs many times.
 
-    On a GPU it is recorded as a CUDA graph: one start instead of one for each kernel. What it reads must stay where it
-    is, and what it makes is overwritten by the next call. On a CPU the function is called each time.
+    On a GPU it is recorded as a CUDA graph: one launch instead of one per kernel. Its inputs must stay at their
+    addresses, and the next call overwrites its result. On a CPU the function is called each time.
     """
 
-    def __init__(self, function: Callable[[], Made], device: torch.device) -> None:
+    def __init__(self, function: Callable[[], Result], device: torch.device) -> None:
         """On a GPU, calls the function several times, then records it.
 
         Args:
             function: queues work on the current stream; it may neither wait for the device nor copy from it.
-            device: where.
+            device: on which it runs.
         """
         self._function = function
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -35,17 +35,17 @@ class CudaGraph(Generic[Made]):
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
-                for _ in range(_WARM_UPS):
+                for _ in range(_WARM_UP_CALLS):
                     function()
             torch.cuda.current_stream().wait_stream(stream)
             torch.cuda.synchronize()
-            torch.cuda.empty_cache()  # of what trying took; a graph has memory of its own
+            torch.cuda.empty_cache()  # of the warm-up; a graph has a memory pool of its own
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.stream(stream):
-                # Other threads of the program may go on using the GPU meanwhile.
+                # thread_local: other threads may use the GPU meanwhile.
                 graph.capture_begin(capture_error_mode="thread_local")
                 try:
-                    self._made = function()
+                    self._result = function()
                 except BaseException:
                     with contextlib.suppress(RuntimeError):  # the first error says more
                         graph.capture_end()
@@ -54,19 +54,19 @@ class CudaGraph(Generic[Made]):
             torch.cuda.synchronize()
         self._graph = graph
 
-    def __call__(self) -> Made:
-        """Queues the work on the current stream and returns what it makes."""
+    def __call__(self) -> Result:
+        """Queues the work on the current stream and returns its result."""
         if self._graph is None:
             return self._function()
         self._graph.replay()
-        return self._made
+        return self._result
 
 
 @contextlib.contextmanager
 def on_device(device: torch.device) -> Iterator[None]:
-    """Computes without gradients, on `device` where that is a GPU; sets nothing for other threads.
+    """Disables gradients and, for a GPU, makes it the current device; for this thread only.
 
-    Not in PyTorch's inference mode: nobody could write into a class map from it.
+    It is not PyTorch's inference mode, in which callers could not write into the class maps that they get.
     """
     with torch.no_grad(), torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
         yield
@@ -74,10 +74,10 @@ def on_device(device: torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def library_settings(device: torch.device) -> Iterator[None]:
-    """Lets cuDNN try its kernels for each shape, and keeps float32 what it is: TF32 has 10 bits for 23.
+    """Lets cuDNN benchmark its kernels for each shape, and disables TF32, which has 10 bits of mantissa, not 23.
 
-    The settings hold for the whole process, so they are set only while a network is compiled: what is recorded keeps
-    the kernels that were chosen. A caller's `autocast` is none of the network's business.
+    The settings apply to the whole process, so they are set only while a network is compiled; the recorded graph keeps
+    the kernels that were selected. A caller's `autocast` does not affect the network.
     """
     if device.type != "cuda":
         yield

@@ -1,13 +1,11 @@
-"""PyTorch for model files: NVIDIA GPUs, and the CPU for comparison; `pip install 'rapidseg[nvidia]'`."""
+"""PyTorch for model files: NVIDIA GPUs, and the CPU for comparison. Needs the extra `nvidia`."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import itertools
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,184 +13,137 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rapidseg.core.errors import EngineError, InputError
+from rapidseg.core.errors import InputError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine, ShapeCache
 from rapidseg.runtime.engines.torch_onnx.autotuner import Autotuner
-from rapidseg.runtime.engines.torch_onnx.class_maps import class_maps_on_device, why_not_triton
+from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend, create_backend, explain_out_of_memory
 from rapidseg.runtime.engines.torch_onnx.cuda_graph import CudaGraph, library_settings, on_device
-from rapidseg.runtime.engines.torch_onnx.images import Normalizer, resize_on_device, to_device, to_host
+from rapidseg.runtime.engines.torch_onnx.images import Normalizer, to_device, to_host
 from rapidseg.runtime.engines.torch_onnx.network import Plan, TorchNetwork
-from rapidseg.runtime.timing import Timings
-from rapidseg.system.torch_devices import find_device
+from rapidseg.system.gpu import find_device
 
-NUMBER_TYPES = {"float32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class _Compiled:
-    """The network for one shape of images: where its input lies, and what runs it."""
+    """The network for one shape of images: the buffer of its input, and the graph that runs it."""
 
     def __init__(self, network: TorchNetwork, shape: tuple[int, ...], *, with_triton: bool) -> None:
         count, height, width, channels = shape
-        self.ways = Autotuner(with_triton)
-        # Ways of computing are compared on numbers, not on zeros; a caller's random numbers stay what they are.
+        self.autotuner = Autotuner(with_triton)
+        # Algorithms are compared on random numbers, not zeros. The generator leaves the caller's random state alone.
         random = torch.Generator(network.device).manual_seed(0)
         self.normalized = torch.randn(
             (count, channels, height, width), generator=random, dtype=network.dtype, device=network.device
         ).contiguous(memory_format=torch.channels_last)
         with library_settings(network.device):
-            self.plan, _ = network.plan(self.normalized, self.ways)
-            # Not by a function that knows `self`: such a ring would keep a dropped graph and its memory.
+            self.plan, _ = network.plan(self.normalized, self.autotuner)
+            # Not a bound method of `self`: that reference cycle would keep a dropped graph and its memory alive.
             self.run = CudaGraph(functools.partial(self.plan, self.normalized), network.device)
 
 
 class TorchFileEngine(Engine):
     """Runs a model file with PyTorch; on a GPU, as one CUDA graph for each input shape.
 
-    Images may be arrays, or uint8 tensors on the engine's device; class maps come back in the same form. Work is queued
-    on the current stream of PyTorch. With tensors nobody waits for it, as is usual in PyTorch.
+    Images may be arrays, or uint8 tensors on the engine's device. Work is queued on the current stream of PyTorch; with
+    tensors no call waits for it, as usual in PyTorch.
     """
 
-    name = "torch"
-
     def __init__(
-        self, path: Path, spec: ModelSpec, *, precision: str, device: str, rounding: str | None = None
+        self,
+        path: Path,
+        spec: ModelSpec,
+        *,
+        precision: str,
+        device: str,
+        emulated_dtype: str | None = None,
+        choice: str | None = None,
+        warning: str | None = None,
     ) -> None:
         """Reads a file.
 
         Args:
-            path, spec: the file, and what it says about itself.
-            precision: one of `NUMBER_TYPES`. float32 is computed without TF32.
+            path, spec: the model file and its specification.
+            precision: one of `DTYPES`. float32 is computed without TF32.
             device: "cpu", "cuda" or "cuda:1".
-            rounding: to which of `NUMBER_TYPES` everything is rounded after it was computed in `precision`, so that a
-                CPU tells what another device would do.
+            emulated_dtype: one of `DTYPES`, to which every result is rounded after it was computed in `precision`, so
+                that a CPU shows the effect of another device's precision.
+            choice, warning: as in `Engine`.
 
         Raises:
-            EngineError: the device is not there, or does not compute in the precision; or it is an INT8 file.
+            EngineError: the device is not available, or does not compute in the precision; or it is an INT8 model.
             ModelFileError: the file cannot be read.
         """
         self._device = find_device(device, precision)
-        self.precision = precision
-        self.dtype = NUMBER_TYPES[precision]
-        self.device = str(self._device)
-        self._path = path
-        with self._explained("the network itself"), on_device(self._device):
+        super().__init__(
+            name="torch",
+            precision=precision,
+            device=str(self._device),
+            backend=create_backend(self._device),
+            choice=choice,
+            warning=warning,
+        )
+        self.dtype = DTYPES[precision]
+        with self._explain("the network"), on_device(self._device):
             self._network = TorchNetwork(
                 path,
                 device=self._device,
                 dtype=self.dtype,
-                rounding=None if rounding is None else NUMBER_TYPES[rounding],
+                emulated_dtype=None if emulated_dtype is None else DTYPES[emulated_dtype],
             )
             self._normalize = Normalizer(spec.mean, spec.std, self._device)
-            why_not = why_not_triton(self._device) if self._device.type == "cuda" else "it is for GPUs"
-        self._with_triton = why_not is None
-        self.class_map_way = "by Triton" if why_not is None else f"in plain PyTorch, not by Triton: {why_not}"
-        self._compiled = ShapeCache(functools.partial(_Compiled, self._network, with_triton=self._with_triton))
+        with_triton = isinstance(self.backend, CudaBackend) and self.backend.has_triton
+        self._compiled = ShapeCache(functools.partial(_Compiled, self._network, with_triton=with_triton))
         self._turn = threading.Lock()
-        # Streams do not wait for each other by themselves, and all share the buffers of what is compiled.
+        # CUDA streams do not wait for each other, and all of them share the buffers of a compiled network.
         self._free = torch.cuda.Event() if self._device.type == "cuda" else None
 
     def compile(self, shape: tuple[int, ...]) -> None:
         with self._turn:
             self._network_for(shape)
 
-    def takes(self, image: object) -> bool:
-        return isinstance(image, Tensor)
+    def upload(self, images: Any) -> Tensor:
+        with self._explain("images of", images.shape), on_device(self._device):
+            return self._check_device(images) if isinstance(images, Tensor) else to_device(images, self._device)
 
-    def resize(self, image: Any, size_hw: tuple[int, int]) -> Any:
-        if not isinstance(image, Tensor):
-            return super().resize(image, size_hw)
-        with on_device(self._device):
-            return resize_on_device(image, size_hw)
-
-    def prepare(self, images: Any) -> Tensor:
-        with self._explained(f"images of {tuple(images.shape)}"), on_device(self._device):
-            return self._own(images) if isinstance(images, Tensor) else to_device(images, self._device)
-
-    def infer(self, prepared: Tensor) -> Tensor:
-        """Returns the logits, (N, K, h, w), on the device and in the engine's precision."""
-        with self._turn, self._explained(f"images of {tuple(prepared.shape)}"), on_device(self._device):
-            compiled = self._network_for(tuple(prepared.shape))
+    def infer(self, uploaded: Tensor) -> Tensor:
+        """Computes the logits, (N, K, h, w), on the device and in the engine's precision."""
+        with self._turn, self._explain("images of", uploaded.shape), on_device(self._device):
+            compiled = self._network_for(tuple(uploaded.shape))
             if self._free is not None:
                 torch.cuda.current_stream().wait_event(self._free)
-            self._normalize(prepared, compiled.normalized)
-            # Copied, since the next call overwrites the graph's own.
+            self._normalize(uploaded, compiled.normalized)
+            # Copied, since the next call overwrites the graph's output.
             logits = compiled.run().clone()
             if self._free is not None:
                 self._free.record()
         return logits
 
     def run(self, images: np.ndarray) -> np.ndarray:
-        return to_host(self.infer(self.prepare(images)).float().contiguous())
-
-    def class_maps(
-        self, logits: Any, size_hw: tuple[int, int], *, align_corners: bool, confidence: bool = False
-    ) -> tuple[Sequence[Any], Sequence[Any] | None]:
-        if self._device.type != "cuda":
-            arrays = logits.float().contiguous().numpy()
-            return super().class_maps(arrays, size_hw, align_corners=align_corners, confidence=confidence)
-        with self._explained(f"class maps of {size_hw}"), on_device(self._device):
-            class_maps, confidences = class_maps_on_device(
-                logits,
-                size_hw,
-                align_corners=align_corners,
-                confidence=confidence,
-                with_triton=self._with_triton,
-            )
-        return class_maps.unbind(), None if confidences is None else confidences.unbind()
-
-    def give(self, result: Any, like: object) -> Any:
-        if isinstance(like, Tensor):
-            return torch.from_numpy(result) if isinstance(result, np.ndarray) else result
-        return to_host(result) if isinstance(result, Tensor) else result
-
-    def moment(self) -> Any:
-        if self._device.type != "cuda":
-            return time.perf_counter()
-        with torch.cuda.device(self._device):
-            event = torch.cuda.Event(enable_timing=True)
-            event.record()
-        return event
-
-    def timings_ms(self, stages: Sequence[str], moments: Sequence[Any]) -> Mapping[str, float]:
-        if self._device.type != "cuda":
-            return super().timings_ms(stages, moments)
-
-        def spent() -> list[float]:
-            moments[-1].synchronize()
-            return [start.elapsed_time(end) for start, end in itertools.pairwise(moments)]
-
-        return Timings(stages, spent)
+        return to_host(self.infer(self.upload(images)).float().contiguous())
 
     def plan(self, shape: tuple[int, ...]) -> Plan:
-        """Returns what is computed for images of shape (N, H, W, 3), step by step; for whoever wants to count."""
+        """Returns the steps that are computed for images of shape (N, H, W, 3); for analysis."""
         with self._turn:
             return self._network_for(shape).plan
 
-    def ways(self, shape: tuple[int, ...]) -> Autotuner:
-        """Returns how convolutions are computed for images of that shape; for whoever wants to know."""
+    def autotuner(self, shape: tuple[int, ...]) -> Autotuner:
+        """Returns which algorithms compute the convolutions for images of that shape; for analysis."""
         with self._turn:
-            return self._network_for(shape).ways
+            return self._network_for(shape).autotuner
 
     def _network_for(self, shape: tuple[int, ...]) -> _Compiled:
-        with self._explained(f"images of {shape}"), on_device(self._device):
+        with self._explain("images of", shape), on_device(self._device):
             return self._compiled[shape]
 
-    def _own(self, image: Tensor) -> Tensor:
-        if image.device != self._device:
+    def _check_device(self, images: Tensor) -> Tensor:
+        if images.device != self._device:
             raise InputError(
-                f"the image is on {image.device}, but the model runs on {self._device}; move it there with "
-                f'image.to("{self._device}"), or give a NumPy array'
+                f"the image is on {images.device}, but the model runs on {self._device}; move it there with "
+                f'image.to("{self._device}"), or pass a NumPy array'
             )
-        return image
+        return images
 
-    @contextlib.contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
-        """Says in words what to do where memory does not suffice."""
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            raise EngineError(
-                f"{self.device} has not enough memory for {what}: {str(error).splitlines()[0]} Take a smaller "
-                "input size or batch, end other programs on it, or take another device"
-            ) from error
+    def _explain(self, purpose: str, shape: Sequence[int] | None = None) -> AbstractContextManager[None]:
+        return explain_out_of_memory(self._device, purpose, shape)

@@ -1,4 +1,4 @@
-"""Images on their way to a device and on it: copied, resized, normalized."""
+"""Copies images to a device and back; resizes and normalizes them there."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from torch import Tensor
 
 
 class Normalizer:
-    """Makes of images what the network sees."""
+    """Normalizes images on a device."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
-        """Takes mean and std of each channel, on the scale of 0 to 255."""
+        """Takes mean and std per channel, on a scale from 0 to 255."""
         self._mean = torch.tensor(mean, dtype=torch.float32, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(std, dtype=torch.float32, device=device).view(1, 3, 1, 1)
         self._shift, self._scale = -self._mean / self._std, 1 / self._std
 
-    def __call__(self, images: Tensor, into: Tensor) -> Tensor:
-        """Writes (image - mean) / std.
+    def __call__(self, images: Tensor, out: Tensor) -> Tensor:
+        """Writes (image - mean) / std into `out` and returns it.
 
         Args:
             images: (N, H, W, 3) uint8 RGB.
-            into: (N, 3, H, W) floating point, channels last in memory.
+            out: (N, 3, H, W) floating point, channels last in memory.
         """
         planes = images.permute(0, 3, 1, 2)
-        if into.dtype == torch.float32:  # to the last bit what the file computes
-            return torch.sub(planes, self._mean, out=into).div_(self._std)
-        return torch.addcmul(self._shift, planes, self._scale, out=into)  # in float32, rounded once; one pass
+        if out.dtype == torch.float32:  # bit for bit what the model file computes
+            return torch.sub(planes, self._mean, out=out).div_(self._std)
+        return torch.addcmul(self._shift, planes, self._scale, out=out)  # computed in float32, rounded once; one pass
 
 
 def to_device(images: np.ndarray, device: torch.device) -> Tensor:
-    """Copies images to a device; on a GPU through pinned memory, and nobody waits for it."""
+    """Copies images to a device; to a GPU through pinned memory, without waiting for it."""
     images = np.require(images, requirements=["C"])
     if device.type != "cuda":
         return torch.from_numpy(images if images.flags.writeable else images.copy()).to(device)
-    # Of PyTorch's pool, which gives memory again only once it was copied from.
+    # PyTorch's pool reuses pinned memory only after the copy from it has finished.
     pinned = torch.empty(images.shape, dtype=torch.uint8, pin_memory=True)
     np.copyto(pinned.numpy(), images)
     return pinned.to(device, non_blocking=True)
 
 
 def to_host(tensor: Tensor) -> np.ndarray:
-    """Returns a tensor as an array, once it is computed."""
+    """Copies a tensor to an array; waits until it is computed."""
     if tensor.device.type != "cuda":
         return tensor.numpy()
     copied = tensor.to("cpu", non_blocking=True)  # into pinned memory
@@ -54,7 +54,7 @@ def to_host(tensor: Tensor) -> np.ndarray:
 
 
 def resize_on_device(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Resizes (H, W, 3) uint8 as `rapidseg.imaging.resize_image` does, to one step of 255 at each pixel.
+    """Resizes (H, W, 3) uint8 as `rapidseg.imaging.resize_image` does, up to one step of 255 per value.
 
     Bilinear; where a side shrinks to less than half and neither grows, each pixel is the mean of its area.
     """
@@ -75,9 +75,9 @@ def resize_on_device(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 @functools.lru_cache(maxsize=16)
 def _area_weights(length: int, new_length: int, device: torch.device) -> Tensor:
-    """Returns (new_length, length) float32: which share of each new pixel is covered by each old one."""
+    """Returns (new_length, length) float32: the share of each new pixel that each old one covers."""
     bounds = np.arange(new_length + 1) * (length / new_length)
-    places = np.arange(length)
-    ends = np.minimum(bounds[1:, None], places + 1)
-    covered = np.maximum(0, ends - np.maximum(bounds[:-1, None], places))
+    pixels = np.arange(length)
+    ends = np.minimum(bounds[1:, None], pixels + 1)
+    covered = np.maximum(0, ends - np.maximum(bounds[:-1, None], pixels))
     return torch.from_numpy((covered * (new_length / length)).astype(np.float32)).to(device)

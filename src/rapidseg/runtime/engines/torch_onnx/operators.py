@@ -1,8 +1,8 @@
-"""What the operators that `rapidseg export` writes compute, in PyTorch.
+"""The ONNX operators that `rapidseg export` writes, in PyTorch.
 
-A file holds two kinds of computation: the network's own, on the device, and arithmetic on sizes (where a pooling cell
-begins, how large a map is resized to). The same functions serve both; what depends on sizes alone is computed once for
-each size, on the CPU, so that nothing of it is left when the network runs (`network.py`).
+A model file contains two kinds of computation: the network, on the device, and arithmetic on sizes (where a pooling
+cell begins, to which size a map is resized). The same functions serve both. What depends only on sizes is computed once
+per input size, on the CPU, and folded into constants (`network.py`).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _TYPES = {1: torch.float32, 7: torch.int64, 9: torch.bool}  # numbers of TensorP
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator.
+    """An operator.
 
     Attributes:
         bind: takes the attributes and the parameters, and returns a function of the operands.
-        operands: how many of the inputs come first and are operands, the rest being parameters, which are known once
-            the size is; None: all are operands.
+        operands: how many of the first inputs are operands; the other inputs are parameters, which are known once the
+            input size is. None: all inputs are operands.
     """
 
     bind: Callable[[Attributes, Parameters], Callable[..., Tensor]]
@@ -74,24 +74,24 @@ def _transpose(attributes: Attributes, parameters: Parameters) -> Callable[..., 
 
 
 def _reshape(attributes: Attributes, parameters: Parameters) -> Callable[..., Tensor]:
-    wanted = _numbers(parameters[0])
+    shape = _numbers(parameters[0])
 
     def reshape(x: Tensor) -> Tensor:
         if attributes.get("allowzero"):
-            return x.reshape(wanted)
-        return x.reshape([x.shape[place] if side == 0 else side for place, side in enumerate(wanted)])
+            return x.reshape(shape)
+        return x.reshape([x.shape[axis] if side == 0 else side for axis, side in enumerate(shape)])
 
     return reshape
 
 
 def _expand(attributes: Attributes, parameters: Parameters) -> Callable[..., Tensor]:
-    wanted = _numbers(parameters[0])
-    # Both sides may be the larger one, so the shape is that of adding them.
-    return lambda x: _spread(x, torch.broadcast_shapes(x.shape, wanted))
+    shape = _numbers(parameters[0])
+    # Either shape may have the larger side, so the result has the shape of their sum.
+    return lambda x: _spread(x, torch.broadcast_shapes(x.shape, shape))
 
 
 def _spread(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """Expands; features into channels-last memory, or what they are joined to would lose it."""
+    """Expands; features become channels-last in memory, or their concatenation with others would not be."""
     spread = x.expand(list(shape))
     return spread.contiguous(memory_format=torch.channels_last) if spread.ndim == 4 else spread
 
@@ -118,10 +118,10 @@ def _slice(attributes: Attributes, parameters: Parameters) -> Callable[..., Tens
     steps = steps or [1] * len(starts)
 
     def cut(x: Tensor) -> Tensor:
-        places = [slice(None)] * x.ndim
+        slices = [slice(None)] * x.ndim
         for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-            places[axis] = slice(start, end, step)
-        return x[tuple(places)]
+            slices[axis] = slice(start, end, step)
+        return x[tuple(slices)]
 
     return cut
 
@@ -130,8 +130,8 @@ def _resize(attributes: Attributes, parameters: Parameters) -> Callable[..., Ten
     alignment = attributes.get("coordinate_transformation_mode", "half_pixel")
     if attributes.get("mode") != "linear" or alignment not in ("half_pixel", "pytorch_half_pixel", "align_corners"):
         raise ModelFileError(
-            f"the operator Resize with mode {attributes.get('mode')!r} and {alignment!r} is unknown to the PyTorch "
-            "engine; export the model again with this version of rapidseg"
+            f"the PyTorch engine does not support the operator Resize with mode {attributes.get('mode')!r} and "
+            f"{alignment!r}; export the model again with this version of rapidseg"
         )
     size_hw = _numbers(parameters[2])[2:]
 
@@ -207,19 +207,19 @@ def padding_of(attributes: Attributes) -> list[int]:
     """Returns the padding of height and width.
 
     Raises:
-        ModelFileError: it differs between the two ends of a side.
+        ModelFileError: the padding differs between both ends of a side.
     """
     pads = list(attributes.get("pads", [0, 0, 0, 0]))
     if pads[:2] != pads[2:] or attributes.get("auto_pad", "NOTSET") != "NOTSET":
         raise ModelFileError(
-            f"a padding of {pads} is unknown to the PyTorch engine, which pads both ends alike; export the model again "
-            "with this version of rapidseg"
+            f"the PyTorch engine does not support a padding of {pads}, which differs between both ends; export the "
+            "model again with this version of rapidseg"
         )
     return pads[:2]
 
 
-# Every operator that the exporter emits for any architecture, but for Shape, which `network.py` answers itself, and
-# Conv, whose ways are in `convolutions.py`.
+# Every operator that the exporter emits for any architecture, except Shape, which `network.py` evaluates, and Conv,
+# whose algorithms are in `convolutions.py`.
 OPERATORS: dict[str, Operator] = {
     "Add": _plain(operator.add),
     "And": _plain(torch.logical_and),

@@ -1,9 +1,9 @@
-"""The class map as one kernel of a GPU, in Triton: upsampling and the argmax without full-size logits.
+"""The class map as one Triton kernel: upsampling and argmax without full-size logits.
 
-A program fills the output pixels of one row of cells (see `runtime/kernels/class_map.py`) and of some columns. All
-its rows lie between the same two rows of logits, so each class's four corners are read and blended once for a column
-and serve every row. Columns are blended before rows, as in `runtime/kernels/confidence.py`; where classes tie, the
-first one stays. Imported only where Triton is installed; with `TRITON_INTERPRET=1` it runs on the CPU, for tests.
+A program fills some columns of the output pixels of one row of cells (see `runtime/kernels/class_map.py`). All its rows
+lie between the same two rows of logits, so for each column the four corners of a class are read and blended once and
+serve every row. Columns are blended before rows, as in `runtime/kernels/confidence.py`; where classes tie, the first
+wins. Imported only where Triton is installed; with `TRITON_INTERPRET=1` it runs on the CPU, for tests.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from rapidseg.runtime.engines.torch_onnx.interpolation_grid import Cells
+from rapidseg.runtime.engines.torch_onnx.interpolation_grid import InterpolationGrid
 
-_COLUMNS = 128  # of one program
-_MOST_ROWS = 8  # of one pass of a program over the classes; more need too many registers
-_LOWEST = tl.constexpr(-3.0e38)  # below every logit, and its difference to one is still a number
+_COLUMNS = 128  # per program
+_MAX_ROWS = 8  # per pass of a program over the classes; more need too many registers
+_LOWEST = tl.constexpr(-3.0e38)  # below every logit, yet its difference to a logit is finite
 
 
 @triton.jit
-def _fill(
+def upsample_argmax_kernel(
     logits,
     row_starts,
     row_weights,
@@ -42,7 +42,7 @@ def _fill(
     COLUMNS: tl.constexpr,
     CONFIDENCE: tl.constexpr,
 ):
-    """Fills class maps and, if asked for, confidences, (N, rows, columns), from (N, K, height, width) logits."""
+    """Writes class maps and, with CONFIDENCE, confidences, (N, rows, columns), from (N, K, height, width) logits."""
     y = tl.program_id(1)
     image = tl.program_id(2).to(tl.int64)
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
@@ -56,8 +56,8 @@ def _fill(
     last = tl.load(row_starts + y + 1)
     for first in range(tl.load(row_starts + y), last, ROWS):
         row = first + tl.arange(0, ROWS)
-        there = row < last
-        down = tl.load(row_weights + row, mask=there, other=0.0)[:, None]
+        is_row = row < last
+        down = tl.load(row_weights + row, mask=is_row, other=0.0)[:, None]
         best = tl.full((ROWS, COLUMNS), float("-inf"), tl.float32)
         winner = tl.zeros((ROWS, COLUMNS), tl.int32)
         highest = tl.full((ROWS, COLUMNS), _LOWEST, tl.float32)
@@ -78,33 +78,35 @@ def _fill(
                 above = tl.maximum(highest, value)
                 total = total * tl.exp(highest - above) + tl.exp(value - above)
                 highest = above
-        places = (image * rows + row[:, None]) * columns + column[None, :]
-        seen = there[:, None] & inside[None, :]
-        tl.store(class_maps + places, winner.to(tl.uint8), mask=seen)
+        offsets = (image * rows + row[:, None]) * columns + column[None, :]
+        mask = is_row[:, None] & inside[None, :]
+        tl.store(class_maps + offsets, winner.to(tl.uint8), mask=mask)
         if CONFIDENCE:
-            tl.store(confidences + places, (255.0 / total + 0.5).to(tl.uint8), mask=seen)
+            tl.store(confidences + offsets, (255.0 / total + 0.5).to(tl.uint8), mask=mask)
 
 
-def fill(logits: Tensor, rows: Cells, columns: Cells, *, confidence: bool) -> tuple[Tensor, Tensor | None]:
+def compute_class_maps(
+    logits: Tensor, rows: InterpolationGrid, columns: InterpolationGrid, *, confidence: bool
+) -> tuple[Tensor, Tensor | None]:
     """Runs the kernel on the current stream.
 
     Args:
         logits: (N, K, h, w) of any strides; fp16, bf16 or float32.
-        rows, columns: where output pixels lie between logits, on the device of the logits.
-        confidence: whether to give that, too.
+        rows, columns: where output pixels lie between logits; on the device of the logits.
+        confidence: whether to compute confidences, too.
 
     Returns:
-        The class maps and the confidences, (N, H, W) uint8.
+        The class maps, and the confidences or None; (N, H, W) uint8.
     """
     count, num_classes, height, width = logits.shape
     class_maps = torch.empty((count, rows.new_length, columns.new_length), dtype=torch.uint8, device=logits.device)
     confidences = torch.empty_like(class_maps) if confidence else None
     grid = (triton.cdiv(columns.new_length, _COLUMNS), height, count)
-    _fill[grid](
+    upsample_argmax_kernel[grid](
         logits,
         rows.starts,
         rows.weights,
-        columns.cells,
+        columns.cell_indices,
         columns.weights,
         class_maps,
         class_maps if confidences is None else confidences,
@@ -114,10 +116,10 @@ def fill(logits: Tensor, rows: Cells, columns: Cells, *, confidence: bool) -> tu
         columns.new_length,
         *logits.stride(),
         NUM_CLASSES=num_classes,
-        ROWS=min(_MOST_ROWS, triton.next_power_of_2(-(-rows.new_length // height))),
+        ROWS=min(_MAX_ROWS, triton.next_power_of_2(-(-rows.new_length // height))),
         COLUMNS=_COLUMNS,
         CONFIDENCE=confidence,
         num_warps=4,
-        enable_fp_fusion=False,  # a fused product and sum rounds otherwise than the two, one after the other
+        enable_fp_fusion=False,  # a fused multiply-add rounds once, the CPU's arithmetic twice
     )
     return class_maps, confidences

@@ -1,6 +1,6 @@
-"""A convolution of few channels, as of an image, with its bias and activation as one kernel of a GPU, in Triton.
+"""A convolution of few input channels, as of an image, with its bias and activation as one Triton kernel.
 
-Libraries want a multiple of 8 channels for matrix units. Here a matrix product sums over all channels of all places at
+Libraries need a multiple of 8 channels for tensor cores. Here a matrix product sums over all channels of all taps at
 once: 27 for three channels and 3x3. Imported only where Triton is installed.
 """
 
@@ -11,16 +11,23 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from rapidseg.runtime.engines.torch_onnx.conv_geometry import Window
+from rapidseg.runtime.engines.torch_onnx.conv_geometry import ConvGeometry
+from rapidseg.runtime.engines.torch_onnx.kernels.conv_tile import (
+    empty_results,
+    load_bias,
+    locate_tile,
+    store_tile,
+    tile_grid,
+)
 
-_COLUMNS = 64  # of one program
-_SUMMED = 32  # of one matrix product
-_LEAST_RESULTS = 16  # channels coming out, which matrix units take at least
-_MOST_RESULTS = 64
+_COLUMNS = 64  # per program
+_SUMMED = 32  # per matrix product
+_MIN_RESULTS = 16  # output channels that tensor cores need at least
+_MAX_RESULTS = 64
 
 
 @triton.jit
-def _convolve(
+def image_convolution_kernel(
     features,
     weights,
     bias,
@@ -48,39 +55,34 @@ def _convolve(
     RESULTS: tl.constexpr,
 ):
     """Writes (N, out_height, out_width, out_channels) from (N, height, width, CHANNELS) and (summed, out_channels)."""
-    parts = tl.cdiv(out_channels, RESULTS)
-    column = tl.program_id(0) // parts * COLUMNS + tl.arange(0, COLUMNS)
-    result = tl.program_id(0) % parts * RESULTS + tl.arange(0, RESULTS)
-    row = tl.program_id(1)
-    image = tl.program_id(2).to(tl.int64)
-    wanted = result < out_channels
+    column, channel, row, image = locate_tile(out_channels, COLUMNS, RESULTS)
+    is_channel = channel < out_channels
     total = tl.zeros((COLUMNS, RESULTS), tl.float32)
     for first in tl.static_range(0, KERNEL_H * KERNEL_W * CHANNELS, SUMMED):
-        place = first + tl.arange(0, SUMMED)
-        there = place < KERNEL_H * KERNEL_W * CHANNELS
-        y = row * STRIDE_H - PADDING_H + place // (KERNEL_W * CHANNELS) * DILATION_H
-        left = place // CHANNELS % KERNEL_W * DILATION_W - PADDING_W
+        index = first + tl.arange(0, SUMMED)  # of tap and input channel
+        is_index = index < KERNEL_H * KERNEL_W * CHANNELS
+        y = row * STRIDE_H - PADDING_H + index // (KERNEL_W * CHANNELS) * DILATION_H
+        left = index // CHANNELS % KERNEL_W * DILATION_W - PADDING_W
         x = column[:, None] * STRIDE_W + left[None, :]
-        seen = (there & (y >= 0) & (y < height))[None, :] & (x >= 0) & (x < width)
-        line = (image * height + y) * width * CHANNELS + place % CHANNELS
-        values = tl.load(features + line[None, :] + x * CHANNELS, mask=seen, other=0.0)
+        mask = (is_index & (y >= 0) & (y < height))[None, :] & (x >= 0) & (x < width)
+        line = (image * height + y) * width * CHANNELS + index % CHANNELS
+        values = tl.load(features + line[None, :] + x * CHANNELS, mask=mask, other=0.0)
         factors = tl.load(
-            weights + place[:, None] * out_channels + result[None, :], mask=there[:, None] & wanted[None, :], other=0.0
+            weights + index[:, None] * out_channels + channel[None, :],
+            mask=is_index[:, None] & is_channel[None, :],
+            other=0.0,
         )
         total = tl.dot(values, factors, total, input_precision="ieee")
     if BIAS:
-        total += tl.load(bias + result, mask=wanted, other=0.0).to(tl.float32)[None, :]
-    if CLAMP:
-        total = tl.minimum(tl.maximum(total, low), high)
-    target = results + ((image * out_height + row) * out_width + column[:, None]) * out_channels + result[None, :]
-    tl.store(target, total.to(results.dtype.element_ty), mask=(column < out_width)[:, None] & wanted[None, :])
+        total += load_bias(bias, channel, out_channels)
+    store_tile(results, total, column, channel, row, image, out_height, out_width, out_channels, low, high, CLAMP)
 
 
 def convolve_image(
     x: Tensor,
     weights: Tensor,
     bias: Tensor | None,
-    window: Window,
+    geometry: ConvGeometry,
     bounds: tuple[float, float] | None,
 ) -> Tensor:
     """Runs the kernel on the current stream.
@@ -89,35 +91,29 @@ def convolve_image(
         x: (N, C, H, W).
         weights: (h * w * C, K), contiguous.
         bias: (K,), or None.
-        window: where it looks.
-        bounds: between which the results are clamped; None: not at all.
+        geometry: kernel size, stride, padding and dilation.
+        bounds: lowest and highest result, to which the activation clamps; None: no activation.
 
     Returns:
         (N, K, H', W'), channels last in memory.
     """
     x = x.contiguous(memory_format=torch.channels_last)
-    count, channels, height, width = x.shape
     out_channels = weights.shape[1]
-    out_height, out_width = window.out_sides((height, width))
-    results = torch.empty(
-        (count, out_channels, out_height, out_width), dtype=x.dtype, device=x.device, memory_format=torch.channels_last
-    )
-    block = min(_MOST_RESULTS, max(_LEAST_RESULTS, triton.next_power_of_2(out_channels)))
+    results = empty_results(x, out_channels, geometry)
+    block = min(_MAX_RESULTS, max(_MIN_RESULTS, triton.next_power_of_2(out_channels)))
     low, high = bounds or (0.0, 0.0)
-    _convolve[(triton.cdiv(out_width, _COLUMNS) * triton.cdiv(out_channels, block), out_height, count)](
+    image_convolution_kernel[tile_grid(results, _COLUMNS, block)](
         x,
         weights,
         weights if bias is None else bias,
         results,
-        height,
-        width,
-        out_height,
-        out_width,
+        *x.shape[2:],
+        *results.shape[2:],
         out_channels,
         low,
         high,
-        CHANNELS=channels,
-        **window.constants(),
+        CHANNELS=x.shape[1],
+        **geometry.constants(),
         BIAS=bias is not None,
         CLAMP=bounds is not None,
         COLUMNS=_COLUMNS,
