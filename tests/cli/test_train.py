@@ -102,14 +102,6 @@ def test_mistakes_are_one_message_and_status_2(rapidseg, words, message):
     assert "Traceback" not in error
 
 
-def test_help_has_two_examples_and_groups(rapidseg):
-    for flag in ("--help",):
-        status, output, _ = rapidseg("train", flag)
-        assert status == 0
-        assert output.count("rapidseg train ") == 3  # usage and two examples
-        assert "auto|cpu|cuda" in output
-
-
 def test_your_own_data_need_no_recipe(rapidseg, tmp_path):
     description = f"""
 classes: [{", ".join(f"class_{index}" for index in range(19))}]
