@@ -30,7 +30,7 @@ FUNCTIONS = {
     "predict": "(images=None, *, model=None, output='predictions', save=('class-map', 'overlay'), input_size=None, "
     "engine='auto', precision='auto', device='auto', progress=SILENT)",
     "train": "(recipe=None, *, overrides=None, iterations=None, output=None, device='auto', resume=False, "
-    "dry_run=False, progress=SILENT, command=())",
+    "dry_run=False, progress=SILENT)",
     "evaluate": "(model=None, *, data, root=None, split='val', protocol='whole', crop=None, stride=None, scales=None, "
     "flip=None, input_size=None, subsample=1, class_mapping=None, engine='auto', precision='auto', "
     "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=None, "
@@ -47,7 +47,8 @@ FUNCTIONS = {
     "open_dataset": "(name_or_path, root=None, split='train', labels=None)",
     "check_data": "(data, *, root=None, split=None, workers=None, progress=SILENT)",
     "prepare_data": "(data, root, *, labels=None, workers=None, overwrite=False, progress=SILENT)",
-    "draw_scenes": "(output, images, *, val_images=None, seed=0, image_size=(1024, 2048), workers=None, progress=SILENT)",
+    "draw_scenes": "(output, images, *, val_images=None, seed=0, image_size=(1024, 2048), workers=None, "
+    "progress=SILENT)",
     "doctor": "(model=None, *, clear_cache=False)",
 }
 METHODS = {

@@ -14,9 +14,7 @@ def register(app: typer.Typer) -> None:
     """Adds `train`."""
     app.command(
         epilog=examples(
-            "rapidseg train my-streets.yaml --iterations 2000 -o runs/a",
-            "rapidseg train camvid/fast-scnn data.root=camvid -o runs/b",
-            "rapidseg train -o runs/b --resume",
+            "rapidseg train my-streets.yaml --iterations 2000 -o runs/a", "rapidseg train -o runs/a --resume"
         )
     )(train)
 
@@ -33,8 +31,8 @@ def train(
 ) -> None:
     """Train a network with a recipe, or on your own data.
 
-    The output folder gets the best and the last weights, the state from which the run resumes, logs, and the recipe
-    with every value. Ctrl-C saves the state before it stops.
+    The output folder gets weights, the state from which the run resumes, logs, and the recipe with every value. Ctrl-C
+    saves the state before it stops.
     """
     from rapidseg.cli.tables.train import TrainingDisplay, print_report, print_stopped
     from rapidseg.workflows.train import TrainingStopped
