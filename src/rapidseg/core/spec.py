@@ -47,7 +47,7 @@ class Quantization(BaseModel):
             for the images' own.
         mean_iou_float32, mean_iou: before and after, with what is not INT8 in float32; from 0 to 1.
         agreement: share of the pixels of validation images that keep the class that the float32 file gives.
-        kept: layers that stayed in floating point because they cost accuracy.
+        fallback_layers: layers that stayed in floating point because they cost accuracy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,7 +63,8 @@ class Quantization(BaseModel):
     mean_iou_float32: Share
     mean_iou: Share
     agreement: Share
-    kept: tuple[str, ...] = ()
+    # Files of version 0.1 call it `kept`.
+    fallback_layers: tuple[str, ...] = Field(default=(), validation_alias=AliasChoices("fallback_layers", "kept"))
 
 
 class ModelSpec(BaseModel):

@@ -153,7 +153,7 @@ def _quantization(spec: ModelSpec) -> dict[str, str]:
     loss = 100 * (made.mean_iou_float32 - made.mean_iou)
     return {
         "INT8": f"{loss:.2f} points of mIoU lost on {made.dataset} {made.validation_split}; the class of float32 at "
-        f"{made.agreement:.1%} of pixels; in floating point: {', '.join(made.kept) or 'no layer'}"
+        f"{made.agreement:.1%} of pixels; in floating point: {', '.join(made.fallback_layers) or 'no layer'}"
     }
 
 
