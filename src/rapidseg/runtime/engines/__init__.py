@@ -14,7 +14,13 @@ PRECISIONS = ("float32", "bf16", "fp16", "int8")
 
 
 def create_engine(
-    path: Path, spec: ModelSpec, *, engine: str = "auto", precision: str = "auto", device: str = "auto"
+    path: Path,
+    spec: ModelSpec,
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    cache: bool = True,
 ) -> Engine:
     """Starts an engine on a model file.
 
@@ -25,6 +31,7 @@ def create_engine(
         precision: one of `PRECISIONS`, where "int8" is that of INT8 files and of no others; "auto": see
             `choose_precision`.
         device: "cpu", "cuda", or another that the engine knows; "auto": see `choose_engine`.
+        cache: whether the engine caches what it compiles on disk, for the next process.
 
     Raises:
         EngineError: the engine, precision or device is unknown, not installed or not there, or the precision is not
@@ -35,29 +42,29 @@ def create_engine(
     _check("precision", precision, PRECISIONS)
     _check_is_in_file(path, spec, precision)
     choice = choose_engine(spec, engine, device.lower())
-    started, why_precision = _START[choice.engine](path, spec, precision, choice.device)
+    started, why_precision = _START[choice.engine](path, spec, precision, choice.device, cache)
     started.choice = "; ".join((choice.why_engine, why_precision, choice.why_device))
     started.warning = choice.warning
     return started
 
 
-def _start_onnxruntime(path: Path, spec: ModelSpec, precision: str, device: str) -> tuple[Engine, str]:
+def _start_onnxruntime(path: Path, spec: ModelSpec, precision: str, device: str, cache: bool) -> tuple[Engine, str]:
     from rapidseg.runtime.engines.onnxruntime import OnnxRuntimeEngine
 
     floats, reason = choose_precision(spec, precision, native=("fp16",) if device == "tensorrt" else ())
-    return OnnxRuntimeEngine(path, spec, precision=floats, device=device), reason
+    return OnnxRuntimeEngine(path, spec, precision=floats, device=device, cache=cache), reason
 
 
-def _start_openvino(path: Path, spec: ModelSpec, precision: str, device: str) -> tuple[Engine, str]:
+def _start_openvino(path: Path, spec: ModelSpec, precision: str, device: str, cache: bool) -> tuple[Engine, str]:
     from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 
     if precision == "fp16":
         raise EngineError("OpenVINO computes in float32 or bf16 here, not in fp16; take one of them, or device cuda")
     floats, reason = choose_precision(spec, precision, native=("bf16",) if computes_in_bf16(device) else ())
-    return OpenVinoEngine(path, spec, precision=floats, device=device), reason
+    return OpenVinoEngine(path, spec, precision=floats, device=device, cache=cache), reason
 
 
-def _start_torch(path: Path, spec: ModelSpec, precision: str, device: str) -> tuple[Engine, str]:
+def _start_torch(path: Path, spec: ModelSpec, precision: str, device: str, cache: bool) -> tuple[Engine, str]:
     if spec.quantization is not None:
         raise EngineError(
             f"{path} is an INT8 file, which PyTorch does not run; use engine openvino or onnxruntime, or take the file "

@@ -34,13 +34,14 @@ class OnnxRuntimeEngine(Engine):
 
     name = "onnxruntime"
 
-    def __init__(self, path: Path, spec: ModelSpec, *, precision: str, device: str) -> None:
+    def __init__(self, path: Path, spec: ModelSpec, *, precision: str, device: str, cache: bool = True) -> None:
         """Opens a file.
 
         Args:
             path, spec: the file, and what it says about itself.
             precision: of what is not INT8: float32, or fp16 with TensorRT.
             device: `cpu`; `cuda` or `tensorrt` where ONNX Runtime was built with that provider.
+            cache: whether what is optimized for a CPU is kept on disk for the next process.
 
         Raises:
             EngineError: the precision or device is not there.
@@ -60,7 +61,7 @@ class OnnxRuntimeEngine(Engine):
         session = _open(path, _unoptimized(), ["CPUExecutionProvider"])
         check_names(path, [port.name for port in session.get_inputs()], [port.name for port in session.get_outputs()])
         self._dimensions = session.get_inputs()[0].shape
-        self._cache = cache_folder("onnxruntime") if device == "cpu" else None
+        self._cache = cache_folder("onnxruntime") if cache and device == "cpu" else None
         self._sessions = ShapeCache(self._specialize)
         self._turn = threading.Lock()
 
