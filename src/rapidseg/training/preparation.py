@@ -13,9 +13,10 @@ from torch import nn
 
 from rapidseg import __version__
 from rapidseg.core.errors import ConfigError, DatasetError
+from rapidseg.core.progress import Counter
 from rapidseg.data import Dataset, open_dataset
 from rapidseg.data.augmentation import TrainingSamples
-from rapidseg.importing import Progress, load_backbone
+from rapidseg.importing import load_backbone
 from rapidseg.losses import HeadLosses, Ohem, PixelLoss, balanced_class_weights
 from rapidseg.models import SegmentationModel, count_parameters, create_model
 from rapidseg.recipes.schema import DataSection, LossSection, ModelSection, Recipe
@@ -44,7 +45,7 @@ class Prepared:
 
 
 def prepare(
-    recipe: Recipe, device: str = "auto", *, from_the_start: bool = True, progress: Progress | None = None
+    recipe: Recipe, device: str = "auto", *, from_the_start: bool = True, progress: Counter | None = None
 ) -> Prepared:
     """Does everything that comes before the first step, without reading images unless classes are to be balanced.
 
@@ -91,7 +92,7 @@ def prepare(
     return Prepared(TrainingModule(recipe, model, losses), loader, train, val, chosen)
 
 
-def check_run(recipe: Recipe, device: str = "auto", *, progress: Progress | None = None) -> dict[str, Any]:
+def check_run(recipe: Recipe, device: str = "auto", *, progress: Counter | None = None) -> dict[str, Any]:
     """Prepares a run and computes the loss of its first batch; writes nothing.
 
     Returns:
