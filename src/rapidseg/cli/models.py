@@ -24,7 +24,6 @@ def register(parent: typer.Typer) -> None:
 
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Lists everything where no command was given."""
     if context.invoked_subcommand is None:
         list_all(as_json)
 
