@@ -47,7 +47,8 @@ FUNCTIONS = {
     "open_dataset": "(name_or_path, root=None, split='train', labels=None)",
     "check_data": "(data, *, root=None, split=None, workers=None, progress=SILENT)",
     "prepare_data": "(data, root, *, labels=None, workers=None, overwrite=False, progress=SILENT)",
-    "draw_scenes": "(output, images, *, val_images=None, seed=0, image_size=(1024, 2048), workers=None, progress=SILENT)",
+    "draw_scenes": "(output, images, *, val_images=None, seed=0, image_size=(1024, 2048), workers=None, "
+    "progress=SILENT)",
     "doctor": "(model=None, *, clear_cache=False)",
 }
 METHODS = {
