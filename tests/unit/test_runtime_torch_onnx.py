@@ -1,4 +1,4 @@
-"""The PyTorch engine for model files: images and class maps on its device, precisions, and what is refused."""
+"""The PyTorch engine for model files: images and class maps on its device, precisions, and errors."""
 
 import gc
 import sys
@@ -15,7 +15,7 @@ from onnx import helper
 import rapidseg
 from rapidseg.core.errors import EngineError, InputError, ModelFileError
 from rapidseg.imaging import read_image, resize_image
-from rapidseg.runtime.engines import selection, torch_onnx
+from rapidseg.runtime.engines import PRECISIONS, selection, torch_onnx
 from rapidseg.runtime.engines.base import MAX_COMPILED
 from rapidseg.runtime.engines.torch_onnx import engine as engine_module
 from rapidseg.runtime.engines.torch_onnx.autotuner import Autotuner
@@ -309,5 +309,5 @@ def test_what_a_graph_needs_is_asked_of_every_gpu(monkeypatch):
     assert peak_gpu_memory_bytes() == 201
 
 
-def test_the_engine_has_all_number_types_that_precisions_name():
-    assert set(engine_module.DTYPES) == {"float32", "fp16", "bf16"}
+def test_the_engine_has_a_dtype_for_every_precision_but_int8():
+    assert set(engine_module.DTYPES) == set(PRECISIONS) - {"int8"}
