@@ -1,10 +1,9 @@
-"""Masks of Cityscapes from polygon files, by the official scripts and by ours: `python benchmarks/cityscapes_masks.py`.
+"""Speed of drawing Cityscapes masks from polygon files: `python benchmarks/cityscapes_masks.py`.
 
-Draws the same files of 1024x2048 pixels with 50 to 100 objects, of 8 to 120 corners each. Official scripts and ours
-draw `labelTrainIds` and `instanceTrainIds`, all that the official scripts draw of a folder. The settings take turns,
-and the best of the rounds counts, since shared machines are not equally fast all the time. Prints milliseconds of
-processor time a file, all processes together and their start left out, and polygon files a second, start and waiting
-included.
+The official scripts and RapidSeg draw `labelTrainIds` and `instanceTrainIds`, which is all that the official scripts
+draw, from the same files of 1024x2048 pixels with 50 to 100 objects of 8 to 120 corners each. The settings are
+interleaved, and the best round counts, since the speed of a shared machine varies. Prints milliseconds of CPU time per
+file, over all processes and without their start-up, and polygon files per second, with start-up and waiting.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rapidseg.core.cityscapes import CITYSCAPES_LABELS
+from rapidseg.core.cityscapes_labels import CITYSCAPES_LABELS
+from rapidseg.system.cpu import cpu_count
 
 HEIGHT, WIDTH = 1024, 2048
 SCRIPTS = ("createTrainIdLabelImgs", "createTrainIdInstanceImgs")
@@ -29,7 +29,7 @@ KINDS = "labelTrainIds,instanceTrainIds"
 
 
 def objects(rng: np.random.Generator) -> list[dict]:
-    """From the largest and farthest to the smallest and nearest."""
+    """Returns random objects, from the largest and farthest to the smallest and nearest."""
     count = int(rng.integers(50, 101))
     names = [label.name for label in CITYSCAPES_LABELS]
     drawn = []
@@ -52,7 +52,7 @@ def write(root: Path, num_files: int) -> None:
 
 
 def seconds(commands: list[list[str]], root: Path) -> tuple[float, float]:
-    """Returns the processor time of the commands and the time that passed."""
+    """Returns the CPU time and the wall time of the commands."""
     start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     for command in commands:
         environment = {**os.environ, "CITYSCAPES_DATASET": str(root)}
@@ -66,15 +66,15 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    processes = os.cpu_count() or 1
-    ours = [sys.executable, "-m", "rapidseg", "data", "prepare", "cityscapes", "--overwrite", "--workers"]
+    processes = cpu_count()
+    rapidseg = [sys.executable, "-m", "rapidseg", "data", "prepare", "cityscapes", "--overwrite", "--workers"]
     settings = {
         "official scripts": [[sys.executable, "-m", f"cityscapesscripts.preparation.{script}"] for script in SCRIPTS],
-        "rapidseg, one process": [[*ours, "1", "--labels", KINDS]],
-        f"rapidseg, {processes} processes": [[*ours, str(processes), "--labels", KINDS]],
-        f"rapidseg, {processes} processes, all four kinds": [[*ours, str(processes)]],
+        "rapidseg, one process": [[*rapidseg, "1", "--labels", KINDS]],
+        f"rapidseg, {processes} processes": [[*rapidseg, str(processes), "--labels", KINDS]],
+        f"rapidseg, {processes} processes, all four kinds": [[*rapidseg, str(processes)]],
     }
-    few, many = 2, 2 + arguments.files  # the difference is without the start; two files, so that processes start
+    few, many = 2, 2 + arguments.files  # their difference excludes the start-up; two files, so that all processes start
     best: dict[str, list[float]] = {setting: [float("inf")] * 2 for setting in settings}
     with tempfile.TemporaryDirectory() as name:
         roots = {count: Path(name, str(count)) for count in (few, many)}
@@ -84,12 +84,12 @@ def main() -> None:
             for setting, commands in settings.items():
                 used, passed = {}, 0.0
                 for count, root in roots.items():
-                    words = [[*command, str(root)] if "rapidseg" in command else command for command in commands]
-                    used[count], passed = seconds(words, root)
+                    full = [[*command, str(root)] if "rapidseg" in command else command for command in commands]
+                    used[count], passed = seconds(full, root)
                 figures = (used[many] - used[few]) / arguments.files, passed / many
                 best[setting] = [min(pair) for pair in zip(best[setting], figures, strict=True)]
-    for setting, (processor_s, passed_s) in best.items():
-        print(f"{setting:40} {1000 * processor_s:6.1f} ms/file   {1 / passed_s:6.1f} files/s")
+    for setting, (cpu_s, wall_s) in best.items():
+        print(f"{setting:40} {1000 * cpu_s:6.1f} ms/file   {1 / wall_s:6.1f} files/s")
 
 
 if __name__ == "__main__":

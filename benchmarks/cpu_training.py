@@ -1,8 +1,8 @@
-"""Training speed on a CPU, one setting after the other: `python benchmarks/cpu_training.py`.
+"""Training speed on a CPU by setting: `python benchmarks/cpu_training.py`.
 
-Each setting is timed in a process of its own, since memory and threading cannot be set back, and the settings are gone
-through `--rounds` times in turn, since shared machines are not equally fast all the time. Prints images/s (median over
-the rounds) and the factor over PyTorch's defaults.
+Each setting is timed in its own process, since settings of memory and threads cannot be undone. The settings are
+interleaved over `--rounds` rounds, since the speed of a shared machine varies. Prints images per second (median over
+the rounds) and the speed-up over PyTorch's defaults.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BATCH_SIZE, CROP_HW, NUM_CLASSES = 8, (352, 480), 11
 
 
 def measure(setting: dict, steps: int) -> float:
-    """Returns images/s of the forward and backward pass, the loss and the optimizer, on random images."""
+    """Returns images per second of forward pass, loss, backward pass and optimizer step, on random images."""
     import torch
 
     from rapidseg.losses import HeadLosses, PixelLoss
@@ -78,8 +78,8 @@ def main() -> None:
             rates[name].append(float(run.stdout))
     first = statistics.median(next(iter(rates.values())))
     for name, values in rates.items():
-        middle = statistics.median(values)
-        print(f"{name:24} {middle:6.1f} images/s   {middle / first:4.2f}x")
+        median = statistics.median(values)
+        print(f"{name:24} {median:6.1f} images/s   {median / first:4.2f}x")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """Memory of prediction in PyTorch on a CPU: `python benchmarks/memory.py [NAME]...`.
 
-Each network of the list predicts the class map of one image in a process of its own, since the memory of a process
-counts at its highest. Prints GB (1e9 bytes) of the whole process at its highest; of those, what was there before, which
-is Python, the libraries and the weights; and the rest, which is what prediction took. Weights are random: they do not
-matter here.
+Each network predicts the class map of one image in its own process, since the operating system reports the peak memory
+of a process. Prints in GB (1e9 bytes) the peak of the process, the memory in use before the prediction (Python,
+libraries and weights), and the difference, which the prediction needs. Weights are random: they do not affect memory.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ import sys
 import time
 
 from networks import NETWORKS
+
+from rapidseg.core.sizes import format_size, parse_size
 
 
 def measure(name: str, size_hw: tuple[int, int]) -> dict[str, float]:
@@ -30,7 +31,7 @@ def measure(name: str, size_hw: tuple[int, int]) -> dict[str, float]:
     torch.manual_seed(0)
     segmenter = Segmenter.from_model(create_model(architecture, 19, **options).eval())
     image = np.random.default_rng(0).integers(0, 256, (*size_hw, 3), np.uint8)
-    segmenter(image[:64, :64])  # loads what is loaded at first use
+    segmenter(image[:64, :64])  # warm-up: some libraries load at first use
     before = resident_bytes()
     start = time.perf_counter()
     segmenter(image)
@@ -46,16 +47,16 @@ def resident_bytes() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*NETWORKS, []], help="all without it")
-    parser.add_argument("--size", type=int, nargs=2, default=(1024, 2048), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*NETWORKS, []], help="default: all")
+    parser.add_argument("--image-size", type=parse_size, default=(1024, 2048), metavar="HxW")
     parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    height, width = arguments.size
     if arguments.in_this_process:
-        print(json.dumps(measure(arguments.names[0], (height, width))))
+        print(json.dumps(measure(arguments.names[0], arguments.image_size)))
         return
     for name in arguments.names or NETWORKS:
-        command = [sys.executable, __file__, name, "--in-this-process", "--size", str(height), str(width)]
+        size = format_size(arguments.image_size)
+        command = [sys.executable, __file__, name, "--in-this-process", "--image-size", size]
         figures = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         peak, before = figures["peak"] / 1e9, figures["before"] / 1e9
         print(

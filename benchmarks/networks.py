@@ -1,4 +1,4 @@
-"""The networks whose speed and memory are measured, with 19 classes: architecture and options by name."""
+"""The networks, with 19 classes, whose speed and memory the scripts measure: architecture and options by name."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ LICENSE = (
     "Weights trained on CamVid, whose terms (CC BY-NC 4.0) allow personal and research use; "
     "see docs/models/fast-scnn-camvid.md"
 )
-SOURCE = "trained with the recipe fast-scnn_camvid of RapidSeg"
+SOURCE = "trained with the recipe camvid/fast-scnn of RapidSeg"
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     if (arguments.input_size is None) != (arguments.scores is None):
         parser.error("give --input-size and --scores together")
     model = load_model(arguments.weights)
-    update: dict[str, object] = {"license": LICENSE, "source": SOURCE}
+    update: dict[str, object] = {"license": LICENSE, "source": SOURCE, "trained_on": model.spec.training_splits}
     if arguments.scores is not None:
         update |= {"input_short_side": arguments.input_size, "scores": (read_score(arguments),)}
     report = export_onnx(model, model.spec.model_copy(update=update), ASSETS / "fast-scnn-camvid.onnx")

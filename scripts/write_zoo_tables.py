@@ -1,13 +1,14 @@
 """Writes the tables of docs/zoo.md from the data files in src/rapidseg/zoo. The text around them is written by hand.
 
-A table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->`. tests/unit/test_zoo_page.py fails while a table
-is not what this script would write.
+Each table is between `<!-- begin: NAME -->` and `<!-- end: NAME -->`. tests/unit/test_zoo_page.py fails if a table
+differs from what this script writes.
 """
 
 import re
 from pathlib import Path
 
 from rapidseg import zoo
+from rapidseg.core.sizes import format_size
 from rapidseg.runtime.model_file import find_model, read_spec
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "zoo.md"
@@ -40,7 +41,7 @@ def published_table():
             f"`{model.name}`" + (" *" if model.revised else ""),
             model.method,
             model.backbone,
-            f"{training.crop_size[0]}x{training.crop_size[1]}",
+            format_size(training.crop_size),
             f"{training.iterations:,}",
             f"{training.num_gpus}x{training.images_per_gpu}",
             *figures(model.published),

@@ -3,26 +3,57 @@
     import rapidseg
 
     segmenter = rapidseg.load()
-    result = segmenter(image)   # image: (H, W, 3) uint8 RGB
-    result.class_map            # (H, W) uint8
+    result = segmenter("photo.jpg")
+    result.class_map   # (H, W) uint8
 
-Importing this package loads neither an inference engine nor PyTorch; `load` does what is needed, when it is needed.
+Importing this package imports neither NumPy, an inference engine nor PyTorch: names are imported when they are first
+used. `_MODULES` lists the public names and the modules that define them. `__init__.pyi` repeats them for type checkers
+and editors.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rapidseg.runtime import Result, Segmenter, load
+from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Result", "Segmenter", "__version__", "load"]
+
+_MODULES = {
+    "load": "rapidseg.workflows.load",
+    "Segmenter": "rapidseg.runtime",
+    "Result": "rapidseg.runtime",
+    "ModelSpec": "rapidseg.core.spec",
+    "LabelSet": "rapidseg.core.labels",
+    "RapidSegError": "rapidseg.core.errors",
+    "predict": "rapidseg.workflows.predict",
+    "train": "rapidseg.workflows.train",
+    "evaluate": "rapidseg.workflows.evaluate",
+    "compare_runs": "rapidseg.workflows.report",
+    "export": "rapidseg.workflows.export",
+    "quantize": "rapidseg.workflows.quantize",
+    "import_checkpoint": "rapidseg.workflows.import_checkpoint",
+    "benchmark": "rapidseg.workflows.benchmark",
+    "tune": "rapidseg.workflows.tune",
+    "list_models": "rapidseg.workflows.models",
+    "show_model": "rapidseg.workflows.models",
+    "open_dataset": "rapidseg.data",
+    "check_data": "rapidseg.workflows.data",
+    "prepare_data": "rapidseg.workflows.data",
+    "draw_scenes": "rapidseg.workflows.data",
+    "doctor": "rapidseg.workflows.doctor",
+}
+
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Result", "Segmenter", "load"):
-        from rapidseg import runtime
+    """Imports a public name on its first use."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'rapidseg' has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(runtime, name)
-    raise AttributeError(f"module 'rapidseg' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -33,80 +33,85 @@ def photo(tmp_path):
 
 def test_two_engines_at_two_sizes_with_miou_file_and_plot(rapidseg, model, photo, tmp_path):
     write_camvid(tmp_path / "camvid")
-    words = ["--engines", "openvino,onnxruntime", "--precisions", "float32", "--sizes", "64x96,48x80", *SHORT]
+    options = ["--engines", "openvino,onnxruntime", "--precisions", "float32", "--image-size", "64x96,48x80", *SHORT]
     labeled = ["--data", "camvid", "--root", "camvid"]
-    status, output, error = rapidseg("benchmark", model, "--image", photo, *words, *labeled, "-o", "out", "--json")
+    status, output, error = rapidseg("benchmark", model, "--image", photo, *options, *labeled, "-o", "out", "--json")
     assert status == 0, error
     document = json.loads(output)
     assert document == json.loads(Path("out/benchmark.json").read_text())
-    found = [(one["engine"], tuple(one["input_size_hw"])) for one in document["measurements"]]
-    assert found == [(engine, size) for engine in ("openvino", "onnxruntime") for size in ((64, 96), (48, 80))]
-    for one in document["measurements"]:
-        assert one["image_size_hw"] == one["input_size_hw"]
-        assert list(one["stages_ms"]) == STAGES
-        assert all(spread["count"] >= 2 and spread["median"] > 0 for spread in one["stages_ms"].values())
-        in_path = [one["stages_ms"][stage]["median"] for stage in ("prepare", "network", "class_map")]
-        assert one["path_ms"]["p95"] >= max(in_path)
-        assert all(one["frames_per_s"][path]["median"] > 0 for path in ("path", "with_io", "stream"))
-        assert one["parameters"] == 11 * 3 * 81
-        assert one["matrix_share"] > 0
-        assert 0 <= one["mean_iou"] <= 1
-        assert one["mean_iou_source"] == "measured: camvid val, 3 images"
-        assert one["choice"]
-        assert one["speed_up"] is None
-    assert set(document["matrix_rates"]) == {"float32"}
-    assert document["matrix_rates"]["float32"]["numpy_operations_per_s"]["median"] > 0
+    measured = [(each["engine"], tuple(each["input_size_hw"])) for each in document["measurements"]]
+    assert measured == [(engine, size) for engine in ("openvino", "onnxruntime") for size in ((64, 96), (48, 80))]
+    for measurement in document["measurements"]:
+        assert measurement["image_size_hw"] == measurement["input_size_hw"]
+        assert list(measurement["stages_ms"]) == STAGES
+        assert all(summary["count"] >= 2 and summary["median"] > 0 for summary in measurement["stages_ms"].values())
+        in_path = [measurement["stages_ms"][stage]["median"] for stage in ("prepare", "network", "class_map")]
+        assert measurement["path_ms"]["p95"] >= max(in_path)
+        assert all(measurement["frames_per_s"][path]["median"] > 0 for path in ("path", "with_io", "stream"))
+        assert measurement["parameters"] == 11 * 3 * 81
+        assert measurement["peak_matmul_share"] > 0
+        assert 0 <= measurement["mean_iou"] <= 1
+        assert measurement["mean_iou_source"] == "measured: camvid val, 3 images"
+        assert measurement["choice"]
+        assert measurement["speed_up"] is None
+    assert set(document["peak_matmul_rates"]) == {"float32"}
+    assert document["peak_matmul_rates"]["float32"]["numpy_operations_per_s"]["median"] > 0
     assert [image["file"] for image in document["images"]] == [str(photo), "photo-48x80.jpg"]
     assert document["machine"]["cpus"] >= 1
-    assert document["left_out"] == []
+    assert document["skipped"] == document["unmeasured"] == document["warnings"] == []
+    assert document["complete"]
+    assert document["files"] == ["out/benchmark.json", "out/speed_accuracy.png", "out/speed_accuracy.svg"]
     assert read_image("out/speed_accuracy.png").shape[1] > 500
     assert "<svg" in Path("out/speed_accuracy.svg").read_text()
     assert "wrote out/speed_accuracy.png" in error
 
 
 def test_tables_say_what_could_not_be_measured_and_the_status_is_1(rapidseg, model, photo):
-    words = ["--engines", "openvino", "--precisions", "float32,int8", "--sizes", "64x96", *SHORT]
-    status, output, error = rapidseg("benchmark", model, "--image", photo, *words, "-o", "out")
+    options = ["--engines", "openvino", "--precisions", "float32,int8", "--image-size", "64x96", *SHORT]
+    status, output, error = rapidseg("benchmark", model, "--image", photo, *options, "-o", "out")
     assert status == 1  # int8 was asked for by name
     for text in (
         "milliseconds by stage",
         "class",
         "openvino",
         "float32 64x96",
-        "matrix rate in float32",
+        "peak matmul rate in float32",
         "2 rounds on",
     ):
         assert text in output
-    assert "so smaller differences mean nothing" in output
+    assert "run-to-run noise is" in output
+    assert "; ignore smaller differences" in output
     assert "…" not in output  # no number is cut off
-    assert "left out tiny openvino int8: " in output
-    assert "no plot: no mIoU is known; measure it with --data" in error
+    assert "skipped: tiny openvino int8: " in output
+    assert "plot skipped: the mIoU of every configuration is unknown; measure it with --data" in error
     assert [path.name for path in Path("out").iterdir()] == ["benchmark.json"]
 
 
 def test_a_batch_has_no_stream(rapidseg, model, photo):
-    words = ["--engines", "openvino", "--precisions", "float32", "--sizes", "64x96", "--batch", "3", *SHORT]
-    status, output, _ = rapidseg("benchmark", model, "--image", photo, *words, "--json")
+    options = ["--engines", "openvino", "--precisions", "float32", "--image-size", "64x96", "--batch", "3", *SHORT]
+    status, output, _ = rapidseg("benchmark", model, "--image", photo, *options, "--json")
     assert status == 0
-    (one,) = json.loads(output)["measurements"]
-    assert (one["batch"], one["frames_per_s"]["stream"]) == (3, None)
-    assert one["frames_per_s"]["path"]["median"] == pytest.approx(3e3 / one["path_ms"]["median"], rel=1e-3)
+    (measurement,) = json.loads(output)["measurements"]
+    assert (measurement["batch"], measurement["frames_per_s"]["stream"]) == (3, None)
+    assert measurement["frames_per_s"]["path"]["median"] == pytest.approx(
+        3e3 / measurement["path_ms"]["median"], rel=1e-3
+    )
 
 
 def test_a_stated_score_is_drawn_only_where_it_holds(rapidseg, tmp_path, photo):
     spec = tiny_spec(CAMVID, scores=(Score(dataset="camvid", split="val", mean_iou=0.5),))
     write_tiny_onnx(tmp_path / "scored.onnx", spec)
-    words = ["--engines", "openvino", "--precisions", "float32", "--sizes", "360x480,64x96", *SHORT]
-    status, output, error = rapidseg("benchmark", "scored.onnx", "--image", photo, *words, "-o", "out", "--json")
+    options = ["--engines", "openvino", "--precisions", "float32", "--image-size", "360x480,64x96", *SHORT]
+    status, output, error = rapidseg("benchmark", "scored.onnx", "--image", photo, *options, "-o", "out", "--json")
     assert status == 0
     stated, unknown = json.loads(output)["measurements"]
     assert (stated["mean_iou"], stated["mean_iou_source"]) == (0.5, "stated in the model file: camvid val")
     assert (unknown["mean_iou"], unknown["mean_iou_source"]) == (None, None)
-    assert "1 of 2 configurations are not in the plot, since their mIoU is not known" in error
+    assert "plot: skipped 1 of 2 configurations, whose mIoU is unknown; measure it with --data" in error
     assert Path("out/speed_accuracy.svg").exists()
 
 
-def test_against_plain_pytorch_of_the_same_weights(rapidseg, tmp_path, photo):
+def test_eager_pytorch_with_the_same_weights_as_the_baseline(rapidseg, tmp_path, photo):
     import torch
 
     from rapidseg.exporting import export_onnx
@@ -115,39 +120,53 @@ def test_against_plain_pytorch_of_the_same_weights(rapidseg, tmp_path, photo):
     torch.manual_seed(0)
     network = create_model("fast-scnn", labels=CAMVID, width=0.25).eval()
     save_model(network, tmp_path / "best.safetensors")
-    words = ["--engines", "openvino", "--precisions", "float32", "--sizes", "64x96", *SHORT, "--image", photo, "--json"]
-    status, output, error = rapidseg("benchmark", "best.safetensors", "--against", "eager", *words)
+    options = [
+        "--engines",
+        "openvino",
+        "--precisions",
+        "float32",
+        "--image-size",
+        "64x96",
+        *SHORT,
+        "--image",
+        photo,
+        "--json",
+    ]
+    status, output, error = rapidseg("benchmark", "best.safetensors", "--baseline", "eager", *options)
     assert status == 0, error
     assert "exporting best.safetensors for this run" in error
     document = json.loads(output)
-    (one,), (eager,) = document["measurements"], document["eager_ms"]
-    assert one["speed_up"]["count"] == 2  # one pair a round
-    assert one["speed_up"]["median"] > 0
+    (measurement,), (eager,) = document["measurements"], document["eager_ms"]
+    assert measurement["speed_up"]["count"] == 2  # one pair per round
+    assert measurement["speed_up"]["median"] > 0
     assert eager["size_hw"] == [64, 96]
     export_onnx(network, network.spec, tmp_path / "best.onnx", check_sizes=[(64, 96)])
-    save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), tmp_path / "other.safetensors")
-    beside = ["benchmark", "best.onnx", "--against", "eager", *words, "--checkpoint"]
+    save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), tmp_path / "retrained.safetensors")
+    beside = ["benchmark", "best.onnx", "--baseline", "eager", *options, "--checkpoint"]
     assert rapidseg(*beside, "best.safetensors")[0] == 0
-    status, _, error = rapidseg(*beside, "other.safetensors")
+    status, _, error = rapidseg(*beside, "retrained.safetensors")
     assert status == 2
-    assert "best.onnx was made of other weights than other.safetensors" in error
+    assert "best.onnx and retrained.safetensors hold different weights" in error
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("options", "message"),
     [
         (["absent.onnx"], "absent.onnx: no such model file"),
-        (["tiny.onnx", "--engines", "openvno"], "engine 'openvno' is unknown; allowed are openvino"),
-        (["tiny.onnx", "--precisions", "fp32"], "precision 'fp32' is unknown; allowed are float32"),
-        (["tiny.onnx", "--sizes", "1024"], "a size is HEIGHTxWIDTH in pixels"),
-        (["tiny.onnx", "--engines", "onnxruntime", "--precisions", "bf16"], "nothing that was asked for can run here"),
+        (["tiny.onnx", "--engines", "openvno"], "unknown engine 'openvno'; allowed: openvino"),
+        (["tiny.onnx", "--precisions", "fp32"], "unknown precision 'fp32'; allowed: float32"),
+        (["tiny.onnx", "--image-size", "1024"], "'1024' is not a size; write HEIGHTxWIDTH in pixels"),
+        (
+            ["tiny.onnx", "--engines", "onnxruntime", "--precisions", "bf16"],
+            "none of the requested configurations can run here",
+        ),
         (["tiny.onnx", "--image", "absent.png"], "absent.png"),
-        (["tiny.onnx", "--against", "lightning"], "--against 'lightning' is unknown; allowed is eager"),
-        (["tiny.onnx", "--against", "eager"], "--against eager needs the checkpoint of the same weights"),
+        (["tiny.onnx", "--baseline", "lightning"], "--baseline"),
+        (["tiny.onnx", "--baseline", "eager"], "--baseline eager needs the checkpoint with the same weights"),
     ],
 )
-def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, words, message):
-    status, output, error = rapidseg("benchmark", *words)
+def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, options, message):
+    status, output, error = rapidseg("benchmark", *options)
     assert (status, output) == (2, "")
     assert message in error
     assert "Traceback" not in error

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from rapidseg.cli import data
 from rapidseg.core.errors import ConfigError, DatasetError
-from tests.support.data_folders import cut, random_label, write_camvid, write_described
+from tests.support.data_folders import cut, random_label, write_camvid, write_yaml_dataset
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_sound_data_set(run, tmp_path):
     result = run("camvid", "--root", write_camvid(tmp_path))
     assert result.exit_code == 0
     assert "SignSymbol" in result.stdout
-    assert "ok: 6 pairs, 0 kinds of error, 0 of warning: training can start" in result.stdout
+    assert "OK: 6 image/mask pairs, no errors, no warnings. Ready to train." in result.stdout
 
 
 def test_a_broken_one(run, tmp_path):
@@ -40,19 +40,19 @@ def test_a_broken_one(run, tmp_path):
     assert result.exit_code == 2
     assert "error train: unreadable files: 1\n    trainannot/001.png: the file is damaged or cut off" in result.stdout
     assert "error val: missing files: 1\n    valannot/002.png: mask of " in result.stdout
-    assert "not ok: 5 pairs, 2 kinds of error, 0 of warning: training would go wrong" in result.stdout
+    assert "Not OK: 5 image/mask pairs, 2 errors, no warnings. Fix the errors before training." in result.stdout
 
 
 def test_warnings_let_training_start(run, tmp_path):
-    path = write_described(tmp_path, "classes: [road, car]", {"a": np.zeros((12, 20), np.uint8)})
+    path = write_yaml_dataset(tmp_path, "classes: [road, car]", {"a": np.zeros((12, 20), np.uint8)})
     result = run(path)
     assert result.exit_code == 0
-    assert "warning train: no pixel of car, so it cannot be learned from it" in result.stdout
+    assert "warning train: no pixel of car, so it cannot be learned" in result.stdout
 
 
 def test_long_lists_are_cut_and_json_is_not(run, tmp_path):
     names = [f"[{index:02}]" for index in range(25)]
-    path = write_described(tmp_path, "classes: [road, car]", {name: random_label(4) for name in names})
+    path = write_yaml_dataset(tmp_path, "classes: [road, car]", {name: random_label(4) for name in names})
     result = run(path)
     assert result.exit_code == 2
     assert result.stdout.count("masks/train/[") == 20

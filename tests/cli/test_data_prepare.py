@@ -21,14 +21,14 @@ def test_draws_checks_and_goes_on(rapidseg, tmp_path):
     status, output, error = rapidseg("data", "prepare", "cityscapes", "cs")
     assert (status, error) == (0, "")
     assert output == (
-        "cs: 2 polygon files; 8 masks drawn now, 0 were there\n"
-        "look through them with: rapidseg data check cityscapes --root cs\n"
+        "cs: 2 polygon files; 8 masks drawn, 0 already existed\n"
+        "check them with: rapidseg data check cityscapes --root cs\n"
     )
     assert rapidseg("data", "check", "cityscapes", "--root", "cs")[0] == 0
     assert rapidseg("data", "check", "cityscapes-coarse", "--root", "cs")[0] == 0
-    assert "0 masks drawn now, 8 were there" in rapidseg("data", "prepare", "cityscapes", "cs")[1]
+    assert "0 masks drawn, 8 already existed" in rapidseg("data", "prepare", "cityscapes", "cs")[1]
     words = ["--labels", "labelIds, instanceIds", "--overwrite", "--workers", "2"]
-    assert "4 masks drawn now, 0 were there" in rapidseg("data", "prepare", "cityscapes", "cs", *words)[1]
+    assert "4 masks drawn, 0 already existed" in rapidseg("data", "prepare", "cityscapes", "cs", *words)[1]
 
 
 def test_a_broken_file_is_named_and_the_status_is_1(rapidseg, tmp_path):
@@ -36,9 +36,9 @@ def test_a_broken_file_is_named_and_the_status_is_1(rapidseg, tmp_path):
     cut(coarse)
     status, output, error = rapidseg("data", "prepare", "cityscapes", "cs")
     assert status == 1
-    assert "cs: 2 polygon files, 1 left out; 4 masks drawn now" in output
+    assert "cs: 2 polygon files, 1 skipped; 4 masks drawn" in output
     name = "gtCoarse/train/ulm/ulm_000000_000019_gtCoarse_polygons.json"
-    assert error.startswith(f"left out: {name}: Invalid JSON: EOF while parsing")
+    assert error.startswith(f"skipped: {name}: Invalid JSON: EOF while parsing")
     status, output, error = rapidseg("data", "prepare", "cityscapes", "cs", "--json")
     assert (status, error) == (1, "")
     document = json.loads(output)
@@ -53,11 +53,14 @@ def test_mistakes_are_one_message_and_exit_status_2(rapidseg, tmp_path):
     for words, message in (
         (
             ["cityscapes", "nowhere"],
-            "no Cityscapes data set at nowhere: looked for gtFine or gtCoarse, but that folder",
+            "no Cityscapes data set at nowhere: looked for gtFine or gtCoarse, but this folder",
         ),
-        (["cityscapes", "."], "did you mean root=cs?"),
-        (["camvid", "cs"], "masks can be drawn for cityscapes only, not for 'camvid'"),
-        (["cityscapes", "cs", "--labels", "trainIds"], "no masks are called 'trainIds'; give labelIds, labelTrainIds"),
+        (["cityscapes", "."], "did you mean cs?"),
+        (["camvid", "cs"], "'camvid' is not"),
+        (
+            ["cityscapes", "cs", "--labels", "trainIds"],
+            "unknown kind of mask 'trainIds'; choose from labelIds, labelTrainIds",
+        ),
         (["cityscapes", "cs", "--workers", "0"], "--workers"),
     ):
         status, output, error = rapidseg("data", "prepare", *words)
@@ -70,7 +73,7 @@ def test_coarse_annotations_are_learned_beside_fine_ones(rapidseg, tmp_path):
     write_two(tmp_path / "cs")
     assert rapidseg("data", "prepare", "cityscapes", "cs", "--labels", "labelTrainIds")[0] == 0
     words = ["data.root=cs", "data.val=null", "data.repeat=3"]
-    words.append("data.extra=[{kind: cityscapes-coarse, root: cs, split: train, repeat: 2}]")
-    status, output, error = rapidseg("train", "fast-scnn_tiny", *words, "--dry-run", "--json")
+    words.append("data.extra_datasets=[{name: cityscapes-coarse, root: cs, split: train, repeat: 2}]")
+    status, output, error = rapidseg("train", "tiny", *words, "--dry-run", "--json")
     assert (status, error) == (0, "")
     assert json.loads(output)["train_images"] == 5

@@ -54,5 +54,5 @@ def test_only_data_of_cityscapes_can_be_submitted(rapidseg, tmp_path):
     words = ["--data", "camvid", "--root", "camvid", "--submission", "out"]
     status, output, error = rapidseg("eval", "model.onnx", *words)
     assert (status, output) == (2, "")
-    assert "a submission holds label ids of Cityscapes, so it can be written for its 19 classes only" in error
+    assert "a submission consists of label ids of Cityscapes, so it can be written for its 19 classes only" in error
     assert not (tmp_path / "out").exists()

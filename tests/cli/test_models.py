@@ -73,10 +73,10 @@ def test_a_published_model_is_shown_whole(rapidseg):
     row = zoo.find("deeplabv3-r50-jpu-cityscapes-4x2")
     status, output, _ = rapidseg("models", "show", row.name)
     assert status == 0
-    assert "mIoU             not published" in output
-    assert "in a later table" in output
+    assert "mIoU            not published" in output
+    assert "revised in a later table" in output
     assert "79.12 %" in output
-    assert "measured with RapidSeg: nothing yet" in output
+    assert "measured with RapidSeg: no figures yet" in output
     for text in (row.configuration, row.recipe, row.url, row.published.source, *row.commands()):
         assert text in output
     document = json.loads(rapidseg("models", "show", row.name, "--json")[1])
@@ -94,11 +94,11 @@ def test_the_built_in_model_is_shown_with_how_its_figure_was_measured(rapidseg):
 
 
 def test_a_recipe_is_shown_as_it_is_written(rapidseg):
-    name = "fast-scnn_cityscapes"
+    name = "cityscapes/fast-scnn"
     status, output, _ = rapidseg("models", "show", name)
     assert status == 0
     assert output.startswith(find_recipe(name).read_text())
-    assert "trains what was published as fast-scnn-cityscapes" in output
+    assert "trains the published model fast-scnn-cityscapes" in output
     assert f"rapidseg train {name} data.root=DIR --output runs/first" in output
     document = json.loads(rapidseg("models", "show", name, "--json")[1])
     assert (document["published"], document["batch_size"]) == (["fast-scnn-cityscapes"], 32)
@@ -109,29 +109,31 @@ def test_an_architecture_is_shown_with_its_size_and_its_authors_figures(rapidseg
     assert status == 0
     for text in ("1,137,795", "6.71 G", "123.5", "https://arxiv.org/abs/1902.04502"):
         assert text in output
-    document = json.loads(rapidseg("models", "show", "fast-scnn", "--size", "512x1024", "--json")[1])
+    document = json.loads(rapidseg("models", "show", "fast-scnn", "--input-size", "512x1024", "--json")[1])
     assert document["variants"]["paper"]["parameters"] == 1_137_795
     assert document["size_hw"] == [512, 1024]
 
 
 @pytest.mark.parametrize(
     ("word", "hint"),
-    [("fast-scnn_citiscapes", "fast-scnn_cityscapes"), ("psp-r50-d8-cityscapes", "pspnet-r50-d8-cityscapes")],
+    [("citiscapes/fast-scn", "cityscapes/fast-scnn"), ("psp-r50-d8-cityscapes", "pspnet-r50-d8-cityscapes")],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(rapidseg, word, hint):
     status, output, error = rapidseg("models", "show", word)
     assert (status, output) == (2, "")
-    assert f"no architecture, model or recipe '{word}'; did you mean '{hint}'?; `rapidseg models` lists them" in error
+    assert (
+        f"unknown architecture, model or recipe '{word}'; did you mean '{hint}'?; `rapidseg models` lists them" in error
+    )
 
 
 def test_all_but_the_size_of_an_architecture_needs_no_pytorch():
-    names = ["fast-scnn-cityscapes", "fast-scnn-camvid", "fast-scnn_tiny", "fast-scnn"]
+    names = ["fast-scnn-cityscapes", "fast-scnn-camvid", "tiny", "fast-scnn"]
     command = [sys.executable, "-c", WITHOUT_TORCH, *names]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     statuses = json.loads(done.stdout.splitlines()[-1])
     assert statuses == [0, 0, 0, 0, 2]
     assert "pspnet-r50-d8-cityscapes" in done.stdout
-    message = "this command needs torch, which is not installed; install it with: pip install 'rapidseg[train]'"
+    message = "torch is not installed; run in the clone of RapidSeg: pip install -c constraints.txt '.[export]'"
     assert message in done.stderr
 
 

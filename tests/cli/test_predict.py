@@ -96,14 +96,25 @@ def test_what_to_save(rapidseg, model, photos):
     with Image.open(next(Path("sure/confidences").iterdir())) as gray:
         assert gray.mode == "L"
         assert np.asarray(gray).min() >= 255 // 11
-    status, _, error = rapidseg("predict", "a", "-m", model, "--save", "overlays")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "choices"),
+    [
+        ("--save", "overlays", "'class-map', 'overlay', 'confidence'"),
+        ("--engine", "fast", "'auto', 'openvino', 'onnxruntime', 'torch'"),
+        ("--precision", "fp32", "'auto', 'float32', 'bf16', 'fp16', 'int8'"),
+    ],
+)
+def test_choices_are_checked(rapidseg, model, photos, option, value, choices):
+    status, _, error = rapidseg("predict", "a", "-m", model, option, value)
     assert status == 2
-    assert "'overlays' cannot be saved; allowed are class-map, overlay, confidence; did you mean 'overlay'?" in error
+    assert f"{value!r} is not one of {choices}" in " ".join(error.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(("size", "input_size_hw"), [("96", [96, 128]), ("64x100", [64, 100])])
 def test_size(rapidseg, model, photos, size, input_size_hw):
-    status, output, _ = rapidseg("predict", "a/x.png", "-m", model, "--size", size, "--json")
+    status, output, _ = rapidseg("predict", "a/x.png", "-m", model, "--input-size", size, "--json")
     assert status == 0
     assert json.loads(output)["files"][0]["input_size_hw"] == input_size_hw
     assert json.loads(output)["files"][0]["size_hw"] == [60, 80]
@@ -115,14 +126,14 @@ def test_onnxruntime(rapidseg, model, photos):
     assert json.loads(output)["engine"] == "onnxruntime"
 
 
-def test_a_bad_file_is_named_and_the_rest_go_on(rapidseg, model, photos):
+def test_a_bad_file_is_skipped_and_named(rapidseg, model, photos):
     Path("a/broken.png").write_bytes(Path("a/x.png").read_bytes()[:900])
     Path("a/notes.jpg").write_text("no picture")
     status, output, error = rapidseg("predict", "a", "b", "-m", model)
     assert status == 1
-    assert "left out: a/broken.png: the file is damaged or cut off" in error
-    assert "left out: a/notes.jpg: not a readable" in error
-    assert "3 images segmented, 2 left out" in output
+    assert "skipped: a/broken.png: the file is damaged or cut off" in error
+    assert "skipped: a/notes.jpg: not a readable" in error
+    assert "3 images segmented, 2 skipped" in output
     record = json.loads(Path("predictions/predictions.json").read_text())
     assert [entry["file"] for entry in record["failed"]] == ["a/broken.png", "a/notes.jpg"]
     assert len(record["files"]) == 3
@@ -144,11 +155,10 @@ def test_only_bad_files(rapidseg, model, photos):
         (["a/*.webp"], "a/*.webp: this pattern matches no image file"),
         (["a", "--model", "absent.onnx"], "absent.onnx: no such model file"),
         (["a", "--model", "a/x.png"], "a/x.png: is not an ONNX file"),
-        (["a", "--size", "big"], "a size is HEIGHTxWIDTH in pixels"),
-        (["a", "--size", "12"], "input size 12 is not allowed"),
-        (["a", "--engine", "fast"], "engine 'fast' is unknown; allowed are auto, openvino, onnxruntime"),
+        (["a", "--input-size", "big"], "'big' is not an input size; write pixels of the shorter side"),
+        (["a", "--input-size", "12"], "input size 12 is not allowed"),
         (["a", "--device", "moon"], "OpenVINO: device 'moon' not found; available:"),
-        (["a", "--output", "b/y.png"], "b/y.png: is a file; results go to a folder"),
+        (["a", "--output", "b/y.png"], "b/y.png: is a file; results are written to a folder"),
     ],
 )
 def test_mistakes(rapidseg, model, photos, words, message):
@@ -158,6 +168,39 @@ def test_mistakes(rapidseg, model, photos, words, message):
     assert message in error
     assert "Traceback" not in error
     assert not Path("predictions").exists()
+
+
+def test_a_checkpoint_runs_in_pytorch(rapidseg, photos):
+    pytest.importorskip("torch")
+    from rapidseg.models import create_model, save_model
+
+    save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), "best.safetensors")
+    status, output, error = rapidseg("predict", "a/x.png", "-m", "best.safetensors", "--device", "cpu", "--json")
+    assert (status, error) == (0, "")
+    record = json.loads(output)
+    assert (record["engine"], record["precision"], record["device"]) == ("torch", "float32", "cpu")
+    assert record["model"]["file"] == "best.safetensors"
+    status, _, error = rapidseg("predict", "a", "-m", "best.safetensors", "--engine", "openvino")
+    assert status == 2
+    assert error.startswith("error: best.safetensors: is a checkpoint, which runs in PyTorch in float32")
+
+
+def test_a_failed_run_says_where_its_record_is(rapidseg, model, photos):
+    rapidseg("predict", "a", "-m", model)
+    before = Path("predictions/predictions.json").read_bytes()
+    Path("a/broken.png").touch()
+    status, output, _ = rapidseg("predict", "a", "-m", model)
+    assert status == 1
+    assert f"record: {Path('predictions') / 'predictions.incomplete.json'}" in output
+    assert Path("predictions/predictions.json").read_bytes() == before
+
+
+def test_help(rapidseg):
+    status, output, _ = rapidseg("predict", "--help")
+    assert status == 0
+    assert output.count("rapidseg predict ") >= 3  # usage and two examples
+    for group in ("Model and engine", "Output"):
+        assert f"─ {group} ─" in output
 
 
 def test_results_never_overwrite_an_image(rapidseg, model, photos):

@@ -3,10 +3,10 @@
 import pytest
 
 from rapidseg.runtime.engines import selection as choosing
-from rapidseg.system.gpu import FoundGpu
+from rapidseg.system.gpu import Gpu
 from tests.support.tiny_onnx import write_tiny_onnx
 
-UNUSABLE = FoundGpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install a build for CUDA")
+UNUSABLE = Gpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install a build for CUDA")
 
 
 def test_predict_says_it_on_standard_error(rapidseg, monkeypatch, tmp_path):
@@ -23,4 +23,4 @@ def test_a_device_that_is_asked_for_and_not_there_ends_the_command(rapidseg, mon
     write_tiny_onnx(tmp_path / "tiny.onnx")
     status, _, error = rapidseg("predict", "--model", "tiny.onnx", "--device", "cuda")
     assert status == 2
-    assert "PyTorch finds no device 'cuda' here; there is: cpu" in error
+    assert "PyTorch: device 'cuda' not found; available: cpu" in error

@@ -12,10 +12,10 @@ from tests.support.block_scenes import write_block_scenes
 RECIPES = {model.recipe: model for model in zoo.published_models().values()}
 # One recipe of each network in every run, the others with the slow tests.
 FAST = (
-    "fast-scnn_cityscapes",
-    "deeplabv3-r50-d8_cityscapes",
-    "pspnet-r50-jpu_cityscapes-4x2",
-    "encnet-r50-d8_cityscapes",
+    "cityscapes/fast-scnn",
+    "cityscapes/deeplabv3-r50-d8",
+    "cityscapes/pspnet-r50-jpu-4x2",
+    "cityscapes/encnet-r50-d8",
 )
 SMALL = (
     "data.root=scenes",

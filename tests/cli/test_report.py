@@ -23,7 +23,7 @@ def evaluated(rapidseg, tmp_path):
     write_tiny_onnx(tmp_path / "model.onnx")
     words = ["eval", "model.onnx", "--data", "camvid", "--root", "camvid"]
     assert rapidseg(*words, "--output", "a.json", "--save", "a", "--html", "a.html")[0] == 0
-    assert rapidseg(*words, "--size", "64x96", "--output", "b.json", "--save", "b")[0] == 0
+    assert rapidseg(*words, "--input-size", "64x96", "--output", "b.json", "--save", "b")[0] == 0
     return tmp_path
 
 
@@ -61,9 +61,9 @@ def test_two_runs_are_compared_with_pictures(rapidseg, evaluated):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["c.json"], "c.json: cannot be read: No such file or directory"),
+        (["c.json"], "cannot read c.json: No such file or directory"),
         (["a.json", "other.json"], "the runs cannot be compared: the first is of scenes val, the second of roads val"),
-        (["text.json"], "text.json: is not the JSON document of an evaluation"),
+        (["text.json"], "text.json is not the JSON document of an evaluation"),
     ],
 )
 def test_mistakes_are_one_message_and_exit_status_2(words, message, rapidseg, tmp_path):
@@ -84,8 +84,8 @@ def test_without_jinja2_it_says_what_to_install_before_anything_is_predicted(rap
     for words in (["report", "a.json"], ["eval", "none.onnx", "--data", "camvid", "--html", "a.html"]):
         status, _, error = rapidseg(*words)
         assert status == 2
-        assert "this command needs jinja2, which is not installed" in error
-        assert "pip install 'rapidseg[report]'" in error
+        assert "jinja2 is not installed; run in the clone of RapidSeg: " in error
+        assert "pip install -c constraints.txt '.[report]'" in error
 
 
 class Browser:

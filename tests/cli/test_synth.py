@@ -25,18 +25,18 @@ def run():
 
 def test_draws_checks_and_goes_on(run, tmp_path):
     out = tmp_path / "streets"
-    result = run("synth", out, "--images", 3, "--size", "48x96", "--workers", 1)
+    result = run("synth", out, "--images", 3, "--image-size", "48x96", "--workers", 1)
     assert result.exit_code == 0
-    assert f"{out}: 3 scenes for train, 1 for val (4 drawn now, 0 were there)\n" in result.stdout
-    assert f"look through them with: rapidseg data check cityscapes --root {out}\n" in result.stdout
+    assert f"{out}: 3 scenes for train, 1 for val (4 drawn, 0 already existed)\n" in result.stdout
+    assert f"check them with: rapidseg data check cityscapes --root {out}\n" in result.stdout
     assert run("check", "cityscapes", "--root", out).exit_code == 0
-    result = run("synth", out, "--images", 4, "--size", "48x96", "--workers", 1)
-    assert "4 scenes for train, 1 for val (1 drawn now, 4 were there)" in result.stdout
+    result = run("synth", out, "--images", 4, "--image-size", "48x96", "--workers", 1)
+    assert "4 scenes for train, 1 for val (1 drawn, 4 already existed)" in result.stdout
 
 
 def test_json(run, tmp_path):
     out = tmp_path / "streets"
-    arguments = ("--images", 1, "--val-images", 0, "--seed", 9, "--size", "48x96", "--workers", 1, "--json")
+    arguments = ("--images", 1, "--val-images", 0, "--seed", 9, "--image-size", "48x96", "--workers", 1, "--json")
     result = run("synth", out, *arguments)
     assert result.exit_code == 0
     document = json.loads(result.stdout)
@@ -54,9 +54,9 @@ def test_json(run, tmp_path):
 
 
 def test_mistakes(run, tmp_path):
-    result = run("synth", tmp_path / "a", "--images", 1, "--size", "48")
+    result = run("synth", tmp_path / "a", "--images", 1, "--image-size", "48")
     assert isinstance(result.exception, InputError)
-    assert str(result.exception) == "a size is HEIGHTxWIDTH in pixels, such as 1024x2048, not '48'"
+    assert str(result.exception) == "'48' is not a size; write HEIGHTxWIDTH in pixels, such as 1024x2048"
     assert run("synth", tmp_path / "a", "--images", 0).exit_code == 2
     assert run("synth", tmp_path / "a").exit_code == 2
     (tmp_path / "b").mkdir()

@@ -19,15 +19,15 @@ def model(tmp_path):
     return write_tiny_onnx(tmp_path / "tiny.onnx")
 
 
-def test_the_choice_is_written_and_used(rapidseg, model, tmp_path):
+def test_the_selection_is_written_and_used(rapidseg, model, tmp_path):
     camvid = write_camvid(tmp_path / "camvid")
-    labeled = ["--data", "camvid", "--root", camvid, "--sizes", "48,32"]
+    labeled = ["--data", "camvid", "--root", camvid, "--input-sizes", "48,32"]
     status, output, error = rapidseg("tune", model, "--min-fps", "0.001", *labeled, *SHORT)
     assert status == 0, error
-    assert "tried, from image in memory to class map in memory" in output
+    assert "trials, from image in memory to class map in memory" in output
     assert "48x80" in output
     assert "32x56" in output  # 12x20 at a shorter side of 32: the longer one is a multiple of the stride
-    assert "the most accurate of those that reach 0.001 frames/s" in error
+    assert "the most accurate configuration that reaches 0.001 FPS" in error
     assert "wrote tiny.tuned.yaml" in error
     tuned = yaml.safe_load(Path("tiny.tuned.yaml").read_text())
     assert (tuned["model"], tuned["engine"], tuned["precision"]) == ("tiny.onnx", "openvino", "float32")
@@ -42,33 +42,37 @@ def test_the_choice_is_written_and_used(rapidseg, model, tmp_path):
     assert json.loads(output)["mean_iou"] == pytest.approx(tuned["measured"]["mean_iou"])
 
 
-def test_where_nothing_fits_nothing_is_written_and_the_best_is_shown(rapidseg, model):
-    words = ["tune", model, "--min-fps", "1e9", "--image-size", "64x96", "--sizes", "64", *SHORT]
-    status, output, error = rapidseg(*words)
+def test_where_the_target_is_not_met_no_file_is_written_and_the_best_trial_is_shown(rapidseg, model):
+    options = ["tune", model, "--min-fps", "1e9", "--image-size", "64x96", "--input-sizes", "64", *SHORT]
+    status, output, error = rapidseg(*options)
     assert status == 1
     assert "tiny openvino float32" in output
-    assert "the fastest, but none reaches 1e+09 frames/s" in error
-    assert "nothing was written" in error
+    assert "target 1e+09 FPS not met; this is the fastest configuration" in error
+    assert "no file written" in error
     assert not list(Path().glob("*.yaml"))
-    status, output, _ = rapidseg(*words, "--json")
+    status, output, _ = rapidseg(*options, "--json")
     assert status == 1
     document = json.loads(output)
-    assert (document["granted"], document["file"]) == (False, None)
-    assert document["best"] == document["tries"][0]
+    assert (document["met"], document["path"]) == (False, None)
+    assert document["best"] == document["trials"][0]
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("options", "message"),
     [
-        ([], "nothing is wished for; give --min-fps, or --min-miou with --data"),
-        (["--min-miou", "0.5"], "a mIoU must be measured to be wished for; give --data, too"),
-        (["--min-fps", "10", "--sizes", "512x1024"], "sizes are shorter sides of 32 pixels or more"),
-        (["--min-fps", "10", "-o", "tuned.json"], "the name of a tuned file ends in .yaml; call it tuned.yaml"),
+        ([], "set a target: --min-fps, or --min-miou with --data"),
+        (["--min-miou", "0.5"], "--min-miou needs --data to measure it on"),
+        (["--min-fps", "10", "--input-sizes", "31"], "input sizes have 32 pixels or more on the shorter side, not 31"),
+        (
+            ["--min-fps", "10", "--input-sizes", "64x64", "--image-size", "64x96"],
+            "64x64 does not keep the aspect ratio",
+        ),
+        (["--min-fps", "10", "-o", "tuned.json"], "the name of a tuned file must end in .yaml; use tuned.yaml"),
         (["--min-fps", "10", "--data", "camvid", "--root", "absent"], "no CamVid data set at absent"),
     ],
 )
-def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, words, message):
-    status, output, error = rapidseg("tune", model, *words)
+def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, options, message):
+    status, output, error = rapidseg("tune", model, *options)
     assert (status, output) == (2, "")
     assert message in error
     assert "Traceback" not in error

@@ -12,11 +12,11 @@ def test_drawn_scenes_become_a_model_that_segments_others(rapidseg, tmp_path):
         assert status == 0, error
         return json.loads(output)
 
-    run("data", "synth", "scenes", "--images", "32", "--val-images", "8", "--size", "128x256")
+    run("data", "synth", "scenes", "--images", "32", "--val-images", "8", "--image-size", "128x256")
     run("data", "check", "cityscapes", "--root", "scenes")
     augmentation = ["data.augmentation.crop_size=[128,256]", "data.augmentation.scale_range=[0.75,1.5]"]
     schedule = ["iterations=200", "batch_size=8", "evaluate_every=200", "model.input_short_side=128"]
-    trained = run("train", "fast-scnn_tiny", "data.root=scenes", *augmentation, *schedule, "--output", "run")
+    trained = run("train", "tiny", "data.root=scenes", *augmentation, *schedule, "--output", "run")
     # A network that has learned nothing gives each pixel one class: at best a third of the pixels are right.
     assert trained["best"]["pixel_accuracy"] > 0.6
 

@@ -111,7 +111,7 @@ def test_misspelt_names_are_refused_with_the_nearest():
         create_model("fast-scnn", 19, align_corner=True)
     with pytest.raises(ConfigError, match=r"'stem_padding'.*not 3"):
         create_model("fast-scnn", 19, stem_padding=3)
-    with pytest.raises(ConfigError, match="give num_classes or labels"):
+    with pytest.raises(ConfigError, match="pass num_classes or labels"):
         create_model("fast-scnn")
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rapidseg.data import open_dataset
-from rapidseg.data.preparation import prepare_cityscapes
-from rapidseg.evaluation import SubmissionWriter, evaluate
+from rapidseg.data.cityscapes_preparation import prepare_cityscapes
+from rapidseg.evaluation import SubmissionWriter, score
 from tests.support.data_folders import write_image
 from tests.support.official_scripts import NEEDS_SCRIPTS, evaluate_officially
 from tests.support.polygon_files import SIZE_HW, street, write_polygons
@@ -31,7 +31,7 @@ def test_a_submission_is_scored_by_the_official_evaluation_as_by_ours(tmp_path):
         wrong = (rng.random(label.shape) < 0.4) | (label == 255) | (label == 16)
         return np.where(wrong, rng.integers(0, 16, label.shape), label).astype(np.uint8)
 
-    evaluation = evaluate(predict, dataset, observers=[SubmissionWriter(tmp_path / "submission", dataset.labels)])
+    evaluation = score(predict, dataset, observers=[SubmissionWriter(tmp_path / "submission", dataset.labels)])
     theirs = evaluate_officially(tmp_path, tmp_path / "submission")
     ours = evaluation.to_dict()
     # The same two integers are divided; means may differ in the order of their sum.

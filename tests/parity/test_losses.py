@@ -43,7 +43,7 @@ def test_losses_of_all_heads(fixture, parity_dir):
     labels = np.random.RandomState(meta["seed"] + 1).randint(0, meta["num_classes"], (n, h, w))
     labels[:, :5, :7] = meta["ignore_index"]
     loss = PixelLoss(
-        FIXTURES[fixture], num_classes=meta["num_classes"], ignore_index=meta["ignore_index"], average="all_pixels"
+        FIXTURES[fixture], num_classes=meta["num_classes"], ignore_index=meta["ignore_index"], reduction="all_pixels"
     )
     losses = HeadLosses(loss, dict(HEADS[name] for name in meta["losses"]))
     losses.check_outputs(outputs)

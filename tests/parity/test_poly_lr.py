@@ -21,7 +21,7 @@ def reference(parity_dir):
 
 
 def cityscapes_recipe(*overrides: str) -> Recipe:
-    return load_recipe(find_recipe("fast-scnn_cityscapes"), ["data.root=.", *overrides])
+    return load_recipe(find_recipe("cityscapes/fast-scnn"), ["data.root=.", *overrides])
 
 
 def test_the_cityscapes_recipe_has_the_published_rates(reference):

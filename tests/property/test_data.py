@@ -34,7 +34,7 @@ def test_ids_give_back_the_label(label, ids):
     decoded = written(mask, masks.decode)
     np.testing.assert_array_equal(decoded.label, label)
     assert decoded.label.dtype == np.uint8
-    assert decoded.foreign is None
+    assert decoded.unknown_values is None
 
 
 @settings(deadline=None, max_examples=50)
@@ -44,18 +44,20 @@ def test_colors_give_back_the_label(label, colors):
     decoded = written(np.array(colors, np.uint8)[label], masks.decode)
     np.testing.assert_array_equal(decoded.label, label)
     assert decoded.label.dtype == np.uint8
-    assert decoded.foreign is None
+    assert decoded.unknown_values is None
 
 
 @settings(deadline=None, max_examples=50)
 @given(LABELS, st.sets(st.integers(0, 4), max_size=4))
-def test_every_pixel_is_a_class_or_ignored_or_foreign(label, known):
+def test_every_pixel_is_a_class_or_ignored_or_unknown(label, known):
     masks = IdMasks({value: value for value in known}, 255)
     decoded = written(label, masks.decode)
     counts = {value: int((label == value).sum()) for value in set(range(5)) - known if (label == value).any()}
-    assert (decoded.foreign.counts if decoded.foreign else {}) == counts
-    assert (decoded.foreign.num_pixels if decoded.foreign else 0) == sum(counts.values())
-    assert list(decoded.foreign.counts.values() if decoded.foreign else []) == sorted(counts.values(), reverse=True)
+    assert (decoded.unknown_values.counts if decoded.unknown_values else {}) == counts
+    assert (decoded.unknown_values.num_pixels if decoded.unknown_values else 0) == sum(counts.values())
+    assert list(decoded.unknown_values.counts.values() if decoded.unknown_values else []) == sorted(
+        counts.values(), reverse=True
+    )
     np.testing.assert_array_equal(decoded.label, np.where(np.isin(label, list(known)), label, 255))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rapidseg.core.errors import InputError
 from rapidseg.evaluation import InputScaling, MultiScale, SlidingWindow, WholeImage, predict_multi_scale
-from rapidseg.evaluation.protocols import _cover
+from rapidseg.evaluation.protocols import window_slices
 from rapidseg.evaluation.resampling import Resampling, softmax
 from tests.support.fake_networks import pixel_segmenter
 
@@ -64,7 +64,7 @@ def test_resampling_is_pytorch_s_one_size_after_the_other(
 @given(length=st.integers(1, 500), crop=st.integers(1, 300), data=st.data())
 def test_windows_cover_every_pixel_and_lie_inside(length: int, crop: int, data: st.DataObject) -> None:
     stride = data.draw(st.integers(1, crop))
-    windows = _cover(length, crop, stride)
+    windows = window_slices(length, crop, stride)
     assert all(window.stop - window.start == min(crop, length) for window in windows)
     assert (windows[0].start, windows[-1].stop) == (0, length)
     assert all(after.start - before.start <= stride for before, after in itertools.pairwise(windows))

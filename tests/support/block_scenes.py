@@ -1,4 +1,4 @@
-"""A data set that a tiny network can learn in seconds: flat blocks whose brightness tells their class."""
+"""A data set that a tiny network learns in seconds: flat blocks whose brightness gives their class."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ CITY = "bonn"
 def write_block_scenes(
     root: Path, train: int = 6, val: int = 3, *, labeled: bool = True, classes: Sequence[int] = range(19)
 ) -> Path:
-    """Writes the Cityscapes layout with images of 96x128 pixels; without `labeled`, every pixel is ignored.
+    """Writes images of 96x128 pixels and their masks in the layout of Cityscapes.
 
-    Blocks of some of the 19 classes lie on class 0. The gray values of a class begin at 12 times its id and spread over
-    30.
+    Images show blocks of some of the 19 classes on a background of class 0. Gray values of a class are 12 * id to
+    12 * id + 29.
+
+    Args:
+        root: folder of the data set.
+        train, val: number of images in each split.
+        labeled: False marks every pixel as ignored.
+        classes: ids of the classes of the blocks.
     """
     rng = np.random.default_rng(0)
     for split, count in (("train", train), ("val", val)):

@@ -1,4 +1,4 @@
-"""A model file that knows the classes of `block_scenes` by their brightness, and may be too fine for INT8."""
+"""A model file that classifies `block_scenes` by brightness, optionally with layers that INT8 cannot represent."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from onnx import TensorProto, helper, numpy_helper
 from rapidseg.core.labels import CITYSCAPES
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
 
-CLASSES = (0, 9, 18)  # of the 19, so far apart that the rounding of INT8 moves few pixels from one to another
+CLASSES = (0, 9, 18)  # so far apart that INT8 rounding changes the class of few pixels
 STRIDE = 4
-LOUD = 1000  # a channel that nobody needs; 256 steps for it and for brightness together leave brightness none
+LOUD = 1000  # of an unused channel; sharing 256 steps with it leaves none for brightness
 
 
 def write_brightness_onnx(path: Path, *, quiet: int = 1, loud: int = 0) -> Path:
-    """Writes convolutions in a row: brightness, layers that hand it on, and a class for each brightness.
+    """Writes a chain of convolutions: brightness, layers that pass it on, and a classifier.
 
     Args:
-        path: the file.
-        quiet: how many layers hand brightness on and nothing else.
-        loud: how many of the layers behind them get a loud channel beside it, and so cannot be INT8; their names begin
-            with `loud`, but for the last, which is `classifier`.
+        path: the file to write.
+        quiet: number of layers that pass on brightness only.
+        loud: number of following layers, including the classifier, that have an additional channel of large values,
+            which INT8 cannot represent together with brightness; their names start with `loud`, except `classifier`.
     """
     spec = ModelSpec(architecture="brightness", labels=CITYSCAPES, mean=(0, 0, 0), std=(255, 255, 255), stride=STRIDE)
     levels = (np.array(CLASSES) * 12 + 15) / 255

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from rapidseg.core.labels import LabelSet
-from rapidseg.evaluation import evaluate
-from rapidseg.evaluation.report import make_document
+from rapidseg.evaluation import score
+from rapidseg.evaluation.report import make_run, run_document
 
 LABELS = LabelSet(names=("road", "car", "sky"), palette=((200, 40, 40), (40, 200, 40), (40, 40, 200)))
 
@@ -73,11 +73,12 @@ def make_run_document(scenes: Scenes, observers: tuple[Any, ...] = (), **changes
         "protocol": {"name": "whole", "subsample": 1, "description": "whole image, single scale"},
         "input_size": None,
         "class_mapping": None,
+        "warnings": [],
         "seconds": 1.5,
         "saved": None,
     }
-    evaluation = evaluate(red_channel, scenes, observers=observers)
-    return make_document(evaluation, num_worst=2, **about | changes)
+    evaluation = score(red_channel, scenes, observers=observers)
+    return run_document(make_run(evaluation, **about | changes), evaluation, num_worst=2)
 
 
 def write_run(path: Path, wrong: list[float | None], **changes: Any) -> Path:

@@ -1,4 +1,4 @@
-"""The official scripts of Cityscapes, in processes of their own: they exit, print and warn as they like."""
+"""Runs the official scripts of Cityscapes in separate processes, because they exit, print and warn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEEDS_SCRIPTS = pytest.mark.skipif(
     importlib.util.find_spec("cityscapesscripts") is None, reason="cityscapesscripts is not installed"
 )
 
-# NumPy 2.4 took away `in1d`, which version 2.3.0 of the scripts still calls; `isin` is its other name.
+# NumPy 2.4 removed `in1d`, which version 2.3.0 of the scripts calls; `isin` replaces it.
 _EVALUATE = """
 import numpy
 numpy.in1d = getattr(numpy, "in1d", numpy.isin)
@@ -24,16 +24,16 @@ evalPixelLevelSemanticLabeling.main()
 """
 
 
-def run_official(*words: str, fails: bool = False, **variables: Path) -> str:
-    """Runs Python with these words and environment variables; returns what it printed."""
+def run_official(*arguments: str, fails: bool = False, **variables: Path) -> str:
+    """Runs Python with these arguments and environment variables; returns its standard output."""
     environment = {**os.environ, **{name: str(path) for name, path in variables.items()}}
-    run = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)
+    run = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
     assert (run.returncode != 0) == fails, run.stdout + run.stderr
     return run.stdout
 
 
 def evaluate_officially(root: Path, submission: Path) -> dict:
-    """Scores predictions for `val` of the data set at `root`; returns what the script writes."""
+    """Scores predictions for `val` of the data set at `root`; returns the JSON that the script writes."""
     folders = {"CITYSCAPES_DATASET": root, "CITYSCAPES_RESULTS": submission, "CITYSCAPES_EXPORT_DIR": root}
     run_official("-c", _EVALUATE, **folders)
     return json.loads((root / "resultPixelLevelSemanticLabeling.json").read_text())

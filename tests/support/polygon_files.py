@@ -1,4 +1,4 @@
-"""Polygon files as Cityscapes publishes them, with everything that drawing them has to get right."""
+"""Polygon files in the format of Cityscapes, with all special cases of drawing."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from rapidseg.core.cityscapes import CITYSCAPES_LABELS
+from rapidseg.core.cityscapes_labels import CITYSCAPES_LABELS
 
 SIZE_HW = (96, 192)
 
 
 def polygon(label: str, corners: list, deleted: object = 0) -> dict:
+    """Returns an object as in a polygon file."""
     fields = {"id": 0, "verified": 1, "user": "somebody", "date": "01-Jan-2016 00:00:00"}
     return {**fields, "label": label, "polygon": corners, "deleted": deleted}
 
 
 def box(label: str, left: float, top: float, right: float, bottom: float, deleted: object = 0) -> dict:
+    """Returns a rectangular object."""
     return polygon(label, [[left, top], [right, top], [right, bottom], [left, bottom]], deleted)
 
 
 def blob(rng: np.random.Generator, label: str, size_hw: tuple[int, int]) -> dict:
-    """An outline of 3 to 40 corners, any of which may lie outside of the image."""
+    """Returns an object of 3 to 40 corners, some of which may be outside of the image."""
     height, width = size_hw
     angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 41)))
     radii = rng.uniform(0.5, 1, len(angles)) * rng.uniform(1, height / 2)
@@ -33,7 +35,7 @@ def blob(rng: np.random.Generator, label: str, size_hw: tuple[int, int]) -> dict
 
 
 def street(seed: int, size_hw: tuple[int, int] = SIZE_HW) -> list[dict]:
-    """Objects of every label, single and as groups, in any order, and the oddities."""
+    """Returns objects of every label, single and as groups, in random order, and all special cases."""
     rng = np.random.default_rng(seed)
     height, width = size_hw
     names = [label.name for label in CITYSCAPES_LABELS]
@@ -48,7 +50,7 @@ def street(seed: int, size_hw: tuple[int, int] = SIZE_HW) -> list[dict]:
         polygon("bicycle", [[70, 10], [90, 30], [90, 10], [70, 30]]),  # crosses itself
     ]
     unseen = [
-        box("car", -90, -90, -10, -10),  # counts as a car, though nobody sees it
+        box("car", -90, -90, -10, -10),  # outside of the image, but counted as a car
         box("truck", 0, 0, width, height, deleted=1),
         polygon("bus", [], deleted=1),
         polygon("license plate", []),
@@ -73,6 +75,7 @@ def write_polygons(
     split: str = "train",
     size_hw: tuple[int, int] = SIZE_HW,
 ) -> Path:
+    """Writes the polygon file of an image in the folders of Cityscapes."""
     path = root / folder / split / f"{name}_{folder}_polygons.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"imgHeight": size_hw[0], "imgWidth": size_hw[1], "objects": objects}))

@@ -1,4 +1,4 @@
-"""Checkpoints in the tensor names of their sources, of networks with random weights."""
+"""Checkpoints with random weights and the tensor names of published implementations."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ FAST_SCNN = {layout.variant: layout for layout in LAYOUTS if layout.architecture
 
 
 def published_state(variant, num_classes=19):
-    """A Fast-SCNN of a source, made by turning its layout's rules round on the names of our model."""
+    """Returns the state of a Fast-SCNN with published tensor names, by inverting the rules of its layout."""
     layout = FAST_SCNN[variant]
     heads = {"openmmlab": ("deep", "stem"), "tramac": ("stem",), "leftthomas": ()}[variant]
     model = create_model(layout.architecture, num_classes, variant=layout.variant, aux_heads=heads)
-    return {_their_name(layout, name): tensor for name, tensor in model.state_dict().items()}
+    return {_published_name(layout, name): tensor for name, tensor in model.state_dict().items()}
 
 
-def _their_name(layout, ours):
+def _published_name(layout, ours):
     for pattern, replacement in layout.rules:
         names = re.findall(r"\(([a-z_|]+)\)", pattern)
         for suffix in names[0].split("|") if names else [""]:

@@ -1,4 +1,4 @@
-"""A model file of the product's layout that is made in milliseconds, without PyTorch."""
+"""A model file with our inputs, outputs and metadata, written in milliseconds without PyTorch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ STRIDE = 8
 
 
 def tiny_spec(labels: LabelSet = CAMVID, **changes: object) -> ModelSpec:
+    """Returns a specification of stride 8; `changes` are other fields."""
     values: dict[str, object] = {"architecture": "tiny", "labels": labels, "stride": STRIDE}
     return ModelSpec.model_validate(values | changes)
 
 
 def write_tiny_onnx(path: Path, spec: ModelSpec | None = None, *, with_spec: bool = True, seed: int = 0) -> Path:
-    """Writes one 9x9 convolution of stride 8 over normalized RGB: `image` uint8 NHWC in, `logits` NKhw out."""
+    """Writes a 9x9 convolution of stride 8 over normalized RGB: `image` uint8 NHWC in, `logits` NKhw out."""
     spec = spec or tiny_spec()
     weights = np.random.default_rng(seed).normal(0, 0.1, (spec.labels.num_classes, 3, 9, 9)).astype(np.float32)
     mean = np.array(spec.mean, np.float32).reshape(1, 3, 1, 1)

@@ -1,4 +1,4 @@
-"""A real web server in a thread that can send parts of files, break off, redirect and refuse."""
+"""A web server in a thread that can send parts of files, break off, redirect and refuse."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Site:
-    """What the server sends, and what it was asked.
+    """The content of the server, and the requests it received.
 
     Attributes:
         files: content by path.
         headers: sent with every file, such as an ETag.
-        statuses: paths that are refused, and how.
-        redirects: paths that are elsewhere.
-        ranges: whether parts are sent.
-        breaks: after how many bytes of the body each of the next answers breaks off.
+        statuses: HTTP status of refused paths.
+        redirects: new location of redirected paths.
+        ranges: whether Range requests are supported.
+        breaks: number of bytes after which each of the next responses breaks off.
         asked: path and Range header of every request.
     """
 
@@ -35,6 +35,8 @@ class Site:
 
 @contextlib.contextmanager
 def serve(site: Site):
+    """Serves a site on a free port of this machine and sets `site.url`."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 

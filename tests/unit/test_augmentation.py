@@ -39,10 +39,10 @@ def samples(dataset, seed=0, **options):
 
 
 def test_items_depend_on_seed_and_number_alone(dataset):
-    forwards = samples(dataset, photometric=Photometric(gamma=(0.5, 2), blur_sigma=1, noise_sigma=5), paste=0.5,
-                       paste_classes=("thing",))  # fmt: skip
-    backwards = samples(dataset, photometric=Photometric(gamma=(0.5, 2), blur_sigma=1, noise_sigma=5), paste=0.5,
-                        paste_classes=("thing",))  # fmt: skip
+    forwards = samples(dataset, photometric=Photometric(gamma=(0.5, 2), blur_sigma=1, noise_sigma=5), copy_paste=0.5,
+                       copy_paste_classes=("thing",))  # fmt: skip
+    backwards = samples(dataset, photometric=Photometric(gamma=(0.5, 2), blur_sigma=1, noise_sigma=5), copy_paste=0.5,
+                        copy_paste_classes=("thing",))  # fmt: skip
     first = [forwards[k] for k in range(12)]
     second = [backwards[k] for k in reversed(range(12))][::-1]
     for (image_a, label_a, name_a), (image_b, label_b, name_b) in zip(first, second, strict=True):
@@ -103,7 +103,7 @@ def test_crops_with_too_much_of_one_class_are_drawn_anew(dataset):
 def test_pasted_classes_come_from_another_image():
     empty = Sample(image=np.zeros((64, 96, 3), np.uint8), label=np.zeros((64, 96), np.uint8), name="empty")
     full = Sample(image=np.full((64, 96, 3), 120, np.uint8), label=np.full((64, 96), 2, np.uint8), name="full")
-    options = {"scale_range": (1.0, 1.0), "paste": 1.0, "paste_classes": ("thing",), "cat_max_ratio": 1.0}
+    options = {"scale_range": (1.0, 1.0), "copy_paste": 1.0, "copy_paste_classes": ("thing",), "cat_max_ratio": 1.0}
     made = samples([empty, full], **options)
     pasted = [made[k] for k in range(20) if made[k][2] == "empty with parts of full"]
     assert pasted
@@ -126,9 +126,9 @@ def test_photometric_distortion_keeps_shape_and_its_bounds():
 def test_wrong_options_are_refused(dataset):
     with pytest.raises(ValidationError, match="scale_range must be two positive numbers"):
         Augmentation(crop_size=(64, 64), scale_range=(2.0, 1.0))
-    with pytest.raises(ValidationError, match="paste_classes must name at least one class"):
-        Augmentation(crop_size=(64, 64), scale_range=(1.0, 2.0), paste=0.5)
+    with pytest.raises(ValidationError, match="copy_paste_classes must name at least one class"):
+        Augmentation(crop_size=(64, 64), scale_range=(1.0, 2.0), copy_paste=0.5)
     with pytest.raises(ValidationError, match=r"label_stride 3 must divide both sides of crop_size \(64, 64\)"):
         Augmentation(crop_size=(64, 64), scale_range=(1.0, 2.0), label_stride=3)
-    with pytest.raises(ConfigError, match="paste_classes: thin is no class; did you mean 'thing'"):
-        samples(dataset, paste=0.5, paste_classes=("thin",))
+    with pytest.raises(ConfigError, match="copy_paste_classes: thin is not a class; did you mean 'thing'"):
+        samples(dataset, copy_paste=0.5, copy_paste_classes=("thin",))

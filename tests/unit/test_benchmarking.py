@@ -8,18 +8,23 @@ import numpy as np
 import openvino
 import pytest
 
-from rapidseg.benchmarking import peak_matmul as peak_matmul_rate
 from rapidseg.benchmarking.accuracy import stated_accuracy
-from rapidseg.benchmarking.complexity import count_complexity
-from rapidseg.benchmarking.configuration import Configuration, parse_names, parse_sides
+from rapidseg.benchmarking.configuration import (
+    Configuration,
+    parse_image_sizes,
+    parse_input_sizes,
+    parse_names,
+)
+from rapidseg.benchmarking.input_images import image_of_size
 from rapidseg.benchmarking.interleaving import pooled, repeat_for, run_interleaved
-from rapidseg.benchmarking.opening import image_of_size
+from rapidseg.benchmarking.peak_matmul import MatrixProduct
 from rapidseg.benchmarking.process import MeasuringProcess
-from rapidseg.benchmarking.summary import Summary, drift
+from rapidseg.benchmarking.summary import Summary, between_round_drift
 from rapidseg.core.errors import EngineError, InputError, ModelFileError, RapidSegError
 from rapidseg.core.spec import Score
 from rapidseg.imaging import read_image, write_image
 from rapidseg.runtime.model_file import find_model
+from rapidseg.runtime.onnx_complexity import count_onnx_complexity, count_onnx_macs
 from rapidseg.system.memory import peak_memory_bytes
 from tests.support.tiny_onnx import STRIDE, tiny_spec, write_tiny_onnx
 
@@ -36,29 +41,29 @@ def configuration(**changes):
     return Configuration(**values | changes)
 
 
-def test_a_spread_has_the_middle_and_the_range_of_ninety_percent():
-    spread = Summary.of([float(value) for value in range(101)])
-    assert (spread.median, spread.p5, spread.p95, spread.count) == (50, 5, 95, 101)
+def test_a_summary_has_the_median_and_the_range_of_ninety_percent():
+    summary = Summary.of([float(value) for value in range(101)])
+    assert (summary.median, summary.p5, summary.p95, summary.count) == (50, 5, 95, 101)
     assert Summary.of([7.0]) == Summary(7, 7, 7, 1)
-    with pytest.raises(InputError, match="nothing was measured"):
+    with pytest.raises(InputError, match="no measurements to summarize"):
         Summary.of([])
 
 
-def test_the_rate_of_a_spread_turns_its_ends_round():
+def test_the_rate_of_a_summary_swaps_its_ends():
     rate = Summary(median=20, p5=10, p95=40, count=9).rate(2)
     assert (rate.median, rate.p5, rate.p95) == (100, 50, 200)
     assert rate.to_dict() == {"median": 100, "p5": 50, "p95": 200, "count": 9}
 
 
-def test_drift_is_how_far_rounds_lie_apart():
-    assert drift([90, 100, 110]) == pytest.approx(0.2)
-    assert drift([3]) == 0
+def test_drift_is_the_range_of_the_rounds():
+    assert between_round_drift([90, 100, 110]) == pytest.approx(0.2)
+    assert between_round_drift([3]) == 0
 
 
-def test_turns_go_forth_and_back():
+def test_the_order_of_workloads_reverses_from_round_to_round():
     order = []
 
-    class Contestant:
+    class FakeWorkload:
         def __init__(self, name):
             self.name = name
 
@@ -68,7 +73,7 @@ def test_turns_go_forth_and_back():
 
     seen = []
     samples = run_interleaved(
-        {name: Contestant(name) for name in "abc"},
+        {name: FakeWorkload(name) for name in "abc"},
         rounds=3,
         seconds=0.5,
         progress=lambda done, total: seen.append((done, total)),
@@ -80,7 +85,7 @@ def test_turns_go_forth_and_back():
     assert seen[-1] == (9, 9)
 
 
-def test_what_is_repeated_happens_once_at_least():
+def test_repeating_happens_at_least_once():
     assert len(list(repeat_for(0))) == 1
     assert len(list(repeat_for(0, 3))) == 3
 
@@ -89,21 +94,37 @@ def test_a_configuration_comes_back_from_json():
     import json
 
     for size in (None, 512, (96, 128)):
-        one = configuration(input_size=size, batch=3)
-        assert Configuration.from_arguments(json.loads(json.dumps(one.to_arguments()))) == one
+        original = configuration(input_size=size, batch=3)
+        assert Configuration.from_arguments(json.loads(json.dumps(original.to_arguments()))) == original
     assert configuration().name == "street"
+    assert configuration().label == "street openvino float32"
 
 
-def test_names_and_sides_are_read_from_lists():
-    assert parse_names("bf16, float32,bf16", "precision", ("float32", "bf16")) == ("bf16", "float32")
-    with pytest.raises(InputError, match=r"engine 'openvin' is unknown; allowed are openvino, torch, .*'openvino'"):
+def test_names_and_sizes_are_read_from_text_and_sequences():
+    for names in ("bf16, float32,bf16", ["bf16", "float32", "bf16"]):
+        assert parse_names(names, "precision", ("float32", "bf16")) == ("bf16", "float32")
+    with pytest.raises(InputError, match=r"unknown engine 'openvin'; allowed: openvino, torch \(.*'openvino'"):
         parse_names("openvin", "engine", ("openvino", "torch"))
     with pytest.raises(InputError, match="no engine given"):
         parse_names(" , ", "engine", ("openvino",))
-    assert parse_sides("512,256, 512") == (512, 256)
-    for text in ("", "31", "512x1024", "-64"):
-        with pytest.raises(InputError, match="sizes are shorter sides of 32 pixels or more"):
-            parse_sides(text)
+    for sizes in ("64x96, 32x48,64x96", [(64, 96), "32x48"], ((64, 96), (32, 48))):
+        assert parse_image_sizes(sizes) == ((64, 96), (32, 48))
+    assert parse_image_sizes((64, 96)) == parse_image_sizes("64x96") == ((64, 96),)
+    for sizes, message in (
+        ("", "no image sizes given"),
+        ("512", "not a size"),
+        ([512], "not a size"),
+        ((0, 8), "not a"),
+    ):
+        with pytest.raises(InputError, match=message):
+            parse_image_sizes(sizes)
+    for sizes in ("512,256, 512", (512, 256), [512, "256"]):
+        assert parse_input_sizes(sizes) == (512, 256)
+    assert parse_input_sizes(512) == (512,)
+    assert parse_input_sizes("512x1024,256") == parse_input_sizes([(512, 1024), 256]) == ((512, 1024), 256)
+    for sizes, message in (("", "no input sizes given"), ("-64", "not an input size"), ([(64, 96, 3)], "not a size")):
+        with pytest.raises(InputError, match=message):
+            parse_input_sizes(sizes)
 
 
 SCORES = (Score(dataset="camvid", split="val", mean_iou=0.6),)
@@ -137,18 +158,20 @@ def test_a_score_on_unknown_data_is_not_used():
 
 
 def test_complexity_of_one_convolution(tmp_path):
-    complexity = count_complexity(write_tiny_onnx(tmp_path / "tiny.onnx"), (64, 96))
+    complexity = count_onnx_complexity(write_tiny_onnx(tmp_path / "tiny.onnx"), (64, 96))
     weights = 11 * 3 * 9 * 9
     assert complexity.parameters == weights  # it has no bias
     assert complexity.multiply_accumulates == weights * (64 // STRIDE) * (96 // STRIDE)
 
 
-def test_complexity_is_what_pytorch_counts():
+def test_onnx_files_and_pytorch_models_have_the_same_complexity():
     from rapidseg.models import count_macs, create_model
 
-    complexity = count_complexity(find_model(None), (96, 160))
+    complexity = count_onnx_complexity(find_model(None), (96, 160))
     model = create_model("fast-scnn", num_classes=11)
+    assert complexity.multiply_accumulates == count_onnx_macs(find_model(None), (96, 160))
     assert complexity.multiply_accumulates == count_macs(model, (96, 160))
+    assert complexity.multiply_accumulates == count_onnx_macs(find_model("fast-scnn-camvid-int8"), (96, 160))
     # Folded into a convolution, batch normalization leaves one bias for each of its two learned values.
     folded = sum(
         (module.weight.numel() for module in model.modules() if type(module).__name__ == "BatchNorm2d"), start=0
@@ -162,16 +185,14 @@ def test_complexity_is_what_pytorch_counts():
     ("precision", "tolerance", "computed_in"),
     [("float32", 1e-5, {"f32"}), ("bf16", 1e-2, {"bf16"}), ("int8", 3e-2, {"i8", "u8"})],
 )
-def test_the_matrix_product_is_one_and_in_its_precision(monkeypatch, precision, tolerance, computed_in):
+def test_the_matrix_product_is_right_and_computed_in_its_precision(precision, tolerance, computed_in):
     if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU does not compute in bf16")
-    monkeypatch.setattr(peak_matmul_rate, "SIDE", 64)
-    product = peak_matmul_rate.MatrixProduct(precision, "cpu")
+    product = MatrixProduct(precision, "cpu", side=64)
     samples = product.measure(0)
     assert set(samples) == ({"openvino", "numpy"} if precision == "float32" else {"openvino"})
     first, second = np.random.default_rng(0).standard_normal((2, 64, 64), np.float32)
-    found = product._request.get_output_tensor().data
-    error = np.linalg.norm(found - first @ second) / np.linalg.norm(first @ second)
+    error = np.linalg.norm(product.product() - first @ second) / np.linalg.norm(first @ second)
     assert error < tolerance
     nodes = [node.get_rt_info() for node in product.compiled.get_runtime_model().get_ordered_ops()]
     kinds = {node["layerType"].astype(str): node["runtimePrecision"].astype(str) for node in nodes}
@@ -179,11 +200,13 @@ def test_the_matrix_product_is_one_and_in_its_precision(monkeypatch, precision, 
 
 
 def test_no_matrix_product_in_an_unknown_precision():
-    with pytest.raises(EngineError, match="no matrix product is known for precision 'float16'"):
-        peak_matmul_rate.MatrixProduct("float16", "cpu")
+    with pytest.raises(
+        EngineError, match="no peak matmul rate for precision 'float16'; available: float32, bf16, int8"
+    ):
+        MatrixProduct("float16", "cpu")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
+@pytest.mark.skipif(sys.platform == "win32", reason="unknown on Windows")
 def test_peak_memory_grows_and_stays():
     before = peak_memory_bytes()
     np.ones(200 << 20, np.uint8).sum()
@@ -199,14 +222,14 @@ def test_an_image_of_the_right_size_is_taken_as_it_is(tmp_path):
     assert read_image(resized).shape == (32, 48, 3)
 
 
-def test_a_process_hands_errors_over_as_they_are(tmp_path):
+def test_a_process_passes_errors_on_unchanged(tmp_path):
     arguments = {"image": "photo.png", "scratch": None}
     broken = tmp_path / "broken.onnx"
     broken.write_text("no model")
     with pytest.raises(ModelFileError, match=r"broken\.onnx: is not an ONNX file"):
-        MeasuringProcess("segmenting", configuration=configuration(model=str(broken)).to_arguments(), **arguments)
+        MeasuringProcess("rapidseg", configuration=configuration(model=str(broken)).to_arguments(), **arguments)
 
 
-def test_a_process_that_dies_is_mourned_with_its_last_words():
-    with pytest.raises(RapidSegError, match=r"the process that measures ended with status 1: .*KeyError: 'nonsense'"):
+def test_a_process_that_exits_is_reported_with_its_last_output():
+    with pytest.raises(RapidSegError, match=r"the measuring process exited with status 1: .*KeyError: 'nonsense'"):
         MeasuringProcess("nonsense")

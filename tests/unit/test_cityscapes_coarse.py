@@ -6,7 +6,7 @@ import pytest
 
 from rapidseg.core.errors import DatasetError
 from rapidseg.data import Dataset, check_dataset, open_dataset, open_layout
-from rapidseg.data.preparation import prepare_cityscapes
+from rapidseg.data.cityscapes_preparation import prepare_cityscapes
 from tests.support.data_folders import write_image
 from tests.support.polygon_files import SIZE_HW, street, write_polygons
 
@@ -51,8 +51,8 @@ def test_polygons_without_masks_say_how_to_draw_them(kind, folder, root):
         open_dataset(kind, root)
     assert str(caught.value) == (
         f"{kind} train: 1 file is missing: {root}/{folder}/train/{FINE}_{folder}_labelTrainIds.png (mask of "
-        f"{root}/leftImg8bit/train/{FINE}_leftImg8bit.png); their polygon files are there: draw the masks with "
-        f"`rapidseg data prepare cityscapes {root}`; `rapidseg data check` lists all"
+        f"{root}/leftImg8bit/train/{FINE}_leftImg8bit.png); their polygon files exist: draw the masks with "
+        f"`rapidseg data prepare cityscapes {root}`; `rapidseg data check` lists all of them"
     )
     (finding,) = [finding for finding in check_dataset(open_layout(kind, root), ["train"]).findings if finding.files]
     assert finding.advice.endswith(f"draw the masks with `rapidseg data prepare cityscapes {root}`")
@@ -61,7 +61,7 @@ def test_polygons_without_masks_say_how_to_draw_them(kind, folder, root):
 def test_masks_that_cannot_be_drawn_are_to_be_restored(root):
     write_image(root / "leftImg8bit/train/ulm/ulm_000001_000019_leftImg8bit.png")
     advice = open_layout("cityscapes", root).files("train").advice
-    assert advice.startswith("draw the 1 of which there are polygon files with `rapidseg data prepare")
+    assert advice.startswith("1 of them have polygon files: draw these with `rapidseg data prepare")
     assert advice.endswith("and restore the others")
     (root / f"gtFine/train/{FINE}_gtFine_polygons.json").unlink()
     assert open_layout("cityscapes", root).files("train").advice is None
@@ -71,5 +71,5 @@ def test_no_coarse_annotations(tmp_path):
     write_image(tmp_path / "leftImg8bit/train/ulm/ulm_0_0_leftImg8bit.png")
     with pytest.raises(DatasetError) as caught:
         open_dataset("cityscapes-coarse", tmp_path)
-    assert "looked for leftImg8bit or gtCoarse, but it holds leftImg8bit" in str(caught.value)
+    assert "looked for leftImg8bit or gtCoarse, but it contains leftImg8bit" in str(caught.value)
     assert "gtCoarse/SPLIT/CITY/*_gtCoarse_labelTrainIds.png or *_gtCoarse_labelIds.png" in str(caught.value)

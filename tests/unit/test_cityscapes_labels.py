@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from rapidseg.core.cityscapes import CITYSCAPES_CLASSES, CITYSCAPES_LABELS
+from rapidseg.core.cityscapes_labels import CITYSCAPES_CLASSES, CITYSCAPES_LABELS
 from rapidseg.core.labels import CAMVID, CITYSCAPES, LabelSet
 from rapidseg.evaluation import ConfusionMatrix, Evaluation
 from rapidseg.metrics import merge_counts
@@ -23,8 +23,8 @@ def test_the_benchmark_has_seven_categories():
     assert CAMVID.category_names == ()
 
 
-def test_one_category_a_class():
-    with pytest.raises(ValidationError, match=r"2 class names but 1 categories; give one a class"):
+def test_one_category_per_class():
+    with pytest.raises(ValidationError, match=r"2 class names but 1 categories; pass one per class"):
         LabelSet(names=("a", "b"), palette=((0, 0, 0), (1, 1, 1)), categories=("c",))
 
 

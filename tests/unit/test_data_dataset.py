@@ -11,7 +11,7 @@ from PIL import Image
 from rapidseg.core.errors import DatasetError, ImageError, InputError
 from rapidseg.core.labels import CAMVID, LabelSet
 from rapidseg.data import Dataset, open_dataset
-from tests.support.data_folders import cut, random_label, write_camvid, write_described, write_image, write_mask
+from tests.support.data_folders import cut, random_label, write_camvid, write_image, write_mask, write_yaml_dataset
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_splits_are_joined(root):
 def test_sets_of_other_classes_are_not_joined(root):
     camvid = open_dataset("camvid", root)
     other = Dataset([], LabelSet.generic(11), name="mine", split="train")
-    with pytest.raises(DatasetError, match=r"camvid train and mine train cannot be joined: their classes"):
+    with pytest.raises(DatasetError, match=r"cannot join camvid train and mine train: their classes"):
         Dataset.join([camvid, other])
 
 
@@ -82,7 +82,7 @@ def test_labels_with_another_ignore_index_are_followed(root):
 
 
 def test_labels_of_another_number_of_classes_are_refused(root):
-    with pytest.raises(InputError, match=r"have 5 classes, the data set has 11; give as many"):
+    with pytest.raises(InputError, match=r"labels has 5 classes, but the data set has 11; pass 11, or merge"):
         open_dataset("camvid", root, labels=LabelSet.generic(5))
 
 
@@ -93,7 +93,7 @@ def test_a_value_that_is_no_class_names_file_value_pixels_and_advice(root):
     with pytest.raises(DatasetError) as caught:
         open_dataset("camvid", root)[1]
     assert str(caught.value) == (
-        f"{root}/trainannot/001.png holds value 255 at 6 pixels, outside the classes (ids 0 to 10 are classes, 11 is "
+        f"{root}/trainannot/001.png has value 255 at 6 pixels, outside the classes (ids 0 to 10 are classes, 11 is "
         "ignored); 255 usually means unlabeled, but ignore_index is 11; write `ignore_index: 255`, or list every "
         "value in `label_map`, with `255: ignore`, in a YAML file that describes the data (docs/data.md); "
         "`rapidseg data check` lists all such files"
@@ -102,24 +102,24 @@ def test_a_value_that_is_no_class_names_file_value_pixels_and_advice(root):
 
 def test_another_size_is_refused(root):
     write_image(root / "train" / "001.png", (6, 20))
-    with pytest.raises(DatasetError, match=r"001\.png is 20x6 pixels but its mask .*001\.png is 20x12; an image and"):
+    with pytest.raises(DatasetError, match=r"001\.png has 6x20 pixels but its mask .*001\.png has 12x20; an image and"):
         open_dataset("camvid", root)[1]
 
 
 def test_swapped_sides_are_explained(root):
     write_image(root / "train" / "001.png", (20, 12))
-    with pytest.raises(DatasetError, match=r"width and height are swapped: .* EXIF rotation"):
+    with pytest.raises(DatasetError, match=r"height and width are swapped: .* EXIF rotation"):
         open_dataset("camvid", root)[1]
 
 
 def test_a_colored_mask_in_place_of_ids_is_explained(tmp_path):
     colors = np.random.default_rng(0).integers(0, 256, (12, 20, 3)).astype(np.uint8)
     gray = np.repeat(random_label(2)[..., None], 3, axis=2)
-    described = write_described(tmp_path, "classes: [road, car]", {"a": colors, "b": gray})
+    described = write_yaml_dataset(tmp_path, "classes: [road, car]", {"a": colors, "b": gray})
     dataset = open_dataset(described)
-    with pytest.raises(ImageError, match=r"`mask_format: colors`, with a color for each class"):
+    with pytest.raises(ImageError, match=r"set `mask_format: colors`, and a color for each class"):
         dataset[0]
-    with pytest.raises(ImageError, match=r"its channels are equal, so write one of them as a gray PNG"):
+    with pytest.raises(ImageError, match=r"its channels are equal, so save one of them as a gray PNG"):
         dataset[1]
 
 

@@ -44,13 +44,13 @@ def test_label_train_ids_come_first(tmp_path):
 
 def test_an_id_that_cityscapes_does_not_have_is_refused(tmp_path):
     write_cityscapes(tmp_path, np.full(SIZE_HW, 34, np.uint8), "labelIds")
-    with pytest.raises(DatasetError, match=r"holds value 34 at 240 pixels, outside the classes \(ids 7, 8, 11 to 13"):
+    with pytest.raises(DatasetError, match=r"has value 34 at 240 pixels, outside the classes \(ids 7, 8, 11 to 13"):
         open_dataset("cityscapes", tmp_path)[0]
 
 
 def test_label_ids_in_place_of_train_ids_are_recognized(tmp_path):
     write_cityscapes(tmp_path, np.full(SIZE_HW, 26, np.uint8), "labelTrainIds")
-    with pytest.raises(DatasetError, match=r"these look like label ids of Cityscapes in place of train ids"):
+    with pytest.raises(DatasetError, match=r"these look like label ids of Cityscapes instead of train ids"):
         open_dataset("cityscapes", tmp_path)[0]
 
 
@@ -60,7 +60,9 @@ def test_images_that_cityscapes_publishes_without_masks_are_no_split(tmp_path):
     write_image(tmp_path / "leftImg8bit/test/berlin/berlin_0_leftImg8bit.png")
     assert open_layout("cityscapes", tmp_path).splits() == ("train", "val")
     write_image(tmp_path / "leftImg8bit/mine/x/x_0_leftImg8bit.png")
-    with pytest.raises(DatasetError, match=r"no folder .*gtFine/mine; the images and masks of mine are expected as\n"):
+    with pytest.raises(
+        DatasetError, match=r"folder .*gtFine/mine does not exist\. Expected images and masks of mine:\n"
+    ):
         open_dataset("cityscapes", tmp_path, split="mine")
 
 
@@ -71,7 +73,7 @@ def test_a_missing_mask_is_named(tmp_path):
         open_dataset("camvid", root)
     assert str(caught.value) == (
         f"camvid train: 1 file is missing: {root}/trainannot/001.png (mask of {root}/train/001.png); restore them, or "
-        "take away what needs them; `rapidseg data check` lists all"
+        "remove the files that need them; `rapidseg data check` lists all of them"
     )
     assert len(open_dataset("camvid", root, split="val")) == 3
 
@@ -81,7 +83,7 @@ def test_a_missing_folder_of_masks_is_named(tmp_path):
     for path in (root / "trainannot").iterdir():
         path.unlink()
     (root / "trainannot").rmdir()
-    with pytest.raises(DatasetError, match=r"no folder .*trainannot; CamVid's train images and masks are expected"):
+    with pytest.raises(DatasetError, match=r"folder .*trainannot does not exist\. Expected images and masks of CamVid"):
         open_dataset("camvid", root)
 
 
@@ -89,15 +91,15 @@ def test_an_empty_split_is_refused(tmp_path):
     write_camvid(tmp_path, ("val",))
     for folder in ("train", "trainannot"):
         (tmp_path / folder).mkdir()
-    with pytest.raises(DatasetError, match=r"camvid train: no images found below"):
+    with pytest.raises(DatasetError, match=r"camvid train: no images found in"):
         open_dataset("camvid", tmp_path)
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("camvid", "no CamVid data set at {root}: looked for train or val or test, but it holds a, b. Expected:\n"),
-        ("cityscapes", "no Cityscapes data set at {root}: looked for leftImg8bit or gtFine, but it holds a, b. "),
+        ("camvid", "no CamVid data set at {root}: looked for train or val or test, but it contains a, b. Expected:\n"),
+        ("cityscapes", "no Cityscapes data set at {root}: looked for leftImg8bit or gtFine, but it contains a, b. "),
     ],
 )
 def test_a_wrong_root_says_what_was_looked_for(tmp_path, kind, message):
@@ -106,19 +108,19 @@ def test_a_wrong_root_says_what_was_looked_for(tmp_path, kind, message):
     with pytest.raises(DatasetError) as caught:
         open_dataset(kind, tmp_path)
     assert str(caught.value).startswith(message.format(root=tmp_path))
-    assert str(caught.value).endswith("give the folder that holds them as root")
+    assert str(caught.value).endswith("pass the folder that contains them with --root DIR (root= in Python)")
 
 
 def test_a_root_that_is_one_folder_off_is_found(tmp_path):
     write_camvid(tmp_path / "camvid")
-    with pytest.raises(DatasetError, match=r"did you mean root=.*/camvid\?"):
+    with pytest.raises(DatasetError, match=r"did you mean .*/camvid\?"):
         open_dataset("camvid", tmp_path)
-    with pytest.raises(DatasetError, match=r"did you mean root=.*/camvid\?"):
+    with pytest.raises(DatasetError, match=r"did you mean .*/camvid\?"):
         open_dataset("camvid", tmp_path / "camvid" / "train")
 
 
 def test_a_root_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(DatasetError, match=r"nowhere: looked for .*, but that folder does not exist"):
+    with pytest.raises(DatasetError, match=r"nowhere: looked for .*, but this folder does not exist"):
         open_dataset("camvid", tmp_path / "nowhere")
 
 
@@ -129,7 +131,7 @@ def test_two_images_of_one_name_are_refused(tmp_path):
         open_dataset("camvid", root)
 
 
-def test_hidden_files_are_left_out(tmp_path):
+def test_hidden_files_are_skipped(tmp_path):
     root = write_camvid(tmp_path)
     (root / "train/._000.png").write_bytes(b"finder")
     assert len(open_dataset("camvid", root)) == 3
@@ -140,9 +142,10 @@ def test_hidden_files_are_left_out(tmp_path):
     [
         (
             ("camvd",),
-            r"unknown data set 'camvd'; give camvid, cityscapes, cityscapes-coarse, synth-as-camvid, or .*did you mean",
+            r"unknown data set 'camvd'; choose from camvid, cityscapes, cityscapes-coarse, synth-as-camvid, or pass a "
+            r"YAML file that describes your own data \(docs/data\.md\); did you mean 'camvid'\?",
         ),
-        (("camvid",), r"camvid needs the folder that holds the data: give it as root"),
+        (("camvid",), r"camvid needs the folder of the data: pass --root DIR \(root= in Python\)"),
         (("nowhere.yaml",), r"cannot read nowhere\.yaml: No such file or directory"),
     ],
 )
@@ -153,7 +156,9 @@ def test_a_wrong_kind_is_explained(arguments, message):
 
 def test_a_wrong_split_is_explained(tmp_path):
     root = write_camvid(tmp_path)
-    with pytest.raises(DatasetError, match=r"camvid has no split 'trian'; it has train, val; did you mean 'train'\?"):
+    with pytest.raises(
+        DatasetError, match=r"camvid has no split 'trian'; available: train, val; did you mean 'train'\?"
+    ):
         open_dataset("camvid", root, split="trian")
-    with pytest.raises(DatasetError, match=r"'train\+train' names a split twice"):
+    with pytest.raises(DatasetError, match=r"'train\+train' contains duplicates"):
         open_dataset("camvid", root, split="train+train")

@@ -23,5 +23,5 @@ def test_drawn_scenes_are_read_with_the_classes_of_camvid(tmp_path):
 
 
 def test_they_need_a_folder():
-    with pytest.raises(InputError, match="synth-as-camvid needs the folder that holds the data"):
+    with pytest.raises(InputError, match="synth-as-camvid needs the folder of the data"):
         open_dataset("synth-as-camvid")

@@ -86,7 +86,7 @@ def test_overlay_blends(noise: np.ndarray) -> None:
 
 
 def test_overlay_messages(noise: np.ndarray) -> None:
-    with pytest.raises(InputError, match=r"the image is 40x60 but the class map 10x20 \(height x width\)"):
+    with pytest.raises(InputError, match=r"the image is 40x60 but the class map is 10x20 \(height x width\)"):
         overlay(noise, np.zeros((10, 20), np.uint8), CAMVID.palette_array())
     with pytest.raises(InputError, match=r"alpha is 1\.5; it must be between 0 and 1"):
         overlay(noise, np.zeros((40, 60), np.uint8), CAMVID.palette_array(), 1.5)

@@ -139,7 +139,7 @@ def test_messages(tmp_path: Path) -> None:
         "": r": is a folder, not an image file",
         "empty.png": r"empty\.png: the file is empty",
         "text.png": r"text\.png: not a readable JPEG, PNG, WebP, BMP or TIFF image",
-        "float.tif": r"float\.tif: 32 bits a channel are not read; convert it to 8 or 16 bits",
+        "float.tif": r"float\.tif: images of 32 bits per channel are not supported; convert it to 8 or 16 bits",
     }.items():
         with pytest.raises(ImageError, match=message):
             read_image(tmp_path / name)
@@ -148,7 +148,7 @@ def test_messages(tmp_path: Path) -> None:
 def test_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.zeros((40, 40), np.uint8)).save(tmp_path / "large.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
-    with pytest.raises(ImageError, match=r"large\.png: too large; up to \d+ million pixels are read"):
+    with pytest.raises(ImageError, match=r"large\.png: too large; images of up to \d+ million pixels are read"):
         read_image(tmp_path / "large.png")
 
 

@@ -48,19 +48,19 @@ def test_sigmoid_is_the_binary_cross_entropy_over_one_hot_labels(smoothing):
 
 
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
-def test_average_over_all_pixels_counts_ignored_ones(kind):
+def test_the_mean_over_all_pixels_counts_ignored_ones(kind):
     logits, labels = batch()
     share = (labels != IGNORE).float().mean().item()
     labeled = pixel_loss(kind)(logits, labels).item()
-    assert pixel_loss(kind, average="all_pixels")(logits, labels).item() == pytest.approx(labeled * share, rel=1e-5)
+    assert pixel_loss(kind, reduction="all_pixels")(logits, labels).item() == pytest.approx(labeled * share, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("average", ["labeled", "all_pixels"])
+@pytest.mark.parametrize("reduction", ["labeled", "all_pixels"])
 @pytest.mark.parametrize("ohem", [None, Ohem(threshold=0.7, min_kept=10), Ohem(kept_share=0.3)])
-def test_only_ignored_pixels_give_zero_loss_and_zero_gradients(kind, average, ohem):
+def test_only_ignored_pixels_give_zero_loss_and_zero_gradients(kind, reduction, ohem):
     logits, labels = batch()
-    loss = pixel_loss(kind, average=average, ohem=ohem, class_weights=[1.0] * K)(
+    loss = pixel_loss(kind, reduction=reduction, ohem=ohem, class_weights=[1.0] * K)(
         logits, torch.full_like(labels, IGNORE)
     )
     loss.backward()
@@ -89,7 +89,7 @@ def test_class_weights_scale_the_pixels_of_their_class():
 
 
 def test_as_many_class_weights_as_classes_are_needed():
-    with pytest.raises(ConfigError, match="3 class weights for 5 classes; give one for each class"):
+    with pytest.raises(ConfigError, match="3 class weights for 5 classes; pass one per class"):
         pixel_loss(class_weights=[1.0, 2.0, 3.0])
 
 
@@ -147,7 +147,7 @@ def test_heads_are_weighted_added_and_brought_to_the_labels_size():
 def test_heads_and_weights_must_fit():
     losses = HeadLosses(pixel_loss(), {"logits": 1.0, "aux_0_logits": 0.4})
     losses.check_outputs(["logits", "aux_0_logits"])
-    with pytest.raises(ConfigError, match=r"output 'aux_1_logits', but the loss has no weight for it; give loss.head"):
+    with pytest.raises(ConfigError, match=r"output 'aux_1_logits', but the loss has no weight for it; set loss.head"):
         losses.check_outputs(["logits", "aux_0_logits", "aux_1_logits"])
     with pytest.raises(ConfigError, match=r"loss.head_weights has 'aux_0_logits', but .* it has: logits"):
         losses.check_outputs(["logits"])

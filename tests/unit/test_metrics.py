@@ -65,12 +65,16 @@ def test_an_ignored_pixel_may_hold_any_prediction():
         (
             [[0, 0]],
             [[0, 7]],
-            r"the label holds the value 7 \(1 pixels\); 0 to 2 are allowed or 255 for ignored pixels",
+            r"the label contains the value 7 \(1 pixels\); 0 to 2 are allowed, and 255 for ignored pixels",
         ),
-        ([[0, 5]], [[0, 1]], r"the prediction holds the value 5 \(1 pixels\); 0 to 2 are allowed wherever the label"),
-        ([[255, 0]], [[0, 1]], r"the prediction holds the value 255 \(1 pixels\)"),
-        ([[0, 0, 0, 0, 0, 0]], [[3, 4, 5, 6, 7, 8]], "and 1 others"),
-        ([[0, 1]], [[0], [1]], r"the prediction has shape \(1, 2\) and the label \(2, 1\); bring the prediction"),
+        (
+            [[0, 5]],
+            [[0, 1]],
+            r"the prediction contains the value 5 \(1 pixels\); 0 to 2 are allowed wherever the label",
+        ),
+        ([[255, 0]], [[0, 1]], r"the prediction contains the value 255 \(1 pixels\)"),
+        ([[0, 0, 0, 0, 0, 0]], [[3, 4, 5, 6, 7, 8]], "and 1 other values"),
+        ([[0, 1]], [[0], [1]], r"the prediction has shape \(1, 2\) and the label \(2, 1\); resize the prediction"),
     ],
 )
 def test_values_and_shapes_that_cannot_be_scored_are_refused_and_not_counted(prediction, label, message):
@@ -82,21 +86,21 @@ def test_values_and_shapes_that_cannot_be_scored_are_refused_and_not_counted(pre
 
 @pytest.mark.parametrize(("value", "named"), [(-1, "-1"), (7000, "7000")])
 def test_values_that_are_no_byte_are_named(value, named):
-    with pytest.raises(InputError, match=f"the label holds the value {named}; 0 to 2 are allowed"):
+    with pytest.raises(InputError, match=f"the label contains the value {named}; 0 to 2 are allowed"):
         ConfusionMatrix(3).update(np.zeros((1, 2), np.int32), np.array([[0, value]], np.int32))
 
 
 def test_arrays_that_are_not_of_integers_are_refused():
-    with pytest.raises(InputError, match="the prediction is an array of float32; give integer class ids"):
+    with pytest.raises(InputError, match="the prediction is an array of float32; pass integer class ids"):
         ConfusionMatrix(3).update(np.zeros((1, 2), np.float32), np.zeros((1, 2), np.uint8))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((1,), "num_classes is 1; a confusion matrix takes 2 to 255"),
+        ((1,), "num_classes is 1; a confusion matrix supports 2 to 255"),
         ((256,), "num_classes is 256"),
-        ((3, 2), "ignore_index is 2; with 3 classes it can be 3 to 255"),
+        ((3, 2), "ignore_index is 2; with 3 classes it must be 3 to 255"),
         ((3, 256), "ignore_index is 256"),
     ],
 )
@@ -106,5 +110,7 @@ def test_impossible_classes_are_refused(arguments, message):
 
 
 def test_matrices_of_different_label_sets_do_not_add():
-    with pytest.raises(InputError, match="a matrix of 3 classes with ignore_index 255 and one of 4 classes"):
+    with pytest.raises(
+        InputError, match="cannot add confusion matrices of 3 classes with ignore_index 255 and of 4 classes"
+    ):
         ConfusionMatrix(3) + ConfusionMatrix(4)

@@ -67,7 +67,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_a_file_without_specification_is_refused(saved):
     save_file(load_file(saved), saved)
-    with pytest.raises(ModelFileError, match="no rapidseg model specification; bring it in with `rapidseg import`"):
+    with pytest.raises(ModelFileError, match="no rapidseg model specification; convert it with `rapidseg import`"):
         load_model(saved)
 
 
@@ -97,5 +97,5 @@ def test_a_broken_specification_is_refused(saved):
     spec = json.loads(load_model(saved).spec.to_json())
     spec["stride"] = 0
     save_file(load_file(saved), saved, metadata={SPEC_KEY: json.dumps(spec)})
-    with pytest.raises(ModelFileError, match="not valid at 'stride'"):
+    with pytest.raises(ModelFileError, match="stride: should be greater than or equal to 1, not 0"):
         load_model(saved)

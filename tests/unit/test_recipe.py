@@ -4,38 +4,46 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
 from rapidseg.core.errors import ConfigError
-from rapidseg.recipes import find_recipe, recipe_names
-from rapidseg.recipes.loading import dump_recipe, flatten
-from rapidseg.training import load_recipe
+from rapidseg.core.validation import dotted_keys
+from rapidseg.recipes import find_recipe, recipe_names, summarize_recipe
+from rapidseg.recipes.loading import dump_recipe, flatten, is_data_description, load_recipe
+from rapidseg.recipes.renames import RENAMES
+from rapidseg.recipes.schema import Recipe
 from rapidseg.training.schedule import learning_rate
 
 
 def tiny(*overrides):
-    return load_recipe(find_recipe("fast-scnn_tiny"), ["data.root=.", *overrides])
+    return load_recipe("tiny", ["data.root=.", *overrides])
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_is_valid_but_for_the_folders_of_the_data(name):
-    with pytest.raises(ConfigError, match=r"the key 'data.root' is missing; add it to the file, or write data.root="):
-        load_recipe(find_recipe(name))
-    extra = ["data.extra.0.root=."] if name == "fast-scnn_camvid" else []
-    load_recipe(find_recipe(name), ["data.root=.", *extra])
+def test_every_recipe_is_valid_but_for_the_data(name):
+    missing = (
+        "data.name: name a data set" if name == "own-data" else "the key 'data.root' is missing; add it to the recipe"
+    )
+    with pytest.raises(ConfigError, match=missing):
+        load_recipe(name)
+    overrides = {"own-data": {"data.name": "camvid"}, "camvid/fast-scnn": {"data.extra_datasets.0.root": "."}}
+    load_recipe(name, {"data.root": ".", **overrides.get(name, {})})
 
 
 def test_the_camvid_recipe_says_where_drawn_scenes_are_missing_and_does_without():
-    with pytest.raises(ConfigError, match=r"the key 'data.extra.0.root' is missing; .*data.extra.0.root="):
-        load_recipe(find_recipe("fast-scnn_camvid"), ["data.root=."])
-    assert load_recipe(find_recipe("fast-scnn_camvid"), ["data.root=.", "data.extra=[]"]).data.extra == ()
+    with pytest.raises(
+        ConfigError, match=r"the key 'data.extra_datasets.0.root' is missing; .*data.extra_datasets.0.root="
+    ):
+        load_recipe("camvid/fast-scnn", ["data.root=."])
+    assert load_recipe("camvid/fast-scnn", ["data.root=.", "data.extra_datasets=[]"]).data.extra_datasets == ()
 
 
 def test_the_cityscapes_recipe_is_openmmlabs():
-    recipe = load_recipe(find_recipe("fast-scnn_cityscapes"), ["data.root=."])
+    recipe = load_recipe("cityscapes/fast-scnn", ["data.root=."])
     augmentation = recipe.data.augmentation
     assert (augmentation.crop_size, augmentation.scale_range, augmentation.cat_max_ratio, augmentation.flip) == (
         (512, 1024),
@@ -46,7 +54,7 @@ def test_the_cityscapes_recipe_is_openmmlabs():
     assert (recipe.optimizer.kind, recipe.optimizer.lr, recipe.optimizer.momentum) == ("sgd", 0.12, 0.9)
     assert (recipe.optimizer.weight_decay, recipe.optimizer.decay_norm_and_bias) == (4e-5, True)
     assert (recipe.batch_size, recipe.micro_batch_size, recipe.iterations) == (32, 32, 160_000)
-    assert (recipe.loss.kind, recipe.loss.average) == ("sigmoid", "all_pixels")
+    assert (recipe.loss.kind, recipe.loss.reduction) == ("sigmoid", "all_pixels")
     assert recipe.loss.head_weights == {"logits": 1.0, "aux_0_logits": 0.4, "aux_1_logits": 0.4}
 
 
@@ -55,30 +63,33 @@ def test_the_cityscapes_recipe_is_openmmlabs():
     [
         ("optimizer.lrr=1", "unknown key 'optimizer.lrr'; did you mean 'optimizer.lr'?"),
         ("lr=0.1", "unknown key 'lr'; did you mean 'optimizer.lr'?"),
-        ("optimizer.lr=1", "unknown key 'optimizer'; did you mean 'optimizer'?"),
+        ("optimzer.lr=1", "unknown key 'optimzer'; did you mean 'optimizer'?"),
         ("data.augmentation.crop=[64, 64]", "did you mean 'data.augmentation.crop_size'?"),
-        ("data.extra=[{kind: camvid, root: x, split: train, repat: 2}]", "did you mean 'data.extra.repeat'?"),
+        (
+            "data.extra_datasets=[{name: camvid, root: x, split: train, repat: 2}]",
+            "did you mean 'data.extra_datasets.0.repeat'?",
+        ),
         ("optimizer.betas=[0.9, 0.99]", "'optimizer.betas', which belongs to another kind of optimizer; remove it or"),
-        ("optimizer.lr=abc", "optimizer.lr: input should be a valid number, not 'abc'"),
-        ("optimizer.lr='0.1'", "optimizer.lr: input should be a valid number, not '0.1'"),
-        ("optimizer.lr=.nan", "optimizer.lr: input should be a finite number"),
-        ("optimizer.lr=-1", "optimizer.lr: input should be greater than 0, not -1"),
-        ("batch_size=4.5", "batch_size: input should be a valid integer, not 4.5"),
-        ("iterations=true", "iterations: input should be a valid integer, not True"),
-        ("data.augmentation.photometric.hue=1.5", "data.augmentation.photometric.hue: input should be a valid integer"),
+        ("optimizer.lr=abc", "optimizer.lr: should be a number, not 'abc'"),
+        ("optimizer.lr='0.1'", "optimizer.lr: should be a number, not '0.1'"),
+        ("optimizer.lr=.nan", "optimizer.lr: should be a finite number"),
+        ("optimizer.lr=-1", "optimizer.lr: should be greater than 0, not -1"),
+        ("batch_size=4.5", "batch_size: should be an integer, not 4.5"),
+        ("iterations=true", "iterations: should be an integer, not True"),
+        ("data.augmentation.photometric.hue=1.5", "data.augmentation.photometric.hue: should be an integer"),
         ("data.augmentation.scale_range=[2, 1]", "data.augmentation: scale_range must be two positive numbers"),
         ("optimizer.kind=adam", "optimizer.kind: 'adam' is unknown; allowed are 'sgd', 'adamw'"),
         ("schedule={power: 1, eta_min: 0}", "the key 'schedule.kind' is missing"),
         ("schedule={kind: poly, eta_min: 0}", "the key 'schedule.power' is missing"),
-        ("loss.class_weights=balancd", "loss.class_weights: input should be 'balanced', not 'balancd'"),
-        ("loss.ohem.threshold=0.7", "loss.ohem: give either min_kept (pixels an image) or kept_share"),
+        ("loss.class_weights=balancd", "loss.class_weights: should be a list or 'balanced', not 'balancd'"),
+        ("loss.ohem.threshold=0.7", "loss.ohem: set either min_kept (pixels per image) or kept_share"),
         ("optimizer={kind: sgd, lr: 1, weight_decay: 0, momentum: 0, nesterov: true}", "nesterov needs a momentum"),
-        ("accumulate=3", "batch_size 4 cannot be split into 3 equal passes"),
+        ("accumulate=3", "batch_size 4 cannot be split into 3 equal micro-batches"),
         ("schedule.warmup_iterations=8", "schedule.warmup_iterations 8 must be less than iterations 8"),
         ("schedule.eta_min=1", "schedule.eta_min 1.0 is above optimizer.lr 0.05"),
         ("seed", "override 'seed' is not KEY=VALUE; write for example optimizer.lr=0.05"),
         ("optimizer.lr=[1", "override 'optimizer.lr=[1' is not valid YAML"),
-        ("iterations.max=1", "override iterations.max: iterations is no section but 8, so it has no key 'max'"),
+        ("iterations.max=1", "override iterations.max: iterations is not a section but 8, so it has no key 'max'"),
     ],
 )
 def test_wrong_overrides_are_refused(override, message):
@@ -109,7 +120,7 @@ def test_nothing_in_a_recipe_can_be_changed():
 
 
 def test_what_is_written_reads_as_the_same_recipe(tmp_path):
-    recipe = tiny("data.extra=[{kind: camvid, root: x, split: train}]", "loss.class_weights=balanced")
+    recipe = tiny("data.extra_datasets=[{name: camvid, root: x, split: train}]", "loss.class_weights=balanced")
     path = tmp_path / "recipe.yaml"
     path.write_text(dump_recipe(recipe))
     assert load_recipe(path) == recipe
@@ -124,21 +135,21 @@ def test_flat_keys_are_those_of_overrides():
 
 def test_relative_folders_become_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    data = load_recipe(find_recipe("fast-scnn_tiny"), ["data.root=scenes", "data.kind=scenes.yaml"]).data
+    data = load_recipe("tiny", ["data.root=scenes", "data.name=scenes.yaml"]).data
     assert data.root == tmp_path / "scenes"
-    assert data.kind == str(tmp_path / "scenes.yaml")
+    assert data.name == str(tmp_path / "scenes.yaml")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: 1\nseed: 2\n", "the key 'seed' stands twice"),
-        ("- 1\n", "holds no keys; docs/training.md lists those of a recipe"),
+        ("seed: 1\nseed: 2\n", "duplicate key 'seed'"),
+        ("- 1\n", "it contains a list, not keys with values; docs/training.md lists the keys of a recipe"),
         ("seed: [1\n", "is not valid YAML"),
         ("{}\n", "the key 'data' is missing"),
     ],
 )
-def test_files_that_are_no_recipe(tmp_path, text, message):
+def test_files_that_are_not_recipes(tmp_path, text, message):
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as error:
@@ -148,7 +159,7 @@ def test_files_that_are_no_recipe(tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there():
-    with pytest.raises(ConfigError, match=r"cannot read the recipe missing.yaml: No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read the recipe missing.yaml: no such file"):
         load_recipe("missing.yaml")
 
 
@@ -156,9 +167,14 @@ def test_recipes_are_found_by_name_or_path(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("seed: 1\n")
     assert find_recipe(path) == path
-    assert find_recipe("fast-scnn_tiny").name == "fast-scnn_tiny.yaml"
-    with pytest.raises(ConfigError, match=r"no recipe 'fast-scnn-tiny'; did you mean 'fast-scnn_tiny'\?; give a YAML"):
-        find_recipe("fast-scnn-tiny")
+    assert find_recipe("cityscapes/fast-scnn").parts[-2:] == ("cityscapes", "fast-scnn.yaml")
+    for unknown, nearest in (
+        ("tyni", "'tiny'"),
+        ("fast-scnn-tiny", "'tiny'"),  # nearest to the name that it had before
+        ("fast-scnn", "'camvid/fast-scnn' or 'cityscapes/fast-scnn'"),
+    ):
+        with pytest.raises(ConfigError, match=rf"unknown recipe '{unknown}'; did you mean {nearest}\?; pass a recipe"):
+            find_recipe(unknown)
 
 
 def test_warm_up_rises_to_the_full_rate_and_the_last_rate_is_eta_min():
@@ -177,3 +193,120 @@ def test_cosine_falls_as_half_a_wave():
 
 def test_a_run_of_one_iteration_has_a_rate():
     assert learning_rate(tiny("iterations=1", "schedule.warmup_iterations=0"), 0) == 0.05
+
+
+OLD_KEYS = """
+data:
+  {kind: camvid, root: ., train: train, val: val, workers: 0, extra: [{kind: synth-as-camvid, root: ., split: train}],
+   augmentation: {crop_size: [64, 96], scale_range: [0.5, 1.0], paste: 0.5, paste_classes: [Pole]}}
+model: {name: fast-scnn, norm_momentum: 0.01, working_short_side: 64}
+optimizer: {kind: sgd, lr: 0.05, weight_decay: 4e-5}
+schedule: {kind: poly, power: 0.9, eta_min: 1e-4}
+loss: {kind: softmax, average: all_pixels, head_weights: {logits: 1.0}}
+iterations: 8
+batch_size: 4
+precision: float32
+ema_decay: null
+evaluate_every: 4
+seed: 0
+"""
+
+
+def test_files_with_earlier_names_of_keys_read_as_before(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(OLD_KEYS)
+    recipe = load_recipe(path)
+    assert (recipe.data.name, recipe.data.extra_datasets[0].name) == ("camvid", "synth-as-camvid")
+    augmentation = recipe.data.augmentation
+    assert (augmentation.copy_paste, augmentation.copy_paste_classes) == (0.5, ("Pole",))
+    assert (recipe.model.bn_momentum, recipe.model.input_short_side) == (0.01, 64)
+    assert recipe.loss.reduction == "all_pixels"
+    assert "kind: camvid" not in dump_recipe(recipe)
+
+
+def test_overrides_with_earlier_names_of_keys_apply():
+    recipe = tiny(
+        "data.kind=camvid",
+        "data.extra=[{kind: camvid, root: x, split: train}]",
+        "data.extra.0.kind=synth-as-camvid",
+        "data.augmentation.paste=0.25",
+        "data.augmentation.paste_classes=[Pole]",
+        "loss={kind: softmax, average: all_pixels, head_weights: {logits: 1}}",
+        "model.norm_momentum=0.2",
+    )
+    assert (recipe.data.name, recipe.data.extra_datasets[0].name) == ("camvid", "synth-as-camvid")
+    assert (recipe.data.augmentation.copy_paste, recipe.data.augmentation.copy_paste_classes) == (0.25, ("Pole",))
+    assert (recipe.loss.reduction, recipe.model.bn_momentum) == ("all_pixels", 0.2)
+
+
+def test_a_key_under_both_of_its_names_is_refused(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("extends: tiny\nloss: {average: labeled, reduction: labeled}\n")
+    with pytest.raises(ConfigError, match=r"loss.average is the old name of loss.reduction, .* remove loss.average"):
+        load_recipe(path)
+
+
+def test_earlier_names_of_recipes_are_found():
+    for old, new in (
+        ("fast-scnn_tiny", "tiny"),
+        ("fast-scnn_camvid", "camvid/fast-scnn"),
+        ("encnet-r50-jpu_cityscapes-4x4", "cityscapes/encnet-r50-jpu-4x4"),
+    ):
+        assert find_recipe(old) == find_recipe(new)
+        assert summarize_recipe(old).name == new
+    assert set(RENAMES) & set(recipe_names()) == set()
+    keys = dotted_keys(Recipe)
+    assert [new for new in RENAMES.values() if new not in (*recipe_names(), *keys)] == []
+
+
+def test_overrides_are_texts_or_a_mapping():
+    expected = tiny("optimizer.lr=0.01", "data.augmentation.crop_size=[32, 48]")
+    changes = {"optimizer.lr": 0.01, "data.augmentation.crop_size": (32, 48)}
+    assert load_recipe("tiny", {"data.root": Path(), **changes}) == expected
+    with pytest.raises(ConfigError, match=r"with the overrides optimizer.lrr: unknown key 'optimizer.lrr'"):
+        load_recipe("tiny", {"optimizer.lrr": 1})
+
+
+def test_fewer_iterations_shorten_what_does_not_fit():
+    def intervals(iterations, **overrides):
+        changes = {"data.root": ".", "data.extra_datasets": [], **overrides}
+        recipe = load_recipe("camvid/fast-scnn", changes, iterations=iterations)
+        assert recipe.iterations == iterations
+        return recipe.evaluate_every, recipe.save_every, recipe.schedule.warmup_iterations
+
+    assert intervals(13_000) == intervals(20_000) == intervals(2000) == (1500, 250, 200)
+    assert intervals(1300) == (325, 250, 20)  # the warm-up keeps its share of 200 / 13,000
+    assert intervals(100) == (25, 25, 1)
+    assert intervals(1) == (1, 1, 0)
+    assert intervals(1300, evaluate_every=1400, **{"schedule.warmup_iterations": 900}) == (1400, 250, 900)
+    with pytest.raises(ConfigError, match="iterations: should be greater than or equal to 1, not 0"):
+        load_recipe("tiny", {"data.root": "."}, iterations=0)
+
+
+DESCRIPTION = """
+classes: [road, car]
+splits:
+  train: {images: images, masks: masks}
+"""
+
+
+def test_a_data_description_gets_the_recipe_for_own_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "streets.yaml"
+    path.write_text(f"{DESCRIPTION}  val: {{images: images, masks: masks}}\n")
+    recipe = load_recipe("streets.yaml", {"batch_size": 2}, iterations=1000)
+    assert (recipe.data.name, recipe.data.root) == (str(path), None)
+    assert (recipe.data.train, recipe.data.val, recipe.data.extra_datasets) == ("train", "val", ())
+    assert (recipe.loss.class_weights, recipe.data.augmentation.copy_paste) == ("balanced", 0)
+    assert (recipe.batch_size, recipe.evaluate_every) == (2, 500)
+    assert recipe.model.input_short_side is None
+    assert load_recipe("own-data", {"data.name": path, "batch_size": 2}, iterations=1000) == recipe
+
+
+def test_a_data_description_without_val_trains_without_validation(tmp_path):
+    path = tmp_path / "streets.yaml"
+    path.write_text(DESCRIPTION)
+    assert is_data_description(path)
+    assert not is_data_description("tiny")
+    assert load_recipe(path).data.val is None
+    assert load_recipe(path, {"data.val": "train"}).data.val == "train"

@@ -1,4 +1,4 @@
-"""RapidSegWorkload images in memory."""
+"""Images to class maps, one by one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_result(segmenter: Segmenter, image: np.ndarray) -> None:
     assert shares["Sky"] == np.mean(result.class_map == 0)
     np.testing.assert_array_equal(result.overlay(alpha=0), image)
     np.testing.assert_array_equal(result.overlay(image[:, :, ::-1], alpha=0), image[:, :, ::-1])
-    with pytest.raises(InputError, match="the image is 10x10 but the class map 90x130"):
+    with pytest.raises(InputError, match="the image is 10x10 but the class map is 90x130"):
         result.overlay(np.zeros((10, 10, 3), np.uint8))
     np.testing.assert_array_equal(segmenter.class_map(image), result.class_map)
 
@@ -121,14 +121,19 @@ def test_views_and_read_only_arrays(segmenter: Segmenter, image: np.ndarray) -> 
     ("wrong", "message"),
     [
         (np.zeros((8, 9), np.uint8), r"this one is \(8, 9\) uint8; repeat its gray values in three channels"),
-        (np.zeros((2, 8, 9, 3), np.uint8), r"this one is \(2, 8, 9, 3\) uint8; give one image at a time"),
-        (np.zeros((8, 9, 4), np.uint8), r"leave the fourth channel out: image\[:, :, :3\]"),
+        (
+            np.zeros((2, 8, 9, 3), np.uint8),
+            r"this one is \(2, 8, 9, 3\) uint8; pass one image at a time, or several to `Segmenter.batch`",
+        ),
+        (np.zeros((8, 9, 4), np.uint8), r"drop the fourth channel: image\[:, :, :3\]"),
         (np.zeros((3, 8, 9), np.uint8), r"move its channels to the end: image\.transpose\(1, 2, 0\)"),
-        (np.zeros((8, 9, 2), np.uint8), "give three channels, red, green and blue"),
+        (np.zeros((8, 9, 2), np.uint8), "pass three channels: red, green and blue"),
         (np.zeros((0, 9, 3), np.uint8), "it has no pixels"),
-        (np.zeros((8, 9, 3), np.float32), r"\(8, 9, 3\) float32; give values from 0 to 255 as uint8, not normalized"),
-        ([[1, 2]], r"must be an \(H, W, 3\) uint8 RGB array, not list; read files with rapidseg\.imaging\.read_image"),
-        ("photo.jpg", r"not str; read files with"),
+        (np.zeros((8, 9, 3), np.float32), r"\(8, 9, 3\) float32; pass values from 0 to 255 as uint8, not normalized"),
+        ([[1, 2]], r"PIL image or an \(H, W, 3\) uint8 array, not list; convert other types with numpy\.asarray"),
+        ("photo.jpg", r"photo\.jpg: no such file"),
+        (b"photo", "encoded image: not a readable JPEG, PNG, WebP, BMP or TIFF image"),
+        (b"", "encoded image: no bytes; pass the whole content of an image file"),
     ],
 )
 def test_what_is_no_image(segmenter: Segmenter, wrong: np.ndarray, message: str) -> None:
@@ -188,7 +193,7 @@ def test_bf16(model_path: Path, image: np.ndarray) -> None:
         ({"device": "npu"}, r"OpenVINO: device 'npu' not found; available: .*cpu"),
         (
             {"device": "npu", "engine": "onnxruntime"},
-            r"ONNX Runtime: unknown device 'npu'; allowed: cpu, cuda, tensorrt",
+            r"ONNX Runtime: unknown device 'npu'; allowed: cpu, cuda",
         ),
         ({"precision": "bf16", "engine": "onnxruntime"}, r"computes in float32 on device cpu, not in bf16; use anoth"),
     ],
@@ -201,7 +206,7 @@ def test_choices_that_are_not_there(model_path: Path, choice: dict[str, str], me
 def test_onnxruntime_is_not_installed(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.delitem(sys.modules, "rapidseg.runtime.engines.onnxruntime", raising=False)
-    with pytest.raises(EngineError, match=r"pip install 'rapidseg\[onnxruntime\]'"):
+    with pytest.raises(EngineError, match=r"not installed; .*pip install .* '\.\[onnxruntime\]'"):
         rapidseg.load(model_path, engine="onnxruntime")
 
 
@@ -225,7 +230,7 @@ def test_compiled_models_are_cached(
     written = kept.stat().st_mtime_ns
     np.testing.assert_array_equal(rapidseg.load(model_path, engine=engine)(image).class_map, first)
     assert [file.stat().st_mtime_ns for file in folder.iterdir()] == [written]
-    monkeypatch.setattr("rapidseg.system.cache._MAX_BYTES", 2 * kept.stat().st_size + 100)
+    monkeypatch.setattr("rapidseg.system.cache.MAX_BYTES", 2 * kept.stat().st_size + 100)
     segmenter = rapidseg.load(model_path, engine=engine)
     for rows in (80, 70):
         segmenter(image[:rows])

@@ -2,20 +2,18 @@
 
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
 import rapidseg
-from rapidseg.cli.benchmark import installed_engines
+from rapidseg.benchmarking.configuration import installed_engines
 from rapidseg.runtime.engines import choose_engine, selection
-from rapidseg.system import gpu as nvidia
-from rapidseg.system.gpu import FoundGpu, find_gpu
+from rapidseg.system.gpu import Gpu, find_gpu
 from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 from tests.unit.test_runtime_precision import QUANTIZATION
 
-H200 = FoundGpu("NVIDIA H200", True, None)
-UNUSABLE = FoundGpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install a build for CUDA")
+H200 = Gpu("NVIDIA H200", True, None)
+UNUSABLE = Gpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install a build for CUDA")
 
 
 @pytest.mark.parametrize(
@@ -64,26 +62,30 @@ def test_int8_files_stay_on_the_cpu_and_say_so(monkeypatch):
     )
 
 
-def test_without_a_driver_pytorch_is_not_searched_for(monkeypatch):
+def test_without_a_driver_pytorch_is_not_searched_for(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(Path, "exists", lambda path: False)
-    monkeypatch.setattr(nvidia.importlib.util, "find_spec", lambda name: pytest.fail("searched for a package"))
-    assert find_gpu() is None
-    monkeypatch.setattr(Path, "exists", lambda path: path == Path("/dev/nvidiactl"))
-    monkeypatch.setattr(nvidia.importlib.util, "find_spec", lambda name: None)
-    assert find_gpu() == FoundGpu(
-        None, False, "torch is not installed; with a build for CUDA, pip install 'rapidseg[nvidia]'"
+    driver_files = (tmp_path / "gpus",)
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: pytest.fail("looked for it"))
+        assert find_gpu(driver_files=driver_files) is None
+    (tmp_path / "gpus").mkdir()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert find_gpu(driver_files=driver_files) == Gpu(
+        None,
+        False,
+        "torch is not installed; run in the clone of RapidSeg: pip install -c constraints.txt '.[nvidia]', with a "
+        "build for CUDA",
     )
 
 
-def test_a_driver_without_pytorch_for_cuda(monkeypatch):
+def test_a_driver_without_pytorch_for_cuda(monkeypatch, tmp_path):
     torch = pytest.importorskip("torch")
-    monkeypatch.setattr(nvidia, "has_driver", lambda: True)
+    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    assert "built for CUDA 13.0, finds no GPU; update its driver" in find_gpu().obstacle
+    assert "built for CUDA 13.0, finds no GPU; update the driver" in find_gpu(driver_files=(tmp_path,)).obstacle
     monkeypatch.setattr(torch.version, "cuda", None)
-    assert "was built without CUDA; install a build for CUDA" in find_gpu().obstacle
+    assert "was built without CUDA; install a build for CUDA" in find_gpu(driver_files=(tmp_path,)).obstacle
 
 
 def test_pytorch_is_measured_only_for_gpus(monkeypatch):

@@ -112,7 +112,7 @@ def test_wrong_sources_are_named_at_once(segmenter: Segmenter, tmp_path: Path) -
     }.items():
         with pytest.raises(InputError, match=message):
             segmenter.stream(source)
-    with pytest.raises(InputError, match="a stream takes a list of images, not one array"):
+    with pytest.raises(InputError, match="a stream takes several images; call the segmenter itself"):
         segmenter.stream(np.zeros((40, 40, 3), np.uint8))
     with pytest.raises(InputError, match="a video file, a folder, a glob or an iterable of images, not int"):
         segmenter.stream(3)  # type: ignore[arg-type]

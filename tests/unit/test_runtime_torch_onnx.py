@@ -99,7 +99,7 @@ def test_streams_accept_tensors(segmenter, image):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda image: image.float(), r"this one is \(320, 480, 3\) torch.float32; give values from 0 to 255 as uint8"),
+        (lambda image: image.float(), r"this one is \(320, 480, 3\) torch.float32; pass values from 0 to 255 as uint8"),
         (lambda image: image.permute(2, 0, 1), "move its channels to the end"),
         (
             lambda image: image.to("meta"),
@@ -113,7 +113,7 @@ def test_rejects_unsuitable_tensors(segmenter, image, change, message):
 
 
 def test_other_engines_reject_tensors(image):
-    with pytest.raises(InputError, match=r"must be an .* array, not Tensor"):
+    with pytest.raises(InputError, match=r"an image must be .* array, not Tensor"):
         rapidseg.load(engine="openvino", device="cpu")(torch.from_numpy(image))
 
 
@@ -233,10 +233,10 @@ def test_unavailable_devices(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", None)
     for device in ("cuda", "cuda:1", "toaster"):
         with pytest.raises(
-            EngineError, match=f"PyTorch finds no device '{device}' here; there is: cpu. PyTorch .* was bu"
+            EngineError, match=f"PyTorch: device '{device}' not found; available: cpu. PyTorch .* was bu"
         ):
             rapidseg.load(engine="torch", device=device)
-    with pytest.raises(EngineError, match="PyTorch finds no device 'cuda' here"):
+    with pytest.raises(EngineError, match="PyTorch: device 'cuda' not found"):
         rapidseg.load(device="cuda")
 
 
@@ -253,10 +253,9 @@ def test_out_of_memory_is_explained(segmenter, image, monkeypatch):
 
 
 def test_a_missing_package_is_explained(monkeypatch):
-    monkeypatch.setitem(sys.modules, torch_onnx.__name__ + ".engine", None)
-    with pytest.raises(
-        EngineError, match=r"the PyTorch engine needs .*, which is not installed; install it with: pip install"
-    ):
+    monkeypatch.delitem(sys.modules, torch_onnx.__name__ + ".engine")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EngineError, match=r"torch is not installed; run in the clone .*'\.\[nvidia\]', or use another"):
         rapidseg.load(engine="torch")
 
 

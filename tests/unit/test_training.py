@@ -16,7 +16,6 @@ import torch
 from rapidseg.core.errors import ConfigError, DatasetError, TrainingError
 from rapidseg.core.labels import CITYSCAPES
 from rapidseg.models import load_model
-from rapidseg.recipes import find_recipe
 from rapidseg.training import load_recipe, train
 from rapidseg.training.preparation import check_run, count_pixels, prepare
 from tests.support.block_scenes import CITY, write_block_scenes
@@ -28,7 +27,7 @@ def scenes(tmp_path_factory):
 
 
 def tiny(root, *overrides):
-    return load_recipe(find_recipe("fast-scnn_tiny"), [f"data.root={root}", *overrides])
+    return load_recipe("tiny", [f"data.root={root}", *overrides])
 
 
 def read_log(folder):
@@ -37,16 +36,16 @@ def read_log(folder):
 
 @pytest.fixture(scope="module")
 def finished(scenes, tmp_path_factory):
-    """A run with the tiny recipe: its recipe, summary and folder."""
+    """A run with the tiny recipe: its recipe, report and folder."""
     folder = tmp_path_factory.mktemp("runs") / "first"
     recipe = tiny(scenes)
     return recipe, train(recipe, folder, device="cpu", command=["rapidseg", "train", "a b"]), folder
 
 
 def test_a_run_leaves_weights_that_say_what_they_are(finished):
-    recipe, summary, folder = finished
-    assert (summary.iterations, summary.best_weights) == (8, folder / "best.safetensors")
-    for path, figures in ((summary.best_weights, summary.best), (summary.last_weights, summary.last)):
+    recipe, report, folder = finished
+    assert (report.iterations, report.best_weights) == (8, folder / "best.safetensors")
+    for path, figures in ((report.best_weights, report.best), (report.last_weights, report.last)):
         model = load_model(path)
         assert model.spec.labels == CITYSCAPES
         assert model.spec.dataset == "cityscapes train"
@@ -65,7 +64,7 @@ def test_a_run_writes_its_whole_recipe_and_what_it_ran_with(finished):
 
 
 def test_figures_go_to_json_lines_and_to_tensorboard(finished):
-    _, summary, folder = finished
+    _, report, folder = finished
     training = [line for line in read_log(folder) if "train/loss" in line]
     scores = [line for line in read_log(folder) if "val/mean_iou" in line]
     assert [line["iteration"] for line in training] == [2, 4, 6, 8]
@@ -73,7 +72,7 @@ def test_figures_go_to_json_lines_and_to_tensorboard(finished):
     assert training[-1]["train/learning_rate"] == 1e-4
     assert 0 <= training[0]["train/data_wait_share"] <= 1
     assert training[0]["train/loss"] == pytest.approx(training[0]["train/logits"] + training[0]["train/aux_0_logits"])
-    assert scores[-1]["val/mean_iou"] == summary.last["mean_iou"]
+    assert scores[-1]["val/mean_iou"] == report.last["mean_iou"]
     assert "val/iou/road" in scores[-1]
     assert any((folder / "tensorboard").glob("events*"))
 
@@ -94,11 +93,11 @@ def test_the_moving_average_is_what_is_stored(finished):
 
 def test_a_run_learns(scenes, tmp_path):
     recipe = tiny(scenes, "iterations=60", "data.val=null", "optimizer.lr=0.1", "log_every=20")
-    summary = train(recipe, tmp_path, device="cpu")
+    report = train(recipe, tmp_path, device="cpu")
     losses = [line["train/loss"] for line in read_log(tmp_path)]
     assert losses[-1] < 0.75 * losses[0]
-    assert (summary.best, summary.last, summary.best_weights) == (None, None, None)
-    assert load_model(summary.last_weights).spec.scores == ()
+    assert (report.best, report.last, report.best_weights) == (None, None, None)
+    assert load_model(report.last_weights).spec.scores == ()
 
 
 @pytest.mark.parametrize(
@@ -110,8 +109,8 @@ def test_a_run_learns(scenes, tmp_path):
     ],
 )
 def test_other_ways_to_train(scenes, tmp_path, overrides):
-    summary = train(tiny(scenes, *overrides), tmp_path, device="cpu")
-    assert summary.iterations == 8
+    report = train(tiny(scenes, *overrides), tmp_path, device="cpu")
+    assert report.iterations == 8
     assert all(math.isfinite(line["train/loss"]) for line in read_log(tmp_path) if "train/loss" in line)
 
 
@@ -145,27 +144,27 @@ def test_a_broken_image_is_named_without_a_traceback(tmp_path):
 def test_a_folder_that_holds_a_run_is_left_alone(finished):
     recipe, _, folder = finished
     before = (folder / "recipe.yaml").read_text()
-    with pytest.raises(ConfigError, match="already holds a run; go on with it with --resume, or choose another"):
+    with pytest.raises(ConfigError, match=r"already contains a run; resume it .* or choose another"):
         train(recipe, folder, device="cpu")
     assert (folder / "recipe.yaml").read_text() == before
 
 
 def test_an_output_that_is_a_file_is_refused(finished, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="is a file; give a folder for the run"):
+    with pytest.raises(ConfigError, match="is a file; choose a folder for the run"):
         train(finished[0], tmp_path / "file", device="cpu")
 
 
-def test_nothing_to_go_on_with(finished, tmp_path):
-    with pytest.raises(ConfigError, match="holds no run to go on with; leave --resume out to begin one"):
+def test_nothing_to_resume(finished, tmp_path):
+    with pytest.raises(ConfigError, match="contains no run to resume; start one without --resume"):
         train(finished[0], tmp_path, resume=True, device="cpu")
-    with pytest.raises(ConfigError, match="a recipe is needed"):
+    with pytest.raises(ConfigError, match="a new run needs a recipe"):
         train(None, tmp_path, device="cpu")
 
 
-def test_a_run_goes_on_with_its_own_recipe_only(finished, scenes):
+def test_a_run_resumes_with_its_own_recipe_only(finished, scenes):
     _, _, folder = finished
-    with pytest.raises(ConfigError, match=r"differs in optimizer.lr \(0.05, now 0.1\). Leave the recipe out"):
+    with pytest.raises(ConfigError, match=r"differs in optimizer.lr \(0.05, now 0.1\). Resume without naming"):
         train(tiny(scenes, "optimizer.lr=0.1"), folder, resume=True, device="cpu")
     train(tiny(scenes, "data.workers=1", "log_every=1"), folder, resume=True, device="cpu")
 
@@ -175,7 +174,7 @@ def test_a_state_that_cannot_be_read(finished, tmp_path):
     shutil.copytree(folder, tmp_path / "run")
     state = tmp_path / "run" / "last.ckpt"
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(TrainingError, match=r"last.ckpt is no state of a run that can be read .* begin a new run"):
+    with pytest.raises(TrainingError, match=r"cannot read .*last.ckpt, the saved state of the run .* start a new run"):
         train(None, tmp_path / "run", resume=True, device="cpu")
 
 
@@ -189,9 +188,9 @@ def test_a_state_that_cannot_be_read(finished, tmp_path):
             "the output 'aux_0_logits', but the loss has no weight for it",
         ),
         ("loss.class_weights=[1, 2]", "2 class weights for 19 classes"),
-        ("precision=fp16", "precision fp16 needs a CUDA GPU; take bf16 or float32 on a CPU"),
+        ("precision=fp16", "precision fp16 needs a CUDA GPU; use bf16 or float32 on a CPU"),
         (
-            "data.augmentation={crop_size: [64, 64], scale_range: [1, 1], paste: 1, paste_classes: [cra]}",
+            "data.augmentation={crop_size: [64, 64], scale_range: [1, 1], copy_paste: 1, copy_paste_classes: [cra]}",
             "did you mean 'car'?",
         ),
     ],
@@ -204,14 +203,14 @@ def test_recipes_that_do_not_fit_are_refused_before_anything_is_written(scenes, 
 
 
 def test_devices(scenes):
-    with pytest.raises(ConfigError, match="unknown device 'tpu'; give auto, cpu or cuda"):
+    with pytest.raises(ConfigError, match="unknown device 'tpu'; use auto, cpu or cuda"):
         prepare(tiny(scenes), "tpu")
 
 
 def test_a_dry_run_tells_what_would_be_trained(scenes):
-    report = check_run(tiny(scenes), "cpu")
-    assert (report["train_images"], report["val_images"], report["device"]) == (6, 3, "cpu")
-    assert report["loss"] == pytest.approx(sum(report["loss_parts"].values()))
+    check = check_run(tiny(scenes), "cpu")
+    assert (check.train_images, check.val_images, check.device) == (6, 3, "cpu")
+    assert check.loss == pytest.approx(sum(check.loss_parts.values()))
 
 
 def test_a_dry_run_ends_its_workers(scenes):
@@ -221,7 +220,7 @@ def test_a_dry_run_ends_its_workers(scenes):
 
 def test_extra_data_join_the_training_data(scenes, tmp_path):
     more = write_block_scenes(tmp_path, train=2)
-    extra = f"data.extra=[{{kind: cityscapes, root: {more}, split: train, repeat: 3}}]"
+    extra = f"data.extra_datasets=[{{name: cityscapes, root: {more}, split: train, repeat: 3}}]"
     prepared = prepare(tiny(scenes, extra), "cpu")
     assert len(prepared.train) == 6 + 3 * 2
     assert prepared.module.model.spec.dataset == "cityscapes train"

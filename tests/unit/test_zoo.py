@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,11 +42,11 @@ def recipe_of(row):
 
 
 def test_the_rows_are_the_published_ones():
-    found = {}
+    rows = {}
     for row in ROWS:
         figures, training = row.published, row.training
         assert training.crop_size == (512, 1024)
-        found[row.name] = (
+        rows[row.name] = (
             figures.memory_gb,
             figures.frames_per_second,
             figures.mean_iou_percent,
@@ -54,7 +55,7 @@ def test_the_rows_are_the_published_ones():
             training.iterations / 1000,
             row.sha256_prefix,
         )
-    assert found == PUBLISHED
+    assert rows == PUBLISHED
 
 
 def test_the_files_of_the_first_publication_are_named_as_well():
@@ -69,10 +70,10 @@ def test_the_files_of_the_first_publication_are_named_as_well():
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
 def test_a_row_agrees_with_its_recipe(row):
     recipe = recipe_of(row)
-    assert row.recipe == row.name.replace("-cityscapes", "_cityscapes")
+    assert row.recipe == f"cityscapes/{row.name.replace('-cityscapes', '')}"
     assert recipe.data.augmentation.crop_size == row.training.crop_size
     assert (recipe.iterations, recipe.batch_size) == (row.training.iterations, row.training.batch_size)
-    assert (recipe.micro_batch_size, recipe.data.kind) == (recipe.batch_size, row.dataset)
+    assert (recipe.micro_batch_size, recipe.data.name) == (recipe.batch_size, row.dataset)
     assert (recipe.model.name, recipe.model.variant, recipe.model.options) == (
         row.architecture,
         row.variant,
@@ -107,14 +108,14 @@ NETWORK = {"model.name", "model.options.output_stride", "model.options.neck", "m
 @pytest.mark.parametrize(
     ("one", "other", "keys"),
     [
-        *[(f"{name}-r50-jpu_cityscapes-4x2", f"{name}-r50-jpu_cityscapes-4x4", {"batch_size"}) for name in
+        *[(f"cityscapes/{name}-r50-jpu-4x2", f"cityscapes/{name}-r50-jpu-4x4", {"batch_size"}) for name in
           ("deeplabv3", "pspnet", "encnet")],
-        *[(f"{name}-r50-d8_cityscapes", f"{name}-r50-jpu_cityscapes-4x2", NETWORK) for name in
+        *[(f"cityscapes/{name}-r50-d8", f"cityscapes/{name}-r50-jpu-4x2", NETWORK) for name in
           ("deeplabv3", "pspnet", "encnet")],
-        ("deeplabv3-r50-d8_cityscapes", "pspnet-r50-d8_cityscapes", {"model.name"}),
-        ("pspnet-r50-d8_cityscapes", "encnet-r50-d8_cityscapes", {"model.name"} | SE),
-        ("deeplabv3-r50-jpu_cityscapes-4x2", "pspnet-r50-jpu_cityscapes-4x2", {"model.options.head"}),
-        ("pspnet-r50-jpu_cityscapes-4x2", "encnet-r50-jpu_cityscapes-4x2", {"model.options.head"} | SE),
+        ("cityscapes/deeplabv3-r50-d8", "cityscapes/pspnet-r50-d8", {"model.name"}),
+        ("cityscapes/pspnet-r50-d8", "cityscapes/encnet-r50-d8", {"model.name"} | SE),
+        ("cityscapes/deeplabv3-r50-jpu-4x2", "cityscapes/pspnet-r50-jpu-4x2", {"model.options.head"}),
+        ("cityscapes/pspnet-r50-jpu-4x2", "cityscapes/encnet-r50-jpu-4x2", {"model.options.head"} | SE),
     ],
 )  # fmt: skip
 def test_recipes_differ_from_their_neighbors_only_where_they_must(one, other, keys):
@@ -123,15 +124,15 @@ def test_recipes_differ_from_their_neighbors_only_where_they_must(one, other, ke
 
 
 def test_the_recipes_on_resnet_are_trained_as_openmmlab_does():
-    recipe = load_recipe(find_recipe("pspnet-r50-d8_cityscapes"), ["data.root=."])
+    recipe = load_recipe(find_recipe("cityscapes/pspnet-r50-d8"), ["data.root=."])
     optimizer, schedule = recipe.optimizer, recipe.schedule
     assert (optimizer.kind, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.01, 0.9, 5e-4)
     assert (schedule.kind, schedule.power, schedule.eta_min, schedule.warmup_iterations) == ("poly", 0.9, 1e-4, 0)
-    assert (recipe.loss.kind, recipe.loss.average) == ("softmax", "all_pixels")
+    assert (recipe.loss.kind, recipe.loss.reduction) == ("softmax", "all_pixels")
     assert recipe.loss.head_weights == {"logits": 1.0, "aux_0_logits": 0.4}
     assert recipe.model.backbone_weights.endswith("/resnet50_v1c-2cccc1ad.pth")
     assert recipe.model.bn_momentum is None
-    fast_scnn = load_recipe(find_recipe("fast-scnn_cityscapes"), ["data.root=."])
+    fast_scnn = load_recipe(find_recipe("cityscapes/fast-scnn"), ["data.root=."])
     assert recipe.data.augmentation == fast_scnn.data.augmentation
 
 
@@ -169,7 +170,7 @@ def test_loading_a_published_model_says_how_to_get_it():
         find_model("fast-scnn-cityscapes")
     first, *commands = str(error.value).splitlines()
     assert first.endswith(
-        "a published model, whose weights are not in the package; make a model file of it and give that:"
+        "is a published model, whose weights are not part of the package; export it, and pass the file:"
     )
     assert [command.split()[:2] for command in commands] == [["rapidseg", "import"], ["rapidseg", "export"]]
     assert commands[-1].endswith("-o fast-scnn-cityscapes.onnx")
@@ -200,7 +201,7 @@ def test_a_fraction_is_not_a_percentage():
 
 def test_a_score_without_its_origin_gives_no_figure():
     spec = read_spec(find_model(None))
-    entry = BuiltInModel(name="x", recipe="fast-scnn_camvid", page="docs/x.md", scores=())
+    entry = BuiltInModel(name="x", recipe="camvid/fast-scnn", page="docs/x.md", scores=())
     assert entry.measurements(spec) == ()
 
 
@@ -221,13 +222,16 @@ def test_nothing_in_an_entry_can_be_changed():
     [
         (
             lambda text: text.replace("memory_gb: 6.1\n", "memory_gb: six\n"),
-            "published.memory_gb: input should be a valid",
+            "published.memory_gb: should be a number, not 'six'",
         ),
-        (lambda text: text.replace("  memory_gb: 6.1\n", ""), "published.memory_gb: field required"),
-        (lambda text: text + "license: none\n", "license: extra inputs are not permitted"),
-        (lambda text: text + "name: twice\n", "is not valid YAML: the key 'name' stands twice"),
+        (lambda text: text.replace("  memory_gb: 6.1\n", ""), "the key 'published.memory_gb' is missing"),
+        (lambda text: text + "license: none\n", "unknown key 'license'"),
+        (lambda text: text + "name: twice\n", "duplicate key 'name'"),
         (lambda text: text.replace("-2376f12b.pth", ".pth"), "weights.0.url: string should match pattern"),
-        (lambda text: text + "measured: [{quantity: mean_iou, value: 0.5}]\n", "measured.0.command: field required"),
+        (
+            lambda text: text + "measured: [{quantity: mean_iou, value: 0.5}]\n",
+            "the key 'measured.0.command' is missing",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_name_and_key(tmp_path, change, message):
@@ -243,7 +247,9 @@ def test_a_wrong_file_is_refused_with_its_name_and_key(tmp_path, change, message
 def test_a_file_is_called_after_its_name(tmp_path):
     path = tmp_path / "other.yaml"
     path.write_text(find_data_file("pspnet-r50-d8-cityscapes").read_text())
-    with pytest.raises(ConfigError, match="is called 'other', but the name in it is 'pspnet-r50-d8-cityscapes'"):
+    with pytest.raises(
+        ConfigError, match="the file is named 'other', but the name in it is 'pspnet-r50-d8-cityscapes'"
+    ):
         read_entry(path, PublishedModel)
 
 
@@ -260,6 +266,4 @@ def test_a_recipe_is_summed_up_by_the_first_sentence_of_its_comment(name):
 
 
 def find_data_file(name):
-    from rapidseg.zoo import reading
-
-    return next(reading._FOLDER.rglob(f"{name}.yaml"))
+    return next(Path(zoo.__file__).parent.rglob(f"{name}.yaml"))

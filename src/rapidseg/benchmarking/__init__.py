@@ -1,6 +1,6 @@
-"""Speed, measured so that it can be believed: every stage, in turns, each configuration in a process of its own.
+"""Trustworthy speed measurements: per stage, interleaved, each configuration in its own process.
 
-`benchmark.run_benchmark` compares ways to run models; `tuning.tune` takes the one that fits a wish. Nothing here
-imports PyTorch but `eager.py`, which runs only where ours is compared with plain PyTorch. This file imports nothing,
-so that a process that measures loads only what it measures.
+`run_benchmark` compares configurations; `run_tuning` selects the one that meets a target. Only `eager.py` imports
+PyTorch, and it runs only for the comparison with eager PyTorch. This file imports nothing, so that a measuring process
+loads only the code that it measures.
 """

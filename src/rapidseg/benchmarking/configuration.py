@@ -1,25 +1,27 @@
-"""One way to run one model, and the lists of names that make several."""
+"""A way to run a model, and the reading of lists of names and sizes that make several."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rapidseg.core.errors import InputError, nearest_hint
+from rapidseg.core.sizes import InputSize, SizeHW, parse_input_size, parse_size
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way to run one model.
+    """A way to run a model.
 
     Attributes:
-        model: what `rapidseg.load` takes.
+        model: a model as `rapidseg.load` accepts it.
         engine, precision, device: as for `rapidseg.load`.
         image_size_hw: height and width of the images, and of the class maps.
-        input_size: at which size the network sees them: the shorter side, (height, width), or None for what the
-            model was made for.
+        input_size: size at which the network sees the images: the shorter side, (height, width), or None for the
+            model's own.
         batch: images that go through the network at once.
     """
 
@@ -27,8 +29,8 @@ class Configuration:
     engine: str
     precision: str
     device: str
-    image_size_hw: tuple[int, int]
-    input_size: int | tuple[int, int] | None
+    image_size_hw: SizeHW
+    input_size: InputSize | None
     batch: int = 1
 
     @property
@@ -36,13 +38,18 @@ class Configuration:
         """The model's name without its folder and suffix."""
         return Path(self.model).stem
 
+    @property
+    def label(self) -> str:
+        """Model, engine and precision, as messages name a configuration."""
+        return f"{self.name} {self.engine} {self.precision}"
+
     def to_arguments(self) -> dict[str, Any]:
-        """Returns everything as what JSON can carry."""
+        """Returns all fields in a form that JSON can carry."""
         return asdict(self)
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any]) -> Configuration:
-        """Makes of `to_arguments`, after a way through JSON, the same again."""
+        """Restores a configuration from `to_arguments`, also after a round trip through JSON."""
         size = arguments["input_size"]
         height, width = arguments["image_size_hw"]
         return cls(
@@ -54,31 +61,86 @@ class Configuration:
         )
 
 
-def parse_names(text: str, what: str, allowed: Sequence[str]) -> tuple[str, ...]:
-    """Reads names with commas between them, each once, in their order.
+def installed_engines(device: str) -> tuple[str, ...]:
+    """Returns the engines whose packages are installed.
+
+    PyTorch is included only for an NVIDIA GPU: on CPUs it is a baseline, not a way to run models.
+    """
+    from rapidseg.runtime.engines import ENGINES
+    from rapidseg.system.gpu import find_gpu
+
+    gpu = find_gpu() if device == "auto" else None
+    on_gpu = device.startswith("cuda") or (gpu is not None and gpu.obstacle is None)
+    return tuple(name for name in ENGINES if find_spec(name) is not None and (on_gpu or name != "torch"))
+
+
+def parse_names(names: str | Sequence[str], kind: str, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Reads names, each once, in their order.
+
+    Args:
+        names: comma-separated text, or a sequence.
+        kind: what they name, for messages, such as `engine`.
+        allowed: the names that exist.
 
     Raises:
-        InputError: one of them is not allowed, or there is none.
+        InputError: a name is not allowed, or there is none.
     """
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    for name in names:
+    unique = tuple(dict.fromkeys(_split(names)))
+    for name in unique:
         if name not in allowed:
             raise InputError(
-                f"{what} {name!r} is unknown; allowed are {', '.join(allowed)}, with commas between them"
+                f"unknown {kind} {name!r}; allowed: {', '.join(allowed)} (comma-separated)"
                 f"{nearest_hint(name, list(allowed))}"
             )
-    if not names:
-        raise InputError(f"no {what} given; allowed are {', '.join(allowed)}, with commas between them")
-    return names
+    if not unique:
+        raise InputError(f"no {kind} given; allowed: {', '.join(allowed)} (comma-separated)")
+    return unique
 
 
-def parse_sides(text: str) -> tuple[int, ...]:
-    """Reads shorter sides in pixels with commas between them; each is 32 or more.
+def parse_image_sizes(sizes: str | SizeHW | Sequence[str | SizeHW]) -> tuple[SizeHW, ...]:
+    """Reads sizes of images, each once, in their order.
+
+    Args:
+        sizes: comma-separated `HxW` as text, a tuple (height, width), or a sequence of such texts and tuples.
 
     Raises:
-        InputError: the text has another form.
+        InputError: a size has another form, or there is none.
     """
-    sides = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not sides or not all(side.isdecimal() and int(side) >= 32 for side in sides):
-        raise InputError(f"sizes are shorter sides of 32 pixels or more, such as 1024,768,512, not {text!r}")
-    return tuple(dict.fromkeys(int(side) for side in sides))
+    if isinstance(sizes, tuple) and sizes and isinstance(sizes[0], int):
+        return (_pair(sizes),)
+    parsed = tuple(dict.fromkeys(parse_size(size) if isinstance(size, str) else _pair(size) for size in _split(sizes)))
+    if not parsed:
+        raise InputError("no image sizes given; pass, for example, 1024x2048,512x1024")
+    return parsed
+
+
+def parse_input_sizes(sizes: str | int | Sequence[str | InputSize]) -> tuple[InputSize, ...]:
+    """Reads sizes at which a network sees images, each once, in their order.
+
+    Args:
+        sizes: comma-separated text, an int (shorter side in pixels), or a sequence of texts, ints and tuples
+            (height, width). Two ints in a tuple are two shorter sides.
+
+    Raises:
+        InputError: a size has another form, or there is none.
+    """
+    parsed: list[InputSize] = []
+    for size in (sizes,) if isinstance(sizes, int) else _split(sizes):
+        if isinstance(size, str):
+            parsed.append(parse_input_size(size))
+        else:
+            parsed.append(size if isinstance(size, int) else _pair(size))
+    if not parsed:
+        raise InputError("no input sizes given; pass shorter sides in pixels, for example 1024,768,512")
+    return tuple(dict.fromkeys(parsed))
+
+
+def _split(values: str | Sequence[Any]) -> Sequence[Any]:
+    """Returns the parts of a comma-separated text, or the items of a sequence."""
+    return [part.strip() for part in values.split(",") if part.strip()] if isinstance(values, str) else values
+
+
+def _pair(size: Sequence[Any]) -> SizeHW:
+    if isinstance(size, Sequence) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size):
+        return size[0], size[1]
+    raise InputError(f"{size!r} is not a size; pass (height, width) in pixels")

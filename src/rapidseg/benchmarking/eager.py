@@ -1,8 +1,8 @@
-"""Plain PyTorch, measured: a network run as published code runs it. The one file here that needs PyTorch.
+"""The baseline: eager PyTorch, run as published code runs it. The only file here that needs PyTorch.
 
-An image in memory becomes a normalized tensor, (1, 3, H, W), contiguous; the network runs in evaluation mode without
-gradients; its logits are interpolated to the image's size and the argmax is taken. Nothing is compiled, fused or laid
-out anew.
+An image in memory becomes a normalized, contiguous tensor (1, 3, H, W). The network runs in evaluation mode without
+gradients. Its logits are interpolated to the image's size, and the argmax is taken. No compilation, fusion or
+`channels_last`.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from rapidseg.models.weights import weights_checksum
 from rapidseg.system.cpu import cpu_count
 
 
-class Eager:
-    """A checkpoint in plain PyTorch, in float32."""
+class EagerWorkload:
+    """A checkpoint in eager PyTorch, in float32."""
 
     def __init__(self, checkpoint: Path, image: Path, device: str) -> None:
         """Loads the checkpoint and runs it once.
 
         Args:
-            checkpoint: what `load_checkpoint` reads.
-            image: the image that is segmented.
+            checkpoint: a file that `load_checkpoint` reads.
+            image: the image to segment.
             device: "cpu", "cuda", or "auto" for the CPU.
 
         Raises:
-            EngineError: the device is not there.
+            EngineError: the device is not available.
             ModelFileError: the checkpoint cannot be read.
         """
         if device not in ("auto", "cpu") and not torch.cuda.is_available():
-            raise EngineError(f"PyTorch finds no device {device!r} here; there is: cpu")
+            raise EngineError(f"PyTorch: device {device!r} not found; available: cpu")
         self._device = torch.device("cpu" if device == "auto" else device)
         if self._device.type == "cpu":
             torch.set_num_threads(cpu_count())
@@ -51,7 +51,7 @@ class Eager:
         self.class_map()
 
     def describe(self) -> dict[str, Any]:
-        """Returns what runs, and the checksum of its weights."""
+        """Returns engine, precision, device and version, and the checksum of the weights."""
         return {
             "engine": "torch",
             "precision": "float32",
@@ -61,7 +61,7 @@ class Eager:
         }
 
     def measure(self, seconds: float) -> Samples:
-        """Returns milliseconds of each image, memory to memory: `path`."""
+        """Returns `path`: milliseconds of each image, from memory to memory."""
         samples: Samples = {"path": []}
         for _ in repeat_for(seconds):
             start = time.perf_counter()
@@ -70,7 +70,7 @@ class Eager:
         return samples
 
     def class_map(self) -> np.ndarray:
-        """Returns the (H, W) uint8 class map of the image; in memory here, so the device has finished."""
+        """Returns the (H, W) uint8 class map of the image, in CPU memory, so the device has finished."""
         with torch.inference_mode():
             pixels = torch.from_numpy(self._image).to(self._device)
             images = (pixels.permute(2, 0, 1)[None].float().contiguous() - self._mean) / self._std

@@ -1,4 +1,4 @@
-"""Measuring in turns: on a machine that others use too, things are only comparable side by side."""
+"""Interleaved measurement: on a shared machine, only workloads measured in alternation are comparable."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ Key = TypeVar("Key")
 Samples = dict[str, list[float]]
 
 
-class Measured(Protocol):
-    """What takes turns."""
+class Workload(Protocol):
+    """Something whose speed can be measured."""
 
     def measure(self, seconds: float) -> Samples:
-        """Measures for about so long, once at least; returns milliseconds by what was measured."""
+        """Measures for about `seconds`, at least once; returns milliseconds by the name of what was timed."""
         ...
 
 
-def repeat_for(seconds: float, least: int = 1) -> Iterator[None]:
-    """Gives None `least` times, and again until the time is up."""
+def repeat_for(seconds: float, min_count: int = 1) -> Iterator[None]:
+    """Yields None at least `min_count` times, and until `seconds` have passed."""
     end = time.perf_counter() + seconds
-    for _ in range(least):
+    for _ in range(min_count):
         yield None
     while time.perf_counter() < end:
         yield None
 
 
 def run_interleaved(
-    workloads: Mapping[Key, Measured],
+    workloads: Mapping[Key, Workload],
     *,
     rounds: int,
     seconds: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[Key, list[Samples]]:
-    """Measures all workloads once in every round, in an order that turns round each time.
+    """Measures every workload once per round, in an order that reverses from round to round.
 
-    So a machine that grows slower or faster favors none of them.
+    A machine that becomes slower or faster over time therefore favors none of them.
 
     Args:
-        workloads: what is measured.
-        rounds: how often each has its turn.
-        seconds: how long about a turn is.
-        progress: called after each turn with the number done and of all.
+        workloads: the workloads by key.
+        rounds: number of rounds.
+        seconds: approximate length of one measurement.
+        progress: called after each measurement with the number done and the total.
 
     Returns:
-        For each contestant the samples of each round.
+        For each workload the samples of each round.
     """
     samples: dict[Key, list[Samples]] = {key: [] for key in workloads}
     total, done = rounds * len(workloads), 0
-    for number in range(rounds):
-        for key in list(workloads)[:: -1 if number % 2 else 1]:
+    for round_index in range(rounds):
+        for key in list(workloads)[:: -1 if round_index % 2 else 1]:
             samples[key].append(workloads[key].measure(seconds))
             done += 1
             progress(done, total)
@@ -58,5 +58,5 @@ def run_interleaved(
 
 
 def pooled(rounds: list[Samples], name: str) -> list[float]:
-    """Returns the samples of one kind from all rounds."""
+    """Returns the samples of one name from all rounds."""
     return [sample for samples in rounds for sample in samples.get(name, ())]

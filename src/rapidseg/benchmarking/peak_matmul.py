@@ -1,4 +1,4 @@
-"""What this machine can do at most: the rate of a large matrix product in the engine, at a precision."""
+"""The peak matmul rate: an upper bound of what this machine computes, by engine and precision."""
 
 from __future__ import annotations
 
@@ -10,47 +10,44 @@ from openvino import opset13 as opset
 
 from rapidseg.benchmarking.interleaving import repeat_for
 from rapidseg.core.errors import EngineError
-from rapidseg.system.cpu import cpu_count
+from rapidseg.runtime.engines.openvino import thread_settings
 
-SIDE = 2048  # of all three matrices; large enough that reading and writing them hardly counts
+SIDE = 2048  # of all three matrices; large enough that memory traffic hardly counts
 OPERATIONS = 2 * SIDE**3  # multiplications and additions
 
-_MIN_REPEATS = 5  # products in a turn: the first finds sleeping threads and a slow clock
+_MIN_REPEATS = 5  # products per measurement: the first one meets sleeping threads and a low clock rate
 
 _TYPES = {"float32": openvino.Type.f32, "bf16": openvino.Type.bf16, "int8": openvino.Type.f32}
 _HINTS = {"float32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
 class MatrixProduct:
-    """One matrix product of random numbers in OpenVINO, compiled as the OpenVINO engine compiles networks.
+    """A product of two random matrices in OpenVINO, compiled as the OpenVINO engine compiles networks.
 
-    For float32 NumPy computes the same for comparison.
+    In float32 on a CPU, NumPy computes the same product for comparison.
     """
 
-    def __init__(self, precision: str, device: str) -> None:
+    def __init__(self, precision: str, device: str, *, side: int = SIDE) -> None:
         """Compiles the product.
 
         Args:
             precision: float32, bf16 or int8.
             device: a device of OpenVINO.
+            side: rows and columns of the matrices.
 
         Raises:
-            EngineError: there is no such precision.
+            EngineError: the precision is unknown.
         """
         if precision not in _TYPES:
-            raise EngineError(f"no matrix product is known for precision {precision!r}; there is {', '.join(_TYPES)}")
-        numbers = np.random.default_rng(0).standard_normal((2, SIDE, SIDE), np.float32)
-        settings = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": cpu_count(),
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
-        }
-        if device != "cpu":
-            del settings["INFERENCE_NUM_THREADS"]
+            raise EngineError(f"no peak matmul rate for precision {precision!r}; available: {', '.join(_TYPES)}")
+        numbers = np.random.default_rng(0).standard_normal((2, side, side), np.float32)
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
+        if device == "cpu":
+            settings |= thread_settings()
         self.compiled = openvino.Core().compile_model(_product(precision, numbers[1]), device.upper(), settings)
         self._request = self.compiled.create_infer_request()
-        first = openvino.Tensor(_TYPES[precision], [SIDE, SIDE])
-        if precision == "bf16":  # NumPy has no such numbers: they are the upper halves of float32
+        first = openvino.Tensor(_TYPES[precision], [side, side])
+        if precision == "bf16":  # NumPy has no bf16: its bits are the upper half of a float32
             first.data.view(np.uint16)[:] = numbers[0].view(np.uint32) >> np.uint32(16)
         else:
             first.data[:] = numbers[0]
@@ -59,7 +56,7 @@ class MatrixProduct:
         self.measure(0)
 
     def measure(self, seconds: float) -> dict[str, list[float]]:
-        """Returns milliseconds of each product: `openvino`, and `numpy` in float32."""
+        """Returns milliseconds of each product: `openvino`, and in float32 also `numpy`."""
         samples: dict[str, list[float]] = {"openvino": []}
         for _ in repeat_for(seconds, _MIN_REPEATS):
             start = time.perf_counter()
@@ -74,23 +71,27 @@ class MatrixProduct:
                 samples["numpy"].append(1e3 * (time.perf_counter() - start))
         return samples
 
+    def product(self) -> np.ndarray:
+        """Returns the product, (side, side) float32, as OpenVINO computed it last."""
+        return np.array(self._request.get_output_tensor().data)
+
     def describe(self) -> dict[str, object]:
-        """Returns nothing: a product has no choices to tell of."""
+        """Returns an empty description: a product has no engine or precision to report."""
         return {}
 
 
 def _product(precision: str, matrix: np.ndarray) -> openvino.Model:
-    first = opset.parameter([SIDE, SIDE], _TYPES[precision], name="first")
+    first = opset.parameter(list(matrix.shape), _TYPES[precision], name="first")
     left, right = first, opset.constant(matrix)
     if precision == "bf16":
         left = opset.convert(first, "f32")
-    if precision == "int8":  # symmetric, or OpenVINO computes in floats: zero points are too dear for it
+    if precision == "int8":  # symmetric: with zero points OpenVINO would compute in floats
         largest = float(np.abs(matrix).max())
         left = _quantized(left, -largest, largest * 127 / 128, 256)
         right = _quantized(right, -largest, largest, 255)
     return openvino.Model([opset.matmul(left, right, False, False)], [first], "matrix_product")
 
 
-def _quantized(numbers: openvino.Node, least: float, most: float, levels: int) -> openvino.Node:
-    ends = opset.constant(np.float32(least)), opset.constant(np.float32(most))
+def _quantized(numbers: openvino.Node, low: float, high: float, levels: int) -> openvino.Node:
+    ends = opset.constant(np.float32(low)), opset.constant(np.float32(high))
     return opset.fake_quantize(numbers, *ends, *ends, levels)

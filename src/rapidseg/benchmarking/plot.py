@@ -1,12 +1,13 @@
-"""A picture of speed against mIoU. Needs Matplotlib (`pip install 'rapidseg[report]'`)."""
+"""A plot of speed against mIoU. Needs Matplotlib: the extra `report`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from rapidseg.benchmarking.report import Measurement
+from rapidseg.benchmarking.benchmark_report import Measurement
 from rapidseg.core.files import atomic_path
+from rapidseg.core.sizes import format_size
 
 NAME = "speed_accuracy"
 _SUFFIXES = (".png", ".svg")
@@ -14,12 +15,12 @@ _MARKERS = "osD^vPX*"
 
 
 def plot_speed_accuracy(measurements: Sequence[Measurement], folder: Path) -> list[Path]:
-    """Draws images a second, memory to memory, against mIoU, and writes it as PNG and SVG.
+    """Plots images per second, from memory to memory, against mIoU, and writes PNG and SVG files.
 
-    Only configurations whose mIoU is known are drawn. Bars are the 5th and 95th percentile of the speed.
+    Configurations whose mIoU is unknown are skipped. Bars are the 5th and 95th percentile of the speed.
 
     Returns:
-        The files; none where no mIoU is known, since there is nothing to draw.
+        The files; none if every mIoU is unknown.
 
     Raises:
         ModuleNotFoundError: Matplotlib is not installed.
@@ -29,14 +30,14 @@ def plot_speed_accuracy(measurements: Sequence[Measurement], folder: Path) -> li
     if not known:
         return []
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure  # without pyplot, which would choose a window system
+    from matplotlib.figure import Figure  # not pyplot, which would choose a window system
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    ways = list(dict.fromkeys(_way(measurement) for measurement in known))
-    for place, way in enumerate(ways):
-        points = [measurement for measurement in known if _way(measurement) == way]
+    labels = list(dict.fromkeys(_series(measurement) for measurement in known))
+    for index, label in enumerate(labels):
+        points = [measurement for measurement in known if _series(measurement) == label]
         speeds = [point.frames_per_s for point in points]
         below = [speed.median - speed.p5 for speed in speeds]
         above = [speed.p95 - speed.median for speed in speeds]
@@ -45,17 +46,17 @@ def plot_speed_accuracy(measurements: Sequence[Measurement], folder: Path) -> li
             [speed.median for speed in speeds],
             mean_ious,
             xerr=[below, above],
-            fmt=_MARKERS[place % len(_MARKERS)],
+            fmt=_MARKERS[index % len(_MARKERS)],
             capsize=2,
-            label=" ".join(way),
+            label=label,
         )
         for point, speed, mean_iou in zip(points, speeds, mean_ious, strict=True):
-            height, width = point.input_size_hw
-            axes.annotate(f"{height}x{width}", (speed.median, mean_iou), (4, 5), textcoords="offset points", fontsize=8)
+            text = format_size(point.input_size_hw)
+            axes.annotate(text, (speed.median, mean_iou), (4, 5), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")
-    axes.set_xlabel("images a second, memory to memory (median, with 5th to 95th percentile)")
+    axes.set_xlabel("images per second, memory to memory (median, 5th to 95th percentile)")
     axes.set_ylabel("mIoU in %")
     axes.grid(alpha=0.3, which="both")
     axes.legend()
@@ -66,5 +67,5 @@ def plot_speed_accuracy(measurements: Sequence[Measurement], folder: Path) -> li
     return paths
 
 
-def _way(measurement: Measurement) -> tuple[str, str, str]:
-    return measurement.configuration.name, measurement.engine, measurement.precision
+def _series(measurement: Measurement) -> str:
+    return f"{measurement.configuration.name} {measurement.engine} {measurement.precision}"

@@ -1,4 +1,4 @@
-"""A process of its own for each thing that is measured, so that its memory is its own and nothing lingers."""
+"""Process isolation: each workload runs in its own process, so that its peak memory and its threads are its own."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from rapidseg.benchmarking.accuracy import LabeledData, MeasuredScore
+from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.interleaving import Samples
 from rapidseg.core import errors
-from rapidseg.core.errors import RapidSegError
+from rapidseg.core.errors import EngineError, RapidSegError
+from rapidseg.core.progress import Progress
+from rapidseg.core.sizes import SizeHW
 
-_LAST_LINES = 3  # of what a process wrote before it died
+_LAST_LINES = 3  # of what a process printed before it exited
 
 
 class MeasuringProcess:
-    """Starts `rapidseg.benchmarking.worker` and talks to it. Use it in a `with` block: its end ends the process."""
+    """Starts `rapidseg.benchmarking.worker` and talks to it. As a context manager it ends the process on exit."""
 
     def __init__(self, kind: str, **arguments: Any) -> None:
-        """Starts the process and opens what it is to measure.
+        """Starts the process and loads its workload.
 
         Args:
-            kind: `segmenting`, `matrix_product` or `eager`.
-            arguments: what that takes, as JSON can carry it.
+            kind: `rapidseg`, `matmul` or `eager`.
+            arguments: what that workload takes, in a form that JSON can carry.
 
         Raises:
-            RapidSegError: it cannot be opened.
-            ModuleNotFoundError: it needs a package that is not installed.
+            RapidSegError: the workload cannot be loaded.
+            ModuleNotFoundError: the workload needs a package that is not installed.
         """
         self._messages = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115, see close
         self._process = subprocess.Popen(
@@ -46,25 +53,25 @@ class MeasuringProcess:
             raise
 
     def measure(self, seconds: float) -> Samples:
-        """Has its turn: measures for about so long."""
+        """Measures for about `seconds`; see the workload's `measure`."""
         samples: Samples = self._ask("measure", arguments={"seconds": seconds})
         return samples
 
     def memory(self) -> dict[str, int | None]:
-        """Returns `peak_bytes` of the process so far, and `peak_gpu_bytes`; None where unknown."""
+        """Returns the process's `peak_bytes` so far and its `peak_gpu_bytes`; None where unknown."""
         memory: dict[str, int | None] = self._ask("memory", arguments={})
         return memory
 
-    def evaluate(self, *, progress: Callable[[int, int], None] | None = None, **arguments: Any) -> dict[str, Any]:
-        """Scores what is measured; see `RapidSegWorkload.evaluate`."""
-        return self._ask("evaluate", progress, arguments=arguments)
+    def score(self, data: LabeledData, progress: Callable[[int, int], None] | None = None) -> MeasuredScore:
+        """Scores the workload's model on labeled images; see `score_segmenter`."""
+        return MeasuredScore(**self._ask("score", progress, arguments=asdict(data)))
 
     def close(self) -> None:
-        """Ends the process, at once."""
+        """Ends the process immediately."""
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                with contextlib.suppress(OSError):  # a command that no one reads any more
+                with contextlib.suppress(OSError):  # a command that the process will never read
                     pipe.close()
         self._process.wait()
         self._messages.close()
@@ -79,7 +86,7 @@ class MeasuringProcess:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        with contextlib.suppress(OSError):  # it is dead; what follows says how it died
+        with contextlib.suppress(OSError):  # the process has exited; below we say how
             stdin.write(json.dumps({"do": do, **content}) + "\n")
             stdin.flush()
         while line := stdout.readline():
@@ -99,9 +106,59 @@ class MeasuringProcess:
         status = self._process.wait()
         self._messages.seek(0)
         lines = [line.strip() for line in self._messages if line.strip()]
-        said = f": {' | '.join(lines[-_LAST_LINES:])}" if lines else ""
-        killed = " (killed: the machine may have run out of memory)" if status == -9 else ""
+        output = f": {' | '.join(lines[-_LAST_LINES:])}" if lines else ""
+        killed = " (killed: the machine may be out of memory)" if status == -9 else ""
         return (
-            f"the process that measures ended with status {status}{killed}{said}; "
-            "take a smaller size or batch, or fewer configurations"
+            f"the measuring process exited with status {status}{killed}{output}; "
+            "use a smaller size or batch, or fewer configurations"
         )
+
+
+def start_processes(
+    configurations: list[Configuration],
+    images: Mapping[SizeHW, Path],
+    stack: ExitStack,
+    *,
+    scratch: Path | None,
+    progress: Progress,
+) -> tuple[dict[Configuration, MeasuringProcess], list[tuple[Configuration, str]]]:
+    """Starts a process for each configuration that this machine can run.
+
+    Args:
+        configurations: what to start.
+        images: an image file of each size.
+        stack: ends the processes.
+        scratch: a folder to write to, so that reading, drawing and writing are measured as well; None skips these.
+        progress: told before each start.
+
+    Returns:
+        The processes, and the configurations that are skipped, with the engine's reason.
+
+    Raises:
+        EngineError: no configuration can run.
+    """
+    processes: dict[Configuration, MeasuringProcess] = {}
+    skipped: list[tuple[Configuration, str]] = []
+    reasons: dict[tuple[str, str, str], str] = {}  # what an engine rejects at one size it rejects at any
+    for index, configuration in enumerate(configurations):
+        progress.update("starting", index, len(configurations))
+        key = (configuration.model, configuration.engine, configuration.precision)
+        if key not in reasons:
+            image = images[configuration.image_size_hw]
+            folder = None if scratch is None else str(scratch / str(index))
+            try:
+                process = MeasuringProcess(
+                    "rapidseg", configuration=configuration.to_arguments(), image=str(image), scratch=folder
+                )
+            except EngineError as error:
+                reasons[key] = str(error)
+            else:
+                processes[configuration] = stack.enter_context(process)
+                continue
+        skipped.append((configuration, reasons[key]))
+    if not processes:
+        raise EngineError(
+            f"none of the requested configurations can run here: {'; '.join(dict.fromkeys(reasons.values()))}"
+        )
+    progress.update("starting", len(configurations), len(configurations))
+    return processes, skipped

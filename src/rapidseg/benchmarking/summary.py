@@ -1,4 +1,4 @@
-"""What many measurements of one thing say: the middle, and how far they lie apart."""
+"""Summary statistics of repeated measurements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rapidseg.core.errors import InputError
 
 @dataclass(frozen=True)
 class Summary:
-    """Median and the range in which 90 % of the measurements lie.
+    """Median of repeated measurements, and the range of the middle 90 %.
 
     Attributes:
         median, p5, p95: 50th, 5th and 95th percentile, interpolated linearly between measurements.
@@ -29,23 +29,23 @@ class Summary:
         """Summarizes measurements.
 
         Raises:
-            InputError: there are none.
+            InputError: there are no measurements.
         """
         if not len(samples):
-            raise InputError("nothing was measured, so there is nothing to summarize; measure at least once")
+            raise InputError("no measurements to summarize; measure at least once")
         p5, median, p95 = (float(value) for value in np.percentile(samples, (5, 50, 95)))
         return cls(median, p5, p95, len(samples))
 
     def rate(self, work: float) -> Summary:
-        """Returns `work` a second, where this holds milliseconds; the slow end becomes the low end."""
+        """Converts milliseconds per `work` to work per second; the slow end becomes the low end."""
         return Summary(1e3 * work / self.median, 1e3 * work / self.p95, 1e3 * work / self.p5, self.count)
 
     def to_dict(self, digits: int = 4) -> dict[str, float]:
-        """Returns everything for JSON."""
+        """Returns the statistics, rounded, for JSON."""
         figures = {"median": self.median, "p5": self.p5, "p95": self.p95}
         return {**{name: round(value, digits) for name, value in figures.items()}, "count": self.count}
 
 
-def drift(medians: Sequence[float]) -> float:
-    """Returns how far the medians of rounds lie apart, as a share of their median: the noise between rounds."""
+def between_round_drift(medians: Sequence[float]) -> float:
+    """Returns the range of the rounds' medians as a share of their median: the noise from round to round."""
     return (max(medians) - min(medians)) / float(np.median(medians))

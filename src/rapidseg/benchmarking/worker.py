@@ -1,7 +1,7 @@
-"""The process that measures one thing: `python -m rapidseg.benchmarking.worker`, started by `MeasuringProcess`.
+"""The measuring process: `python -m rapidseg.benchmarking.worker`, started by `MeasuringProcess`.
 
 It reads commands as lines of JSON from standard input and answers each with a line on standard output, until its input
-ends. Whatever a library prints goes to standard error.
+ends. Output of libraries goes to standard error.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from rapidseg.core.errors import RapidSegError
 
 
 def main() -> None:
-    """Answers commands until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    """Answers commands until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -27,24 +28,25 @@ def main() -> None:
         replies.write(json.dumps(content) + "\n")
         replies.flush()
 
-    subject: Any = None
+    workload: Any = None
     for line in sys.stdin:
         command = json.loads(line)
         try:
             if command["do"] == "open":
-                subject = _KINDS[command["kind"]](command["arguments"])
-                reply(done=subject.describe())
-            elif command["do"] == "evaluate":
-                reply(done=subject.evaluate(**command["arguments"], progress=lambda *step: reply(progress=step)))
+                workload = _WORKLOADS[command["kind"]](command["arguments"])
+                reply(done=workload.describe())
+            elif command["do"] == "score":
+                score = workload.score(**command["arguments"], progress=lambda *step: reply(progress=step))
+                reply(done=asdict(score))
             else:
-                reply(done=_ANSWERS[command["do"]](subject, **command["arguments"]))
+                reply(done=_ANSWERS[command["do"]](workload, **command["arguments"]))
         except RapidSegError as error:
             reply(error={"type": type(error).__name__, "message": str(error)})
         except ModuleNotFoundError as error:
             reply(missing=error.name)
 
 
-def _segmenting(arguments: dict[str, Any]) -> Any:
+def _rapidseg(arguments: dict[str, Any]) -> Any:
     from rapidseg.benchmarking.configuration import Configuration
     from rapidseg.benchmarking.workload import RapidSegWorkload
 
@@ -53,31 +55,31 @@ def _segmenting(arguments: dict[str, Any]) -> Any:
     return RapidSegWorkload(configuration, Path(arguments["image"]), None if scratch is None else Path(scratch))
 
 
-def _matrix_product(arguments: dict[str, Any]) -> Any:
+def _matmul(arguments: dict[str, Any]) -> Any:
     from rapidseg.benchmarking.peak_matmul import MatrixProduct
 
     return MatrixProduct(arguments["precision"], arguments["device"])
 
 
 def _eager(arguments: dict[str, Any]) -> Any:
-    from rapidseg.benchmarking.eager import Eager
+    from rapidseg.benchmarking.eager import EagerWorkload
 
-    return Eager(Path(arguments["checkpoint"]), Path(arguments["image"]), arguments["device"])
+    return EagerWorkload(Path(arguments["checkpoint"]), Path(arguments["image"]), arguments["device"])
 
 
-def _memory(subject: Any) -> dict[str, int | None]:
+def _memory(workload: Any) -> dict[str, int | None]:
     from rapidseg.system.memory import peak_gpu_memory_bytes, peak_memory_bytes
 
     return {"peak_bytes": peak_memory_bytes(), "peak_gpu_bytes": peak_gpu_memory_bytes()}
 
 
-_KINDS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "segmenting": _segmenting,
-    "matrix_product": _matrix_product,
+_WORKLOADS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "rapidseg": _rapidseg,
+    "matmul": _matmul,
     "eager": _eager,
 }
 _ANSWERS: dict[str, Callable[..., dict[str, Any]]] = {
-    "measure": lambda subject, seconds: subject.measure(seconds),
+    "measure": lambda workload, seconds: workload.measure(seconds),
     "memory": _memory,
 }
 

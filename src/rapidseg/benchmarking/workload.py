@@ -1,4 +1,4 @@
-"""Ours, measured: the path of `rapidseg.load` and of `rapidseg predict`, stage by stage."""
+"""RapidSeg's workload: the path of `rapidseg.load` and of `rapidseg predict`, stage by stage."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import Any
 
 import numpy as np
 
+from rapidseg.benchmarking.accuracy import LabeledData, MeasuredScore, score_segmenter
 from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.interleaving import Samples, repeat_for
-from rapidseg.core.errors import EngineError
-from rapidseg.imaging import input_size_hw, read_image
+from rapidseg.imaging import read_image
 from rapidseg.runtime import Result, load
 from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder
 
 PATH_STAGES = ("prepare", "network", "class_map")  # from an image in memory to its class map in memory
 STAGES = ("decode", *PATH_STAGES, "draw", "write")  # from file to file
 
-_LEAST_FRAMES = 3  # of a stream; more where they take less than twice the time of a turn
+_MIN_FRAMES = 3  # of a stream; more if they take less than twice the time of a measurement
 
 
 class RapidSegWorkload:
-    """One configuration, loaded and warm."""
+    """A configuration, loaded and warmed up."""
 
     def __init__(self, configuration: Configuration, image: Path, scratch: Path | None) -> None:
-        """Loads, compiles and runs everything once.
+        """Loads and compiles the model, and warms up.
 
         Args:
             configuration: what to measure.
-            image: a file of `configuration.image_size_hw`.
-            scratch: a folder to write to, for reading, drawing, writing and the stream; None leaves them out.
+            image: an image file of size `configuration.image_size_hw`.
+            scratch: a folder to write to, for decoding, drawing, writing and the stream; None skips these.
 
         Raises:
-            RapidSegError: as for `rapidseg.load`, or the engine cannot take a batch.
+            RapidSegError: as for `rapidseg.load`, or the engine does not support batches.
         """
         self._configuration = configuration
         self._image = image
@@ -55,7 +55,7 @@ class RapidSegWorkload:
             self._with_files(self._folder, {})
 
     def describe(self) -> dict[str, Any]:
-        """Returns what `load` took."""
+        """Returns the engine, precision, device and file that `load` chose, the specification and the input size."""
         engine = self._segmenter.engine
         return {
             "engine": engine.name,
@@ -68,98 +68,61 @@ class RapidSegWorkload:
         }
 
     def measure(self, seconds: float) -> Samples:
-        """Measures memory to memory for so long, then half as long with files, then a stream for about twice as long.
+        """Measures memory to memory for `seconds`, with files for half as long, and a stream for about twice as long.
 
         Returns:
-            Milliseconds of each batch: `path`, and the stages in it; with files `with_io` and its stages; and the
-            stream's `stream_frames_per_s`.
+            Milliseconds of each batch: `path` and its stages; with files `with_io` and its stages; and of the stream
+            `stream_frames_per_s`.
         """
         samples: Samples = {}
         for _ in repeat_for(seconds):
             start = time.perf_counter()
             results = self._segment(self._images)
-            _note(samples, "path", start)
+            _record(samples, "path", start)
             for stage in PATH_STAGES:
                 samples.setdefault(stage, []).append(sum(result.timings_ms[stage] for result in results))
         if self._folder is not None:
             for _ in repeat_for(seconds / 2):
                 self._with_files(self._folder, samples)
-            if self._configuration.batch == 1:  # a stream takes images one by one
-                frames = max(_LEAST_FRAMES, round(2e3 * seconds / float(np.median(samples["path"]))))
+            if self._configuration.batch == 1:  # a stream segments single images
+                frames = max(_MIN_FRAMES, round(2e3 * seconds / float(np.median(samples["path"]))))
                 samples["stream_frames_per_s"] = [self._stream(self._folder, frames)]
         return samples
 
-    def evaluate(
+    def score(
         self,
         data: str,
         root: str | None,
         split: str,
-        mapping: str | None,
+        class_mapping: str | None,
         progress: Callable[[int, int], None],
-    ) -> dict[str, Any]:
+    ) -> MeasuredScore:
         """Scores the model as it is measured: in its precision and at its input size.
 
         Raises:
-            RapidSegError: as for `open_dataset`, `class_mapping_between` and `evaluate`.
+            RapidSegError: as for `score_segmenter`.
         """
-        from rapidseg.data import open_dataset
-        from rapidseg.evaluation import class_mapping_between, evaluate
-
-        dataset = open_dataset(data, root, split)
-        found = class_mapping_between(self._segmenter.spec.labels, dataset.labels, mapping)
-
-        def predict(image: np.ndarray) -> np.ndarray:
-            return self._segmenter(image, input_size=self._configuration.input_size).class_map
-
-        evaluation = evaluate(predict, dataset, class_mapping=None if found is None else found[1], progress=progress)
-        return {
-            "dataset": dataset.name,
-            "split": dataset.split,
-            "num_images": len(dataset),
-            "mean_iou": evaluation.scores.mean_iou,
-        }
+        labeled = LabeledData(data, root, split, class_mapping)
+        return score_segmenter(self._segmenter, labeled, self._configuration.input_size, progress)
 
     def _segment(self, images: list[np.ndarray]) -> list[Result]:
+        """Segments all images in one run of the network; each result has an equal share of its time."""
         size = self._configuration.input_size
         if len(images) == 1:
             return [self._segmenter(images[0], input_size=size)]
-        return self._segment_batch(images, size)
-
-    def _segment_batch(self, images: list[np.ndarray], size: int | tuple[int, int] | None) -> list[Result]:
-        """Takes all images through the network at once, and books the time of the batch on its first image."""
-        segmenter, spec = self._segmenter, self._segmenter.spec
-        engine, backend = segmenter.engine, segmenter.engine.backend
-        image_hw = (images[0].shape[0], images[0].shape[1])
-        size_hw = input_size_hw(image_hw, spec.input_short_side if size is None else size, spec.stride)
-        engine.compile((len(images), *size_hw, 3))
-        events = [backend.record_event()]
-        uploaded = engine.upload(np.stack([backend.resize(image, size_hw) for image in images]))
-        events.append(backend.record_event())
-        logits = engine.infer(uploaded)
-        events.append(backend.record_event())
-        if len(logits) != len(images):
-            raise EngineError(f"{len(images)} images gave logits of shape {tuple(logits.shape)}; take --batch 1")
-        maps, _ = backend.class_maps(logits, image_hw, align_corners=spec.align_corners)
-        maps = [backend.to_input_type(class_map, images[0]) for class_map in maps]
-        events.append(backend.record_event())
-        none = dict.fromkeys(PATH_STAGES, 0.0)
-        timings = [backend.timings_ms(PATH_STAGES, events), *[none] * (len(images) - 1)]
-        return [
-            Result(class_map, spec.labels, image, size_hw, timing)
-            for class_map, image, timing in zip(maps, images, timings, strict=True)
-        ]
+        return self._segmenter.batch(images, input_size=size, max_batch=len(images))
 
     def _with_files(self, folder: OutputFolder, samples: Samples) -> None:
         start = time.perf_counter()
         images = [read_image(self._image) for _ in self._images]
-        _note(samples, "decode", start)
+        _record(samples, "decode", start)
         saved = [folder.save(replace(result, source=self._image)) for result in self._segment(images)]
-        _note(samples, "with_io", start)
+        _record(samples, "with_io", start)
         for stage in ("draw", "write"):
             samples.setdefault(stage, []).append(sum(entry["timings_ms"][stage] for entry in saved))
 
     def _stream(self, folder: OutputFolder, frames: int) -> float:
-        """Returns frames a second of a stream, from reading the first file to having written the last."""
+        """Returns the frames per second of a stream, from reading the first file to writing the last."""
         start = time.perf_counter()
         results = self._segmenter.stream([self._image] * frames, input_size=self._configuration.input_size)
         with closing(results), closing(folder.save_all(results)) as saved:
@@ -168,5 +131,5 @@ class RapidSegWorkload:
         return frames / (time.perf_counter() - start)
 
 
-def _note(samples: Samples, name: str, start: float) -> None:
+def _record(samples: Samples, name: str, start: float) -> None:
     samples.setdefault(name, []).append(1e3 * (time.perf_counter() - start))

@@ -1,44 +1,35 @@
 """Assembles the commands, and turns errors into messages and exit statuses.
 
-Exit status: 0, everything asked for was done; 1, a part could not be done; 2, a mistake in what was asked for;
+Exit status: 0, everything that was asked for is done; 1, some of it could not be done; 2, the request was wrong;
 130, interrupted.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 from rapidseg import __version__
-from rapidseg.cli.console import errors
+from rapidseg.cli.console import print_error
+from rapidseg.cli.help import CONTEXT_SETTINGS, examples
 from rapidseg.core.errors import RapidSegError
+from rapidseg.core.extras import missing_package
 
 app = typer.Typer(
     name="rapidseg",
     help="Real-time semantic segmentation: train, evaluate, export and predict.",
+    epilog=examples("rapidseg predict photo.jpg", "rapidseg eval best.safetensors --data my-streets.yaml"),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
+    context_settings=CONTEXT_SETTINGS,
 )
 
-EXTRAS = {  # what to install when a package is missing
-    "torch": "train",
-    "lightning": "train",
-    "tensorboard": "train",
-    "safetensors": "export",
-    "onnx": "export",
-    "onnxscript": "export",
-    "onnxruntime": "export",
-    "jinja2": "report",
-    "nncf": "quantize",
-    "matplotlib": "report",
-}
-
-# Each module has `register(app)`, which adds its command. What a command needs is imported when it runs.
+# Each module has `register(app)`, which adds its command. Commands import what they need when they run.
 COMMANDS = (
     "predict",
     "train",
@@ -54,8 +45,8 @@ COMMANDS = (
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(__version__)
         raise typer.Exit
 
@@ -63,7 +54,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Real-time semantic segmentation: train, evaluate, export and predict."""
@@ -75,20 +66,25 @@ for _name in COMMANDS:
 
 def main() -> None:
     """Runs the command line and exits."""
+    _escape_unencodable_characters()
     try:
         app()
     except RapidSegError as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        extra = EXTRAS.get(package)
-        if extra is None:
+        _fail(error)
+    except ImportError as error:
+        problem = missing_package(error)
+        if problem is None:
             raise
-        errors.print(
-            f"[bold red]error:[/] this command needs {package}, which is not installed; "
-            f"install it with: pip install 'rapidseg\\[{extra}]'",
-            soft_wrap=True,
-            highlight=False,
-        )
-        sys.exit(2)
+        _fail(problem)
+
+
+def _fail(error: RapidSegError) -> NoReturn:
+    print_error(str(error))
+    sys.exit(2)
+
+
+def _escape_unencodable_characters() -> None:
+    """Makes both streams print an escape for each character that the terminal's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""What the commands share for talking to a person or a program."""
+"""What all commands share for their output: the two consoles, progress bars, notes, errors and JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ errors = Console(stderr=True)  # messages and progress, on standard error
 
 
 class _RateColumn(ProgressColumn):
-    """Finished steps a second."""
+    """Finished items per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -60,7 +60,7 @@ def progress() -> Progress:
 
 
 class ProgressDisplay:
-    """Shows progress on standard error: one bar a task, with count or bytes, rate and ETA.
+    """Shows progress on standard error: one bar per task, with count or bytes, rate and ETA.
 
     It is a `rapidseg.core.progress.Progress`, used as a context manager. Nothing is drawn where standard error is not a
     terminal, but messages are printed all the same.
@@ -119,7 +119,7 @@ class ProgressDisplay:
 
 @contextmanager
 def download_progress() -> Iterator[Callable[[int, int | None], None]]:
-    """Gives a function that shows bytes done and bytes in all, or None, on standard error: bar, MB, MB/s and ETA.
+    """Yields a function that shows the bytes done, of a total or None, on standard error: bar, MB, MB/s and ETA.
 
     Nothing is drawn before the first call, or where standard error is not a terminal.
     """
@@ -144,12 +144,32 @@ def download_progress() -> Iterator[Callable[[int, int | None], None]]:
 
 
 def warn_of_engine(engine: Engine) -> None:
-    """Prints on standard error what a person must be told about what was taken."""
+    """Prints the engine's warning about its choice, if it has one, to standard error."""
     if engine.warning is not None:
-        errors.print(f"[bold yellow]note:[/] {escape(engine.warning)}", soft_wrap=True, highlight=False)
+        print_note(engine.warning)
+
+
+def print_error(text: str) -> None:
+    """Prints why a command failed to standard error."""
+    errors.print(f"[bold red]error:[/] {escape(text)}", soft_wrap=True, highlight=False)
+
+
+def print_warning(text: str) -> None:
+    """Prints to standard error what makes a result less than it seems."""
+    errors.print(f"[bold yellow]warning:[/] {escape(text)}", soft_wrap=True, highlight=False)
+
+
+def print_note(text: str) -> None:
+    """Prints to standard error something that is good to know."""
+    errors.print(f"[bold yellow]note:[/] {escape(text)}", soft_wrap=True, highlight=False)
+
+
+def print_line(text: str) -> None:
+    """Prints a line of plain text to standard output, not wrapped, so that paths and commands can be copied."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Prints one JSON document on standard output, with nothing else around it."""
+    """Prints one JSON document to standard output, with nothing else around it."""
     json.dump(document, sys.stdout, indent=2, allow_nan=False, default=str)
     sys.stdout.write("\n")

@@ -2,78 +2,51 @@
 
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
 
-from rapidseg.cli.console import console, errors, print_json, progress
+from rapidseg.cli.console import ProgressDisplay, print_json
+from rapidseg.cli.help import METHOD, examples
 from rapidseg.cli.options.common import JsonOption
-
-if TYPE_CHECKING:
-    from rapidseg.data.preparation import PreparedMasks
+from rapidseg.cli.options.data import ProcessesOption
 
 _ALL = "labelIds,labelTrainIds,instanceIds,instanceTrainIds"
-_SHOWN = 20  # broken files that are listed
 
 
 def register(data_app: typer.Typer) -> None:
     """Adds `data prepare`."""
-    data_app.command()(prepare)
+    epilog = examples(
+        "rapidseg data prepare cityscapes cityscapes/",
+        "rapidseg data prepare cityscapes cityscapes/ --labels labelTrainIds",
+    )
+    data_app.command(epilog=epilog)(prepare)
 
 
 def prepare(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="cityscapes.")],
-    root: Annotated[Path, typer.Argument(metavar="ROOT", help="The folder that holds gtFine, gtCoarse or both.")],
-    labels: Annotated[str, typer.Option(metavar="KIND,...", help="Masks to draw, with commas between them.")] = _ALL,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that draw.", show_default="one for each processor")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Draw masks that are there already, too.")] = False,
-    json: JsonOption = False,
+    dataset: Annotated[Literal["cityscapes"], typer.Argument(metavar="DATASET", help="cityscapes.")],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder that contains gtFine, gtCoarse or both.")],
+    labels: Annotated[
+        str, typer.Option(metavar="KIND,...", help="Comma-separated kinds of masks to draw.", rich_help_panel=METHOD)
+    ] = _ALL,
+    workers: ProcessesOption = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Draw existing masks again.", rich_help_panel=METHOD)
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw the masks of Cityscapes from its polygon files, equal to those of the official scripts.
 
-    Masks that are there already are kept: run the command again to go on after an interruption. A polygon file that is
-    broken is named and left out; the exit status is then 1.
+    Existing masks are kept: run the command again to resume after an interruption. Broken polygon files are reported
+    and skipped; the exit status is then 1.
     """
-    from rapidseg.core.errors import InputError
-    from rapidseg.data.preparation import prepare_cityscapes
+    from rapidseg.cli.tables.data import print_preparation
+    from rapidseg.workflows.data import prepare_data
 
-    if dataset != "cityscapes":
-        raise InputError(f"masks can be drawn for cityscapes only, not for {dataset!r}")
-    started = time.perf_counter()
-    with progress() as display:
-        task = display.add_task("drawing", total=None)
-        prepared = prepare_cityscapes(
-            root,
-            tuple(kind.strip() for kind in labels.split(",") if kind.strip()),
-            workers=workers or os.cpu_count() or 1,
-            overwrite=overwrite,
-            progress=lambda done, total: display.update(task, completed=done, total=total),
-        )
-    if json:
-        print_json({**prepared.to_dict(), "seconds": round(time.perf_counter() - started, 3)})
-    else:
-        _print_summary(prepared)
-    if prepared.broken:
+    kinds = tuple(kind.strip() for kind in labels.split(",") if kind.strip())
+    with ProgressDisplay() as progress:
+        report = prepare_data(dataset, root, labels=kinds, workers=workers, overwrite=overwrite, progress=progress)
+    print_json(report.to_dict()) if as_json else print_preparation(report)
+    if not report.ok:
         raise typer.Exit(1)
-
-
-def _print_summary(prepared: PreparedMasks) -> None:
-    for file in prepared.broken[:_SHOWN]:
-        line = f"{file.path.relative_to(prepared.root)}: {file.reason}"
-        errors.print(f"[bold red]left out:[/] {escape(line)}", soft_wrap=True, highlight=False)
-    if len(prepared.broken) > _SHOWN:
-        errors.print(f"... and {len(prepared.broken) - _SHOWN} more; --json lists all", highlight=False)
-    files = f"{prepared.num_annotations} polygon file{'' if prepared.num_annotations == 1 else 's'}"
-    left_out = f", {len(prepared.broken)} left out" if prepared.broken else ""
-    root = escape(str(prepared.root))
-    for line in (
-        f"{root}: {files}{left_out}; {prepared.num_drawn} masks drawn now, {prepared.num_kept} were there",
-        f"look through them with: rapidseg data check cityscapes --root {root}",
-    ):
-        console.print(line, highlight=False, soft_wrap=True)

@@ -1,1 +1,1 @@
-"""What every other part of RapidSeg shares: errors, label sets, model specifications and safe file writing."""
+"""Shared by every other part of RapidSeg: errors, label sets, model specifications, sizes, progress and files."""

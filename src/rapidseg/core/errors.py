@@ -1,58 +1,63 @@
 """The errors that RapidSeg raises on purpose.
 
-    RapidSegError                 anything a user can put right; the command line prints it without a traceback
-    |-- InputError (ValueError)   an argument, an image or an array that is not what is allowed
-    |   |-- ImageError            an image file that cannot be read or has an unsupported layout
-    |   |-- DatasetError          a data set whose files or values would make training or scoring wrong
-    |   `-- ConfigError           a recipe, an override or a data-set description that does not validate
-    |-- ModelFileError            a checkpoint or model file that is broken, unknown or lacks its specification
-    |-- EngineError               an engine that is not installed, or a device that is not there
-    |-- ExportError               an exported file that does not compute what the model computes
-    `-- TrainingError             a run that cannot go on, such as one whose loss is no longer a number
+    RapidSegError                 base class: a problem that the user can fix; printed without a traceback
+    |-- InputError (ValueError)   invalid argument, image or array
+    |   |-- ImageError            image file that cannot be read or has an unsupported pixel format
+    |   |-- DatasetError          data set with missing files or invalid labels
+    |   `-- ConfigError           invalid recipe, override or data-set description
+    |-- ModelFileError            checkpoint or model file that is damaged, unsupported or has no specification
+    |-- EngineError               engine that is not installed, or device that is not available
+    |-- ExportError               exported file whose outputs differ from the model's
+    `-- TrainingError             training that cannot continue, for example because the loss is NaN
 
-A message says what came, what is allowed, and what to do next.
+A message says what was given, what is allowed, and what to do next.
 """
 
 
 class RapidSegError(Exception):
-    """Base of every error that a user can put right."""
+    """Base class of all errors that the user can fix."""
 
 
 class InputError(RapidSegError, ValueError):
-    """An argument, an image or an array is not what is allowed."""
+    """An argument, an image or an array is not valid."""
 
 
 class ImageError(InputError):
-    """An image file cannot be read, or has a layout that is not supported."""
+    """An image file cannot be read, or has an unsupported pixel format."""
 
 
 class DatasetError(InputError):
-    """Files or values of a data set would make training or scoring wrong."""
+    """A data set has missing files, or labels that would make training or scoring wrong."""
 
 
 class ConfigError(InputError):
-    """A recipe, an override or a data-set description does not validate."""
+    """A recipe, an override or a data-set description is not valid."""
 
 
 class ModelFileError(RapidSegError):
-    """A checkpoint or model file is broken, of an unknown layout, or lacks its specification."""
+    """A checkpoint or model file is damaged, has an unsupported layout, or has no specification."""
 
 
 class EngineError(RapidSegError):
-    """An inference engine is not installed, or the device asked for is not there."""
+    """An inference engine is not installed, or the requested device is not available."""
 
 
 class ExportError(RapidSegError):
-    """An exported file does not compute what the model computes."""
+    """The outputs of an exported file differ from the model's."""
 
 
 class TrainingError(RapidSegError):
-    """A training run cannot go on."""
+    """Training cannot continue."""
 
 
 def nearest_hint(word: str, allowed: "list[str] | tuple[str, ...]") -> str:
     """Returns `; did you mean 'x'?` for the allowed word nearest to `word`, or an empty string if none is near."""
+    nearest = nearest_word(word, allowed)
+    return "" if nearest is None else f"; did you mean {nearest!r}?"
+
+
+def nearest_word(word: str, allowed: "list[str] | tuple[str, ...]") -> "str | None":
+    """Returns the allowed word that is nearest to `word`, or None if none is near."""
     from difflib import get_close_matches
 
-    matches = get_close_matches(word, list(allowed), n=1, cutoff=0.5)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+    return next(iter(get_close_matches(word, list(allowed), n=1, cutoff=0.5)), None)

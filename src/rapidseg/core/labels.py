@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rapidseg.core.cityscapes import CITYSCAPES_CLASSES
+from rapidseg.core.cityscapes_labels import CITYSCAPES_CLASSES
 
 Color = tuple[
     Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
@@ -17,9 +18,11 @@ Color = tuple[
 class LabelSet(BaseModel):
     """The classes of a data set or a model.
 
-    Class `i` is called `names[i]` and drawn in `palette[i]` (RGB). Pixels labeled `ignore_index` are
-    neither learned nor scored. Class `i` belongs to the coarser class `categories[i]`, which is scored, too; there are
-    none where `categories` is empty.
+    Attributes:
+        names: class names, 2 to 255, all different; class `i` is called `names[i]`.
+        palette: the RGB color that each class is drawn in.
+        ignore_index: label of pixels that are neither learned nor scored, 0 to 255.
+        categories: the coarser class of each class, which is scored as well; empty if the classes have none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,16 +35,15 @@ class LabelSet(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> LabelSet:
         if len(self.palette) != len(self.names):
-            raise ValueError(f"{len(self.names)} class names but {len(self.palette)} colors; give one color a class")
+            raise ValueError(f"{len(self.names)} class names but {len(self.palette)} colors; pass one color per class")
         if self.categories and len(self.categories) != len(self.names):
-            raise ValueError(f"{len(self.names)} class names but {len(self.categories)} categories; give one a class")
+            raise ValueError(f"{len(self.names)} class names but {len(self.categories)} categories; pass one per class")
         if len(set(self.names)) != len(self.names):
-            twice = sorted({name for name in self.names if self.names.count(name) > 1})
-            raise ValueError(f"class names must differ; {', '.join(twice)} stand twice")
+            raise ValueError(duplicate_names(self.names))
         if self.ignore_index < len(self.names):
             raise ValueError(
                 f"ignore_index {self.ignore_index} is the id of class {self.names[self.ignore_index]!r}; "
-                f"take {len(self.names)} or more, usually 255"
+                f"use {len(self.names)} or more, usually 255"
             )
         return self
 
@@ -55,22 +57,28 @@ class LabelSet(BaseModel):
         return tuple(dict.fromkeys(self.categories))
 
     def palette_array(self) -> np.ndarray:
-        """Returns the colors as a (256, 3) uint8 RGB table; ids that are no class are black."""
+        """Returns the colors as a (256, 3) uint8 RGB table; ids that do not belong to a class are black."""
         table = np.zeros((256, 3), np.uint8)
         table[: len(self.palette)] = self.palette
         return table
 
     @classmethod
     def generic(cls, num_classes: int, ignore_index: int = 255) -> LabelSet:
-        """Returns classes called `class_0`, `class_1`, ... for a model whose class names nobody knows."""
+        """Returns classes called `class_0`, `class_1`, ... for a model whose class names are unknown."""
         names = tuple(f"class_{i}" for i in range(num_classes))
         return cls(names=names, palette=distinct_colors(num_classes), ignore_index=ignore_index)
+
+
+def duplicate_names(names: Sequence[str]) -> str:
+    """Returns a message that lists the names that occur more than once: `duplicate class name: Car`."""
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    return f"duplicate class {'name' if len(duplicates) == 1 else 'names'}: {', '.join(duplicates)}"
 
 
 def distinct_colors(count: int) -> tuple[Color, ...]:
     """Returns `count` RGB colors that differ from each other, by the bit-interleaving rule of PASCAL VOC.
 
-    Black, that rule's first color, is left out: it stands for ignored pixels.
+    Black, the first color of that rule, is skipped: ignored pixels are black.
     """
     colors = []
     for index in range(1, count + 1):
@@ -99,7 +107,7 @@ CITYSCAPES = LabelSet(
     categories=tuple(label.category for label in CITYSCAPES_CLASSES),
 )
 
-# The 11 classes to which CamVid is commonly reduced (Badrinarayanan et al., SegNet, 2015), in their order and colors.
+# The 11 classes that CamVid is usually reduced to (Badrinarayanan et al., SegNet, 2015), in their order and colors.
 CAMVID = _label_set(
     [
         ("Sky", (128, 128, 128)),
@@ -117,5 +125,5 @@ CAMVID = _label_set(
     ignore_index=11,
 )
 
-# Train id of Cityscapes to class id of CamVid, for scoring a model of the one on the other.
+# CamVid's class id for each train id of Cityscapes, to score a Cityscapes model on CamVid.
 CITYSCAPES_TO_CAMVID = (3, 4, 1, 1, 7, 2, 6, 6, 5, 5, 0, 9, 10, 8, 8, 8, 8, 10, 10)

@@ -1,40 +1,84 @@
-"""Work on many items in threads, with results in the order of the items."""
+"""The same work on many items, in threads or in processes."""
 
 from __future__ import annotations
 
+import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from typing import TypeVar
 
-Item = TypeVar("Item")
-Made = TypeVar("Made")
+from rapidseg.core.errors import RapidSegError
 
-_AHEAD = 2  # items beyond the number of threads that are begun before the first result is asked for
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_MAX_AHEAD = 2  # items beyond the number of threads that are started before the first result is needed
 
 
 def ordered_map(
-    function: Callable[[Item], Made], items: Iterable[Item], *, threads: int, wait: bool = True
-) -> Generator[Made, None, None]:
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, wait: bool = True
+) -> Generator[Result, None, None]:
     """Yields `function(item)` for each item in order, computed ahead in threads.
 
     `items` is iterated in the caller's thread. At most `threads` + 2 items are in progress. When the generator is
     closed, items that have not started are dropped.
 
     Args:
-        function: called in one of the threads; what it raises is raised when its result is due.
+        function: called in one of the threads; its exception is raised where its result is due.
         items: what to work on.
         threads: how many items are worked on at once.
         wait: whether closing waits for the items that are being worked on.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="rapidseg")
-    pending: deque[Future[Made]] = deque()
+    pending: deque[Future[Result]] = deque()
     try:
         for item in items:
             pending.append(pool.submit(function, item))
-            if len(pending) >= threads + _AHEAD:
+            if len(pending) >= threads + _MAX_AHEAD:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
     finally:
         pool.shutdown(wait=wait, cancel_futures=True)
+
+
+def unordered_process_map(
+    function: Callable[[Item], Result], items: Sequence[Item], *, processes: int
+) -> Iterator[Result]:
+    """Yields `function(item)` for each item as soon as it is computed, in any order.
+
+    Args:
+        function: a function of a module, or a `partial` of one: it is pickled for the processes.
+        items: what to work on.
+        processes: with 1, or a single item, the work is done in this process.
+
+    Raises:
+        RapidSegError: a process was killed. An exception of `function` is raised as it is. In both cases items that
+            have not started are dropped.
+    """
+    if processes == 1 or len(items) < 2:
+        yield from map(function, items)
+        return
+    # "spawn", because a forked copy of a process with threads can hang.
+    with ProcessPoolExecutor(min(processes, len(items)), get_context("spawn"), _start_process) as pool:
+        try:
+            for finished in as_completed([pool.submit(function, item) for item in items]):
+                yield finished.result()
+        except BrokenProcessPool as error:
+            raise RapidSegError(
+                "a worker process was killed, probably because memory ran out; run the command again with fewer "
+                "workers: finished items are kept"
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _start_process() -> None:
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its processes on Ctrl+C
+    cv2.setNumThreads(1)

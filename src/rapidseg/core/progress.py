@@ -1,7 +1,7 @@
-"""How long work reports its progress: one protocol from the deepest loop to the terminal.
+"""Progress of long work: one protocol from the innermost loop to the terminal.
 
-A function that works for seconds or more takes `progress: Progress = SILENT`. Whoever watches implements the protocol:
-the command line draws bars, a notebook or a server may do something else, and `SILENT` does nothing.
+A function that runs for seconds or more takes `progress: Progress = SILENT`. The caller implements the protocol: the
+command line draws bars, a notebook or a server may do something else, and `SILENT` does nothing.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Literal, Protocol
 Unit = Literal["items", "bytes"]
 
 Counter = Callable[[int, int | None], None]
-"""Is called with the number done and the number in all, or None where that is unknown."""
+"""Called with the number of finished units and their total, or None where the total is unknown."""
 
 
 class Progress(Protocol):
-    """Watches work. Calls come from the thread that does the work, often: they must return quickly."""
+    """Receives progress reports. It is called often, from the thread that does the work, so it must return quickly."""
 
     def update(self, task: str, done: int, total: int | None, *, unit: Unit = "items") -> None:
-        """Says how far a task is.
+        """Reports how far a task is.
 
         Args:
-            task: its name, the same in every call; also what a person reads, such as `evaluating`.
-            done: how many units are done; may start above zero where work is resumed, and start again.
-            total: how many there are; None where that is unknown.
+            task: its name, the same in every call; shown to the user, such as `evaluating`.
+            done: finished units; may start above zero where work is resumed, and may go back to zero.
+            total: all units; None where that is unknown.
             unit: what is counted.
         """
 
@@ -32,11 +32,11 @@ class Progress(Protocol):
         """Reports measured values of a step, such as `train/loss`."""
 
     def message(self, text: str) -> None:
-        """Reports something that a person should know now, in one sentence."""
+        """Reports something that the user should know now, in one sentence."""
 
 
 class NullProgress:
-    """Watches nothing."""
+    """Ignores every report."""
 
     def update(self, task: str, done: int, total: int | None, *, unit: Unit = "items") -> None: ...
 
@@ -49,7 +49,7 @@ SILENT = NullProgress()
 
 
 def counter(progress: Progress, task: str, *, unit: Unit = "items") -> Counter:
-    """Returns a function that reports one task: for code that has only one thing to count."""
+    """Returns a function that reports one task, for code that only counts."""
 
     def report(done: int, total: int | None) -> None:
         progress.update(task, done, total, unit=unit)

@@ -1,4 +1,4 @@
-"""Keeping what other libraries log, warn and print from the user, where our own messages say what matters."""
+"""Silencing what other libraries log, warn and print, where our own messages say what matters."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ def quiet_libraries(
     stdout: bool = False,
     stderr: bool = False,
 ) -> Iterator[None]:
-    """Silences libraries within the block.
+    """Silences libraries inside the block.
 
     Args:
-        loggers: names of loggers that tell nothing below `level`; None: all of them tell nothing up to `level`.
-        level: of the logging module.
-        ignored_warnings: patterns of warnings that are ignored; None: all of them.
-        stdout, stderr: whether what Python code prints there is dropped.
+        loggers: names of loggers whose records below `level` are dropped; None: records of all loggers up to and
+            including `level` are dropped.
+        level: a level of the `logging` module.
+        ignored_warnings: regular expressions for the messages of warnings to ignore; None: ignore all warnings.
+        stdout, stderr: whether to drop what Python code prints there; output of C code is not caught.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(_loggers(loggers, level))
@@ -57,5 +58,5 @@ def _loggers(names: Sequence[str] | None, level: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for logger, own in zip(loggers, before, strict=True):
-            logger.setLevel(own)
+        for logger, previous in zip(loggers, before, strict=True):
+            logger.setLevel(previous)

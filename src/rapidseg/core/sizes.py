@@ -13,7 +13,7 @@ SizeHW = tuple[int, int]
 """(height, width) in pixels."""
 
 InputSize = int | tuple[int, int]
-"""At which size a network sees an image: pixels of the shorter side, the shape being kept, or (height, width)."""
+"""Size at which a network sees an image: pixels of the shorter side (the aspect ratio is kept), or (height, width)."""
 
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 _SIDE = re.compile(r"[1-9]\d{0,4}")

@@ -1,4 +1,4 @@
-"""`ModelSpec`: everything that must be known about trained weights in order to use them."""
+"""`ModelSpec`: everything that is needed to use trained weights."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.sizes import InputSize
 from rapidseg.core.validation import explain_validation
 
-SPEC_KEY = "rapidseg.spec"  # where model files (ONNX and safetensors) keep the specification, as JSON
+SPEC_KEY = "rapidseg.spec"  # metadata key of the specification (JSON) in ONNX and safetensors files
 
-# RGB statistics of ImageNet on the scale of 0 to 255, as nearly all published segmentation weights use them.
+# RGB statistics of ImageNet for values of 0 to 255; nearly all published segmentation weights use them.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 class Score(BaseModel):
-    """A measured figure: what was measured on which data, and how.
+    """A measured accuracy, with the data and the protocol it was measured with.
 
-    `mean_iou`, `mean_accuracy` and `pixel_accuracy` are fractions from 0 to 1.
+    Attributes:
+        dataset, split: the labeled images.
+        mean_iou, mean_accuracy, pixel_accuracy: from 0 to 1.
+        protocol: how images were given to the network.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,17 +41,17 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Quantization(BaseModel):
-    """How an INT8 file was made, and what that cost.
+    """How an INT8 file was quantized, and how much accuracy that cost.
 
     Attributes:
-        dataset: whose images it was calibrated on, and whose labels it was scored with.
-        calibration_split, calibration_images: which of them, and how many.
-        validation_split: on which mean IoU was measured.
-        input_size: at which size the network saw the images: pixels of the shorter side, (height, width), or None
-            for the images' own.
-        mean_iou_float32, mean_iou: before and after, with what is not INT8 in float32; from 0 to 1.
-        agreement: share of the pixels of validation images that keep the class that the float32 file gives.
-        kept: layers that stayed in floating point because they cost accuracy.
+        dataset: data set of the calibration images and of the labels for scoring.
+        calibration_split, calibration_images: the split, and the number of images, for calibration.
+        validation_split: the split for scoring.
+        input_size: size at which the network saw the images: pixels of the shorter side, (height, width), or None
+            for the size of each image.
+        mean_iou_float32, mean_iou: before and after quantization, from 0 to 1; layers that are not INT8 ran in float32.
+        agreement: share of the validation pixels that have the same class as with the float32 file.
+        fallback_layers: layers that stayed in floating point because INT8 cost too much accuracy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,34 +61,35 @@ class Quantization(BaseModel):
     calibration_images: int = Field(ge=1)
     validation_split: str
     # Files of version 0.1 call it `working_size`.
-    input_size: int | tuple[int, int] | None = Field(
-        default=None, validation_alias=AliasChoices("input_size", "working_size")
-    )
+    input_size: InputSize | None = Field(default=None, validation_alias=AliasChoices("input_size", "working_size"))
     mean_iou_float32: Share
     mean_iou: Share
     agreement: Share
-    kept: tuple[str, ...] = ()
+    # Files of version 0.1 call it `kept`.
+    fallback_layers: tuple[str, ...] = Field(default=(), validation_alias=AliasChoices("fallback_layers", "kept"))
 
 
 class ModelSpec(BaseModel):
-    """What a model file says about itself. Nothing else is needed to use the file.
+    """The specification that is stored in every model file. Nothing else is needed to use the file.
 
     Attributes:
         architecture: name for `rapidseg.models.create_model`, such as `fast-scnn`.
         options: named options of that architecture.
         labels: the classes, in the order of the logits' channels.
-        mean, std: subtracted from and divided into RGB values on the scale of 0 to 255.
-        stride: input pixels for each pixel of the logits.
-        align_corners: how logits are brought to the image's size by bilinear interpolation.
-        input_short_side: pixels of the shorter image side at which the model works best; images are resized
-            to it before the network, keeping their shape. None: images are used at their own size.
-        dataset: what the weights were trained on.
-        scores: figures measured with these weights.
-        license, source: under what terms the weights may be used, and where they come from.
+        mean, std: RGB values of 0 to 255 are normalized as (value - mean) / std.
+        stride: input pixels per pixel of the logits, along each side.
+        align_corners: whether the bilinear upsampling of the logits aligns the corner pixels.
+        input_short_side: pixels of the shorter image side at which the model works best; images are resized to it,
+            keeping their aspect ratio. None: images are used at their own size.
+        dataset: what the weights were trained on, for people.
+        trained_on: what the weights were trained on, as `dataset/split` entries; `training_splits` also knows it for
+            older files, which have no such entries.
+        scores: accuracies measured with these weights.
+        license, source: the terms of use of the weights, and their origin.
         checksum: SHA-256 of the weights (tensor names, shapes and values), independent of the file format.
-        precisions: for other number types that the file was tried in when it was exported, `bf16` and `fp16`, the
-            share of pixels that keep the class that float32 gives. In an INT8 file both are of what is not INT8.
-        quantization: how an INT8 file was made; None in others.
+        precisions: share of pixels with the same class as in float32, for each of `bf16` and `fp16` that was tried at
+            export. In an INT8 file they concern the layers that are not INT8.
+        quantization: how an INT8 file was quantized; None in other files.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,6 +107,7 @@ class ModelSpec(BaseModel):
         default=None, ge=32, validation_alias=AliasChoices("input_short_side", "working_short_side")
     )
     dataset: str | None = None
+    trained_on: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     # Files of version 0.1 spell it `licence`.
     license: str | None = Field(default=None, validation_alias=AliasChoices("license", "licence"))
@@ -117,12 +123,21 @@ class ModelSpec(BaseModel):
             raise ValueError(f"std must be positive, not {std}")
         return std
 
+    @property
+    def training_splits(self) -> tuple[str, ...]:
+        """What the weights were trained on, as `dataset/split` entries; empty where the file does not say it."""
+        return self.trained_on or _splits_in_text(self.dataset or "")
+
     def to_json(self) -> str:
         return self.model_dump_json()
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> ModelSpec:
-        """Reads a specification; `where` names the file for the message.
+        """Reads a specification from JSON.
+
+        Args:
+            text: the JSON.
+            where: the file it comes from, for messages.
 
         Raises:
             ModelFileError: the text is not a valid specification.
@@ -134,3 +149,24 @@ class ModelSpec(BaseModel):
                 f"{where}: its model specification is not valid: {explain_validation(error, ModelSpec)}; "
                 "export the model again with this version of rapidseg"
             ) from error
+
+
+def _splits_in_text(text: str) -> tuple[str, ...]:
+    """Returns the `dataset/split` entries of a `dataset` text from before `trained_on`.
+
+    The text is `NAMES SPLITS`, both joined with `+` and in order, such as `camvid+streets train+val+train`: a split
+    that is repeated begins the splits of the next data set. Where that does not give as many groups as there are data
+    sets, every data set gets every split: a warning too many is better than one too few.
+    """
+    names_text, _, splits_text = text.partition(" ")
+    if not splits_text or " " in splits_text:
+        return ()
+    names = names_text.split("+")
+    groups: list[list[str]] = [[]]
+    for split in splits_text.split("+"):
+        if split in groups[-1]:
+            groups.append([])
+        groups[-1].append(split)
+    if len(groups) != len(names):
+        groups = [list(dict.fromkeys(split for group in groups for split in group))] * len(names)
+    return tuple(f"{name}/{split}" for name, group in zip(names, groups, strict=True) for split in group)

@@ -1,4 +1,4 @@
-"""Random scale, crop, flip and color for training, each sample reproducible from a seed and its number."""
+"""Random scale, crop, flip and color for training, each sample determined by a seed and its index."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from rapidseg.data.sample import Sample
 Probability = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float]
 
-_CROP_TRIES = 10  # how often a crop with too much of one class is drawn anew, as in OpenMMLab's RandomCrop
+_MAX_CROP_TRIES = 10  # for a crop that is not dominated by one class, as in OpenMMLab's RandomCrop
 
 
 class Photometric(BaseModel):
     """Color distortion.
 
     Brightness, contrast, saturation and hue follow SSD (arXiv 1512.02325, section 2.2) as OpenMMLab's
-    PhotoMetricDistortion has them: each is applied to every other image, on 8-bit values, contrast first or last.
-    The others are off unless asked for; they help where weather and camera vary more than the training images do.
+    PhotoMetricDistortion implements it: each is applied with probability 0.5, on 8-bit values, contrast first or last.
+    The others are off by default; they help where weather and camera vary more than in the training images.
 
     Attributes:
         brightness: largest change, in gray levels of 0 to 255.
         contrast, saturation: smallest and largest factor.
         hue: largest change, in steps of 2 degrees.
-        gamma: smallest and largest exponent for values of 0 to 1, drawn evenly on a logarithmic scale; applied to seven
-            images in ten.
-        channel_gain: largest relative change of each color channel by itself, applied to every other image.
-        blur_sigma: largest standard deviation of a Gaussian blur in pixels, applied to one image in five.
-        noise_sigma: largest standard deviation of noise in gray levels, applied to one image in five.
+        gamma: smallest and largest exponent for values of 0 to 1, drawn log-uniformly; applied with probability 0.7.
+        channel_gain: largest relative change of each color channel, applied with probability 0.5.
+        blur_sigma: largest standard deviation of a Gaussian blur in pixels, applied with probability 0.2.
+        noise_sigma: largest standard deviation of noise in gray levels, applied with probability 0.2.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,7 +50,7 @@ class Photometric(BaseModel):
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Returns a distorted copy of an (H, W, 3) uint8 RGB image."""
         levels = np.arange(256, dtype=np.float64)
-        tables = np.stack([levels] * 3, axis=-1)  # (256, 3): what each value of each channel becomes
+        tables = np.stack([levels] * 3, axis=-1)  # (256, 3): the new value of each value of each channel
         if self.gamma is not None and rng.random() < 0.7:
             tables = 255 * (tables / 255) ** np.exp(rng.uniform(*np.log(self.gamma)))
         if self.channel_gain and rng.random() < 0.5:
@@ -86,17 +85,17 @@ class Augmentation(BaseModel):
     """How a training sample is made from a labeled image.
 
     Attributes:
-        crop_size: (height, width) in pixels of what the network sees.
+        crop_size: (height, width) in pixels of the network's input.
         scale_range: smallest and largest factor by which the image is resized before the crop.
-        log_scale: draw the factor evenly on a logarithmic scale, so that halving is as likely as doubling.
-        aspect_jitter: largest relative change of the width against the height.
-        cat_max_ratio: a crop in which one class has more than this share of the labeled pixels is drawn anew, ten
-            times at most.
-        flip: probability of mirroring left and right.
+        log_scale: draw the factor log-uniformly, so that halving is as likely as doubling.
+        aspect_jitter: largest relative change of the aspect ratio.
+        cat_max_ratio: a crop in which one class has more than this share of the labeled pixels is drawn again, up to
+            ten times.
+        flip: probability of a horizontal flip.
         photometric: color distortion, or None.
-        paste: probability of pasting objects of the `paste_classes` from another sample over this one (Ghiasi et al.,
-            Simple Copy-Paste, arXiv 2012.07177, here with whole semantic regions).
-        paste_classes: names of the classes that are pasted.
+        copy_paste: probability of pasting objects of the `copy_paste_classes` from another sample over this one
+            (Ghiasi et al., Simple Copy-Paste, arXiv 2012.07177, here with whole semantic regions).
+        copy_paste_classes: names of the classes that are pasted.
         label_stride: the label is returned at every n-th row and column, beginning at a random one; the loss then
             costs less, which matters on CPUs. 1 keeps all of it. Must divide the crop's sides.
     """
@@ -110,8 +109,8 @@ class Augmentation(BaseModel):
     cat_max_ratio: float = Field(default=0.75, gt=0, le=1)
     flip: Probability = 0.5
     photometric: Photometric | None = Photometric()
-    paste: Probability = 0.0
-    paste_classes: tuple[str, ...] = ()
+    copy_paste: Probability = 0.0
+    copy_paste_classes: tuple[str, ...] = ()
     label_stride: int = Field(default=1, ge=1, le=8)
 
     @model_validator(mode="after")
@@ -121,24 +120,28 @@ class Augmentation(BaseModel):
             raise ValueError(f"scale_range must be two positive numbers, the smaller first, not {self.scale_range}")
         if any(side % self.label_stride for side in self.crop_size):
             raise ValueError(f"label_stride {self.label_stride} must divide both sides of crop_size {self.crop_size}")
-        if self.paste > 0 and not self.paste_classes:
-            raise ValueError("paste is above 0, so paste_classes must name at least one class")
+        if self.copy_paste > 0 and not self.copy_paste_classes:
+            raise ValueError("copy_paste is above 0, so copy_paste_classes must name at least one class")
         return self
 
 
 class TrainingSamples:
-    """Augmented samples by number, without end.
+    """An endless sequence of augmented samples.
 
-    Item `k` depends on nothing but the data set, the augmentation, the seed and `k`, so that a run that was stopped
-    goes on with the very samples it would have seen. Every image is read once before any is read again.
+    Sample `k` depends only on the data set, the augmentation, the seed and `k`, so an interrupted run resumes with
+    exactly the samples that it would have seen. Every epoch is a permutation of all images.
 
     Args:
         dataset: labeled images; labels hold class ids or `ignore_index`.
         augmentation: how samples are made.
-        ignore_index: label value of pixels that are not learned.
-        fill: RGB color of the area beyond the image, best the mean that is subtracted later.
-        seed: of everything random.
+        class_names: names of the classes, by class id.
+        ignore_index: label of pixels that do not count in the loss.
+        fill: RGB color of padding, best the mean that normalization subtracts.
+        seed: seed of all random choices.
         cache: keep decoded images in memory.
+
+    Raises:
+        ConfigError: `copy_paste_classes` names a class that the data set does not have.
     """
 
     def __init__(
@@ -159,16 +162,16 @@ class TrainingSamples:
         self._seed = seed
         self._cache: dict[int, Sample] | None = {} if cache else None
         self._class_names = tuple(class_names)
-        unknown = [name for name in augmentation.paste_classes if name not in self._class_names]
+        unknown = [name for name in augmentation.copy_paste_classes if name not in self._class_names]
         if unknown:
             raise ConfigError(
-                f"paste_classes: {', '.join(unknown)} is no class{nearest_hint(unknown[0], self._class_names)}; "
-                f"the classes are {', '.join(self._class_names)}"
+                f"copy_paste_classes: {', '.join(unknown)} is not a class"
+                f"{nearest_hint(unknown[0], self._class_names)}; the classes are {', '.join(self._class_names)}"
             )
 
     @cached_property
-    def _paste_ids(self) -> np.ndarray:
-        return np.array([self._class_names.index(name) for name in self._augmentation.paste_classes], np.uint8)
+    def _copy_paste_ids(self) -> np.ndarray:
+        return np.array([self._class_names.index(name) for name in self._augmentation.copy_paste_classes], np.uint8)
 
     def __getitem__(self, k: int) -> tuple[np.ndarray, np.ndarray, str]:
         """Returns image (h, w, 3) uint8 RGB, label (h / label_stride, w / label_stride) uint8, and the image's name."""
@@ -176,7 +179,7 @@ class TrainingSamples:
         sample = self._read(self._index(k))
         image, label = self._crop(sample, rng)
         name = sample.name
-        if rng.random() < self._augmentation.paste:
+        if rng.random() < self._augmentation.copy_paste:
             other = self._read(int(rng.integers(len(self._dataset))))
             image, label = self._paste(image, label, *self._crop(other, rng))
             name = f"{name} with parts of {other.name}"
@@ -184,12 +187,12 @@ class TrainingSamples:
             image = self._augmentation.photometric(image, rng)
         image, label = self._pad(image, label)
         step = self._augmentation.label_stride
-        top, left = rng.integers(step, size=2)  # a fixed place would teach the network to answer beside the pixel
+        top, left = rng.integers(step, size=2)  # a fixed offset would bias the network towards it
         return np.ascontiguousarray(image), np.ascontiguousarray(label[top::step, left::step]), name
 
     def _index(self, k: int) -> int:
-        epoch, place = divmod(k, len(self._dataset))
-        return int(np.random.default_rng((self._seed, epoch, 1)).permutation(len(self._dataset))[place])
+        epoch, position = divmod(k, len(self._dataset))
+        return int(np.random.default_rng((self._seed, epoch, 1)).permutation(len(self._dataset))[position])
 
     def _read(self, index: int) -> Sample:
         if self._cache is None:
@@ -199,7 +202,7 @@ class TrainingSamples:
         return self._cache[index]
 
     def _crop(self, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Scales, crops and mirrors; the result is smaller than the crop where the scaled image is."""
+        """Scales, crops and flips; the result is smaller than `crop_size` if the scaled image is."""
         options = self._augmentation
         if options.log_scale:
             scale = float(np.exp(rng.uniform(*np.log(options.scale_range))))
@@ -211,7 +214,7 @@ class TrainingSamples:
         image = cv2.resize(sample.image, size_wh, interpolation=cv2.INTER_LINEAR)
         label = cv2.resize(sample.label, size_wh, interpolation=cv2.INTER_NEAREST_EXACT)
         crop_height, crop_width = options.crop_size
-        for _ in range(_CROP_TRIES):
+        for _ in range(_MAX_CROP_TRIES):
             top = int(rng.integers(max(label.shape[0] - crop_height, 0) + 1))
             left = int(rng.integers(max(label.shape[1] - crop_width, 0) + 1))
             part = label[top : top + crop_height, left : left + crop_width]
@@ -228,18 +231,18 @@ class TrainingSamples:
     def _paste(
         self, image: np.ndarray, label: np.ndarray, other_image: np.ndarray, other_label: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Lays the `paste_classes` of the other crop over the first, where both have pixels."""
+        """Lays the `copy_paste_classes` of the other crop over the first, where both have pixels."""
         height = min(label.shape[0], other_label.shape[0])
         width = min(label.shape[1], other_label.shape[1])
         mask = np.zeros(label.shape, bool)
-        mask[:height, :width] = np.isin(other_label[:height, :width], self._paste_ids)
+        mask[:height, :width] = np.isin(other_label[:height, :width], self._copy_paste_ids)
         image, label = image.copy(), label.copy()
         image[mask] = other_image[:height, :width][mask[:height, :width]]
         label[mask] = other_label[:height, :width][mask[:height, :width]]
         return image, label
 
     def _pad(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fills up to the crop's size at the right and at the bottom."""
+        """Pads right and bottom to `crop_size`."""
         crop_height, crop_width = self._augmentation.crop_size
         bottom, right = crop_height - label.shape[0], crop_width - label.shape[1]
         if bottom <= 0 and right <= 0:
@@ -252,6 +255,6 @@ class TrainingSamples:
 
 
 def _map_values(image: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """Replaces each value of each channel by its entry in a (256, 3) table, cut to 0 to 255."""
+    """Replaces each value of each channel by its entry in a (256, 3) table, clipped to 0 to 255."""
     table = np.clip(tables, 0, 255).astype(np.uint8)[:, None, :]
     return cv2.LUT(image if image.flags.c_contiguous else np.ascontiguousarray(image), table)

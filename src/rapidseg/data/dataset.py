@@ -1,4 +1,4 @@
-"""`Dataset`: labeled images that are read when they are asked for."""
+"""`Dataset`: labeled images that are read on access."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import SupportsIndex, overload
 
 from rapidseg.core.errors import DatasetError, ImageError
 from rapidseg.core.labels import LabelSet
-from rapidseg.data.checks.check_report import format_size
-from rapidseg.data.checks.diagnostics import explain_foreign, explain_sizes, explain_unreadable
+from rapidseg.core.sizes import format_size
+from rapidseg.data.checks.diagnostics import explain_sizes, explain_unknown_values, explain_unreadable
 from rapidseg.data.layouts.pairing import Pair
 from rapidseg.data.sample import Sample
 from rapidseg.imaging import read_image
 
 
 class Dataset(Sequence[Sample]):
-    """A sequence of samples. It holds paths only; `dataset[i]` reads the files, so any number of processes may.
+    """A sequence of samples. It holds only paths: `dataset[i]` reads the files, in any number of processes.
 
     Attributes:
         labels: the classes; every label holds ids 0 to K-1 or `labels.ignore_index`.
-        name: what the data set is called.
-        split: which part of it this is, such as `train` or `train+val`.
+        name: name of the data set.
+        split: the split, such as `train` or `train+val`.
     """
 
     def __init__(self, pairs: Iterable[Pair], labels: LabelSet, *, name: str, split: str) -> None:
@@ -41,11 +41,11 @@ class Dataset(Sequence[Sample]):
     def __getitem__(self, index: slice) -> Dataset: ...
 
     def __getitem__(self, index: SupportsIndex | slice) -> Sample | Dataset:
-        """Reads one sample, or takes a part of the data set without reading it.
+        """Reads one sample, or returns a part of the data set without reading it.
 
         Raises:
             ImageError: a file cannot be read.
-            DatasetError: the image and its mask differ in size, or the mask holds a value that is no class.
+            DatasetError: the image and its mask differ in size, or the mask has values that do not belong to a class.
         """
         if isinstance(index, slice):
             return self.subset(range(*index.indices(len(self))))
@@ -55,7 +55,7 @@ class Dataset(Sequence[Sample]):
         return f"<Dataset {self.name} {self.split}: {len(self)} samples, {self.labels.num_classes} classes>"
 
     def subset(self, indices: Iterable[SupportsIndex]) -> Dataset:
-        """Returns the data set of these samples, in this order."""
+        """Returns a data set of these samples, in this order."""
         chosen = [self._pairs[operator.index(index)] for index in indices]
         return Dataset(chosen, self.labels, name=self.name, split=self.split)
 
@@ -70,7 +70,7 @@ class Dataset(Sequence[Sample]):
 
     @staticmethod
     def join(parts: Sequence[Dataset]) -> Dataset:
-        """Returns one data set of the samples of several, in their order.
+        """Concatenates data sets.
 
         Raises:
             DatasetError: they do not have the same classes.
@@ -79,7 +79,7 @@ class Dataset(Sequence[Sample]):
         for part in parts[1:]:
             if (part.labels.names, part.labels.ignore_index) != (first.labels.names, first.labels.ignore_index):
                 raise DatasetError(
-                    f"{first.name} {first.split} and {part.name} {part.split} cannot be joined: their classes or "
+                    f"cannot join {first.name} {first.split} and {part.name} {part.split}: their classes or "
                     "ignore_index differ; map both to the same classes with YAML files (docs/data.md)"
                 )
         name = "+".join(dict.fromkeys(part.name for part in parts))
@@ -95,13 +95,13 @@ class Dataset(Sequence[Sample]):
         image_hw, mask_hw = image.shape[:2], mask.label.shape
         if image_hw != mask_hw:
             raise DatasetError(
-                f"{pair.image} is {format_size(image_hw)} pixels but its mask {pair.mask} is {format_size(mask_hw)}; "
+                f"{pair.image} has {format_size(image_hw)} pixels but its mask {pair.mask} has {format_size(mask_hw)}; "
                 f"{explain_sizes(image_hw, mask_hw)}"
             )
-        if mask.foreign is not None:
-            advice = explain_foreign(mask.foreign, self.labels, pair.mask_format, pair.mask.suffix)
+        if mask.unknown_values is not None:
+            advice = explain_unknown_values(mask.unknown_values, self.labels, pair.mask_format, pair.mask.suffix)
             raise DatasetError(
-                f"{pair.mask} holds {mask.foreign}, outside the classes ({pair.mask_format.describe()}); {advice}; "
-                "`rapidseg data check` lists all such files"
+                f"{pair.mask} has {mask.unknown_values}, outside the classes ({pair.mask_format.describe()}); "
+                f"{advice}; `rapidseg data check` lists all such files"
             )
         return Sample(image, mask.label, pair.name)

@@ -1,8 +1,8 @@
-"""What the pixels of a mask file stand for: ids, or colors, and how they become labels.
+"""How mask files become labels: their pixels are ids or colors.
 
-A mask file is decoded into a label, (H, W) uint8 with class ids 0 to K-1 or `ignore_index`, together with its foreign
-values: those that stand for no class and are not to be ignored either. What to do about foreign values is the caller's
-choice: a data set refuses the file, a check reports it and goes on.
+A mask file is decoded into a label, (H, W) uint8 with class ids 0 to K-1 or `ignore_index`, and its unknown values:
+those that neither belong to a class nor are ignored. The caller decides what to do about unknown values: a data set
+rejects the file, a check reports it and continues.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ Color = tuple[int, int, int]
 MaskValue = int | Color  # an id, or an RGB color
 
 _NUM_IDS = 1 << 16  # masks have 8 or 16 bits
-_KEPT = 64  # foreign values that are kept of a file: a photo in a mask's place has a million
-_SHOWN = 5  # foreign values that a message names
+_MAX_COUNTED = 64  # unknown values that are counted per file: a photo in place of a mask has a million
+_MAX_SHOWN = 5  # unknown values that a message names
 
 
 @dataclass(frozen=True)
 class UnknownValues:
-    """Values of a mask that stand for no class.
+    """Values of a mask that neither belong to a class nor are ignored.
 
     Attributes:
-        counts: pixels of each value, most frequent first; not more than 64 values, however many there are.
-        num_values: how many different values there are.
-        num_pixels: how many pixels hold one of them.
+        counts: number of pixels of each value, for the 64 most frequent values, most frequent first.
+        num_values: number of different values.
+        num_pixels: number of pixels with any of them.
     """
 
     counts: Mapping[MaskValue, int]
@@ -41,35 +41,35 @@ class UnknownValues:
     def __str__(self) -> str:
         """`value 19 at 5 pixels`, or `values 19 (5 pixels), 255 (3 pixels) and 4 more`."""
         values = list(self.counts)
-        word = "value" if isinstance(values[0], int) else "color"
+        noun = "value" if isinstance(values[0], int) else "color"
         if self.num_values == 1:
-            return f"{word} {format_value(values[0])} at {_pixels(self.num_pixels)}"
-        shown = [f"{format_value(value)} ({_pixels(self.counts[value])})" for value in values[:_SHOWN]]
-        rest = f" and {self.num_values - _SHOWN} more" if self.num_values > _SHOWN else ""
-        return f"{word}s {', '.join(shown)}{rest}"
+            return f"{noun} {format_value(values[0])} at {_pixels(self.num_pixels)}"
+        shown = [f"{format_value(value)} ({_pixels(self.counts[value])})" for value in values[:_MAX_SHOWN]]
+        rest = f" and {self.num_values - _MAX_SHOWN} more" if self.num_values > _MAX_SHOWN else ""
+        return f"{noun}s {', '.join(shown)}{rest}"
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedMask:
-    """A mask file as a label.
+    """A decoded mask file.
 
     Attributes:
-        label: (H, W) uint8, class ids or `ignore_index`; foreign pixels are `ignore_index`.
-        foreign: values that stand for no class; None in a sound mask.
+        label: (H, W) uint8, class ids or `ignore_index`; pixels of unknown values are `ignore_index`.
+        unknown_values: values that neither belong to a class nor are ignored; None if there are none.
     """
 
     label: np.ndarray
-    foreign: UnknownValues | None
+    unknown_values: UnknownValues | None
 
 
 class MaskFormat(Protocol):
-    """Turns mask files into labels."""
+    """Decodes mask files."""
 
     kind: ClassVar[str]
     ignore_index: int
 
     def label_of(self, value: MaskValue) -> int | None:
-        """Returns the class id or `ignore_index` that a value stands for; None if it is foreign."""
+        """Returns the class id or `ignore_index` of a value; None if the value is unknown."""
 
     def decode(self, path: Path) -> DecodedMask:
         """Reads a mask file.
@@ -83,21 +83,21 @@ class MaskFormat(Protocol):
 
 
 class IdMasks:
-    """Masks whose pixels are ids: 8- or 16-bit gray files, or the indices of palette files.
+    """Masks whose pixels are ids: gray files of 8 or 16 bits, or the indices of palette files.
 
     Args:
         values: label (a class id or `ignore_index`) of each id.
         ignore_index: label of ignored pixels.
-        other: label of every id that `values` does not list; None: such ids are foreign.
+        default: label of every id that `values` does not list; None: such ids are unknown.
     """
 
     kind: ClassVar[str] = "ids"
 
-    def __init__(self, values: Mapping[int, int], ignore_index: int, other: int | None = None) -> None:
+    def __init__(self, values: Mapping[int, int], ignore_index: int, default: int | None = None) -> None:
         self.values = dict(sorted(values.items()))
         self.ignore_index = ignore_index
-        self._labels = np.full(_NUM_IDS, ignore_index if other is None else other, np.uint8)
-        self._known = np.full(_NUM_IDS, other is not None)
+        self._labels = np.full(_NUM_IDS, ignore_index if default is None else default, np.uint8)
+        self._known = np.full(_NUM_IDS, default is not None)
         for value, label in values.items():
             self._labels[value] = label
             self._known[value] = True
@@ -113,8 +113,8 @@ class IdMasks:
         """
         ids = read_mask(path)
         known = self._known[ids]
-        foreign = None if known.all() else _count(ids[~known], int)
-        return DecodedMask(self._labels[ids], foreign)
+        unknown_values = None if known.all() else _count(ids[~known], int)
+        return DecodedMask(self._labels[ids], unknown_values)
 
     def describe(self) -> str:
         classes = [value for value, label in self.values.items() if label != self.ignore_index]
@@ -129,22 +129,22 @@ class ColorMasks:
     Args:
         values: label (a class id or `ignore_index`) of each color.
         ignore_index: label of ignored pixels.
-        other: label of every color that `values` does not list; None: such colors are foreign.
+        default: label of every color that `values` does not list; None: such colors are unknown.
     """
 
     kind: ClassVar[str] = "colors"
 
-    def __init__(self, values: Mapping[Color, int], ignore_index: int, other: int | None = None) -> None:
+    def __init__(self, values: Mapping[Color, int], ignore_index: int, default: int | None = None) -> None:
         self.values = dict(values)
         self.ignore_index = ignore_index
-        self.other = other
-        # Sorted 24-bit keys and a binary search: a direct table would hold 16 MiB in each of a loader's processes.
+        self.default = default
+        # Sorted 24-bit keys and a binary search: a direct table would take 16 MiB in each loader process.
         keys = {(red << 16) | (green << 8) | blue: label for (red, green, blue), label in values.items()}
         self._keys = np.array(sorted(keys), np.uint32)
         self._labels = np.array([keys[key] for key in sorted(keys)], np.uint8)
 
     def label_of(self, value: MaskValue) -> int | None:
-        return None if isinstance(value, int) else self.values.get(value, self.other)
+        return None if isinstance(value, int) else self.values.get(value, self.default)
 
     def decode(self, path: Path) -> DecodedMask:
         """Reads a mask file.
@@ -157,19 +157,19 @@ class ColorMasks:
         nearest = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         label = self._labels[nearest]
         known = self._keys[nearest] == keys
-        foreign = None
+        unknown_values = None
         if not known.all():
-            label[~known] = self.ignore_index if self.other is None else self.other
-            foreign = _count(keys[~known], _color) if self.other is None else None
-        return DecodedMask(label, foreign)
+            label[~known] = self.ignore_index if self.default is None else self.default
+            unknown_values = _count(keys[~known], _color) if self.default is None else None
+        return DecodedMask(label, unknown_values)
 
     def describe(self) -> str:
         listed = [format_value(value) for value in self.values]
-        return f"{len(listed)} colors are known: {', '.join(listed[:8])}{', ...' if len(listed) > 8 else ''}"
+        return f"known colors: {', '.join(listed[:8])}{', ...' if len(listed) > 8 else ''}"
 
 
 def format_value(value: MaskValue) -> str:
-    """Returns a mask value as it is written in a description of a data set: `7`, or `128 64 128`."""
+    """Returns a mask value as in the `label_map` of a YAML data set: `7`, or `128 64 128`."""
     return str(value) if isinstance(value, int) else " ".join(str(part) for part in value)
 
 
@@ -179,7 +179,7 @@ def _pixels(count: int) -> str:
 
 def _count(pixels: np.ndarray, to_value: Callable[[int], MaskValue]) -> UnknownValues:
     values, counts = np.unique(pixels, return_counts=True)
-    frequent = np.argsort(-counts, kind="stable")[:_KEPT]
+    frequent = np.argsort(-counts, kind="stable")[:_MAX_COUNTED]
     return UnknownValues(
         {to_value(int(values[index])): int(counts[index]) for index in frequent}, len(values), len(pixels)
     )

@@ -1,4 +1,4 @@
-"""`open_dataset`: from the name of a layout or a YAML file to samples."""
+"""Opens data sets by the name of a layout or by a YAML file."""
 
 from __future__ import annotations
 
@@ -8,41 +8,43 @@ from pathlib import Path
 from rapidseg.core.errors import DatasetError, InputError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.data.dataset import Dataset
-from rapidseg.data.layouts.base import Layout
+from rapidseg.data.layouts.base import DatasetLayout
 from rapidseg.data.layouts.camvid import CamVid
 from rapidseg.data.layouts.cityscapes import Cityscapes, CityscapesCoarse
 from rapidseg.data.layouts.pairing import SplitFiles
-from rapidseg.data.layouts.yaml_dataset import DescribedFolders
+from rapidseg.data.layouts.yaml_dataset import YamlDataset
 
-KINDS: dict[str, type[CamVid] | type[Cityscapes]] = {kind.name: kind for kind in (CamVid, Cityscapes, CityscapesCoarse)}
+BUILT_IN_LAYOUTS: dict[str, type[CamVid] | type[Cityscapes]] = {
+    layout.name: layout for layout in (CamVid, Cityscapes, CityscapesCoarse)
+}
 
-# Descriptions that come with the package, by name.
-DESCRIBED = {path.stem: path for path in (Path(__file__).parent / "layouts" / "descriptions").glob("*.yaml")}
+# YAML files that come with the package, by name.
+BUNDLED_DESCRIPTIONS = {path.stem: path for path in (Path(__file__).parent / "layouts" / "descriptions").glob("*.yaml")}
 
-_SHOWN = 3  # missing files that an error names
+_MAX_SHOWN = 3  # missing files that a message names
 
 
 def open_dataset(
-    kind_or_yaml: str | os.PathLike[str],
+    name_or_path: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,
     split: str = "train",
     labels: LabelSet | None = None,
 ) -> Dataset:
-    """Opens one or several splits of a data set. Finds the files, reads none of them.
+    """Opens one or more splits of a data set. Finds the files, but reads none of them.
 
     Args:
-        kind_or_yaml: `camvid`, `cityscapes`, `cityscapes-coarse`, `synth-as-camvid`, or a YAML file that describes a
+        name_or_path: `camvid`, `cityscapes`, `cityscapes-coarse`, `synth-as-camvid`, or a YAML file that describes a
             data set.
-        root: the data set's folder; a YAML file may state it itself.
-        split: a split such as `train`, or several joined: `train+val`.
-        labels: as many classes with other names, colors or another `ignore_index`.
+        root: the data set's folder; not needed for a YAML file that sets `root`.
+        split: a split such as `train`, or several joined with `+`: `train+val`.
+        labels: the same number of classes, with other names, colors or another `ignore_index`.
 
     Raises:
         ConfigError: the YAML file does not validate.
-        DatasetError: the root does not hold the data set, a split is not there, is empty, or lacks files.
-        InputError: the kind is unknown, the root is missing, or `labels` has another number of classes.
+        DatasetError: the data set is not in `root`, or a split does not exist, is empty, or lacks files.
+        InputError: the name is unknown, `root` is missing, or `labels` has another number of classes.
     """
-    layout = open_layout(kind_or_yaml, root, labels)
+    layout = open_layout(name_or_path, root, labels)
     parts = []
     for part in split_names(layout, split):
         files = layout.files(part)
@@ -52,53 +54,57 @@ def open_dataset(
 
 
 def open_layout(
-    kind_or_yaml: str | os.PathLike[str],
+    name_or_path: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,
     labels: LabelSet | None = None,
-) -> Layout:
+) -> DatasetLayout:
     """Opens a data set without choosing a split; arguments and errors are those of `open_dataset`."""
-    word = os.fspath(kind_or_yaml)
-    if word in KINDS or word in DESCRIBED:
+    name = os.fspath(name_or_path)
+    if name in BUILT_IN_LAYOUTS or name in BUNDLED_DESCRIPTIONS:
         if root is None:
-            raise InputError(f"{word} needs the folder that holds the data: give it as root")
-        return KINDS[word](root, labels) if word in KINDS else DescribedFolders(DESCRIBED[word], root, labels)
-    if Path(word).suffix.lower() in (".yaml", ".yml") or Path(word).is_file():
-        return DescribedFolders(word, root, labels)
-    known = (*KINDS, *DESCRIBED)
+            raise InputError(f"{name} needs the folder of the data: pass --root DIR (root= in Python)")
+        if name in BUILT_IN_LAYOUTS:
+            return BUILT_IN_LAYOUTS[name](root, labels)
+        return YamlDataset(BUNDLED_DESCRIPTIONS[name], root, labels)
+    if Path(name).suffix.lower() in (".yaml", ".yml") or Path(name).is_file():
+        return YamlDataset(name, root, labels)
+    known = (*BUILT_IN_LAYOUTS, *BUNDLED_DESCRIPTIONS)
     raise InputError(
-        f"unknown data set {word!r}; give {', '.join(known)}, or a YAML file (.yaml) that describes your own data "
-        f"(docs/data.md){nearest_hint(word, known)}"
+        f"unknown data set {name!r}; choose from {', '.join(known)}, or pass a YAML file that describes your own data "
+        f"(docs/data.md){nearest_hint(name, known)}"
     )
 
 
-def split_names(layout: Layout, split: str) -> tuple[str, ...]:
-    """Returns the splits that `train+val` and the like name.
+def split_names(layout: DatasetLayout, split: str) -> tuple[str, ...]:
+    """Returns the splits of a text such as `train+val`.
 
     Raises:
-        DatasetError: one of them is not there.
+        DatasetError: a split does not exist, or is named twice.
     """
     names = tuple(name.strip() for name in split.split("+"))
     allowed = layout.splits()
     for name in names:
         if name not in allowed:
             raise DatasetError(
-                f"{layout.name} has no split {name!r}; it has {', '.join(allowed)}{nearest_hint(name, allowed)}"
+                f"{layout.name} has no split {name!r}; available: {', '.join(allowed)}{nearest_hint(name, allowed)}"
             )
     if len(set(names)) < len(names):
-        raise DatasetError(f"split {split!r} names a split twice; name each split once")
+        raise DatasetError(f"split {split!r} contains duplicates; name each split once")
     return names
 
 
-def _refuse_gaps(layout: Layout, split: str, files: SplitFiles) -> None:
+def _refuse_gaps(layout: DatasetLayout, split: str, files: SplitFiles) -> None:
     if files.missing:
         count = len(files.missing)
-        shown = ", ".join(f"{missing.path} ({missing.reason})" for missing in files.missing[:_SHOWN])
+        shown = ", ".join(f"{missing.path} ({missing.reason})" for missing in files.missing[:_MAX_SHOWN])
+        if count > _MAX_SHOWN:
+            shown += ", ..."
+        advice = files.advice or "restore them, or remove the files that need them"
         raise DatasetError(
-            f"{layout.name} {split}: {count} {'file is' if count == 1 else 'files are'} missing: {shown}"
-            f"{', ...' if count > _SHOWN else ''}; {files.advice or 'restore them, or take away what needs them'}; "
-            "`rapidseg data check` lists all"
+            f"{layout.name} {split}: {count} {'file is' if count == 1 else 'files are'} missing: {shown}; {advice}; "
+            "`rapidseg data check` lists all of them"
         )
     if not files.pairs:
         raise DatasetError(
-            f"{layout.name} {split}: no images found below {layout.root}; see the layouts in docs/data.md"
+            f"{layout.name} {split}: no images found in {layout.root}; docs/data.md shows the expected folders"
         )

@@ -1,9 +1,9 @@
 """The polygon files of Cityscapes, and the masks that are drawn from them.
 
-An annotation is drawn from its first object to its last, so that later objects cover earlier ones: what looks like a
-hole is another object on top (Cordts et al., arXiv 1604.01685, section 2.2). Each pixel gets the number of its object,
-once; every kind of mask is then a table from objects to values. `tests/parity/test_cityscapesscripts.py` holds all of
-them to the masks of the official scripts, pixel for pixel.
+Objects are drawn in order, so later objects cover earlier ones; holes are objects on top (Cordts et al.,
+arXiv 1604.01685, section 2.2). Polygons are drawn only once, with the number of their object; a lookup table from
+objects to values then gives each kind of mask. `tests/parity/test_cityscapesscripts.py` checks that all masks equal
+those of the official scripts.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 from pydantic import BaseModel, Field, ValidationError
 
-from rapidseg.core.cityscapes import CITYSCAPES_LABELS, IGNORED, CityscapesLabel
+from rapidseg.core.cityscapes_labels import CITYSCAPES_LABELS, IGNORED, CityscapesLabel
 from rapidseg.core.errors import DatasetError, nearest_hint
 from rapidseg.core.validation import explain_validation
 
-# What the official files are called, and what their pixels are.
+# The kinds of official mask files, and their pixel types.
 MASK_KINDS: dict[str, type[np.uint8] | type[np.uint16]] = {
     "labelIds": np.uint8,
     "labelTrainIds": np.uint8,
@@ -31,19 +31,19 @@ MASK_KINDS: dict[str, type[np.uint8] | type[np.uint16]] = {
 
 _LABELS = {label.name: label for label in CITYSCAPES_LABELS}
 _BACKGROUND = (0, IGNORED, 0, IGNORED)  # `unlabeled`, in the order of MASK_KINDS
-_GROUP = "group"  # after a label: several things that nobody could tell apart
+_GROUP = "group"  # after a label: several objects that could not be separated
 
 Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=1, le=32768)]
 
 
 class PolygonObject(BaseModel):
-    """A polygon with its label.
+    """A labeled polygon.
 
     Attributes:
-        label: a name of `CITYSCAPES_LABELS`, or one with `group` after it.
-        polygon: corners in pixels, x before y, from the upper left corner of the image; outside of it is allowed.
-        deleted: true objects are not drawn.
+        label: a name of `CITYSCAPES_LABELS`, which may end in `group`.
+        polygon: corners (x, y) in pixels from the upper left corner of the image; they may be outside of the image.
+        deleted: objects for which this is true are not drawn.
     """
 
     label: str
@@ -52,7 +52,7 @@ class PolygonObject(BaseModel):
 
 
 class Annotation(BaseModel):
-    """The polygons of an image, from the farthest to the nearest."""
+    """The polygons of an image, from far to near."""
 
     width: Side = Field(alias="imgWidth")
     height: Side = Field(alias="imgHeight")
@@ -63,7 +63,7 @@ def read_annotation(path: Path) -> Annotation:
     """Reads a `*_polygons.json` file.
 
     Raises:
-        DatasetError: it cannot be read, or does not hold an annotation.
+        DatasetError: it cannot be read, or is not an annotation.
     """
     try:
         return Annotation.model_validate_json(path.read_bytes())
@@ -74,7 +74,7 @@ def read_annotation(path: Path) -> Annotation:
 
 
 def draw_masks(annotation: Annotation, where: Path, kinds: Sequence[str] = tuple(MASK_KINDS)) -> dict[str, np.ndarray]:
-    """Draws several kinds of mask.
+    """Draws masks of one or more kinds.
 
     Args:
         annotation: what to draw.
@@ -82,32 +82,32 @@ def draw_masks(annotation: Annotation, where: Path, kinds: Sequence[str] = tuple
         kinds: which of `MASK_KINDS`.
 
     Returns:
-        (H, W) for each kind, in the type that `MASK_KINDS` says: `labelIds` holds the ids of `CITYSCAPES_LABELS`,
-        `labelTrainIds` their train ids. In `instanceIds` things that are told apart have 1000 times their id plus
-        their number among the things of that label, in `instanceTrainIds` 1000 times their train id plus that number;
-        everything else has the value of `labelIds` or `labelTrainIds`.
+        (H, W) by kind, of the type in `MASK_KINDS`. `labelIds` holds the ids of `CITYSCAPES_LABELS`, `labelTrainIds`
+        their train ids. In `instanceIds` the pixels of a single object have 1000 * id + its number among the objects
+        of that label, in `instanceTrainIds` 1000 * train id + that number; all other pixels are as in `labelIds` or
+        `labelTrainIds`.
 
     Raises:
-        DatasetError: a label is unknown, or a polygon has fewer than two corners. The official scripts stop there, too.
+        DatasetError: a label is unknown, or a polygon has fewer than two corners; the official scripts fail as well.
     """
-    # Drawing in 8 bits takes a third of the time, and nearly all images have fewer objects than they hold.
+    # Drawing in 8 bits takes a third of the time, and nearly all images have fewer than 256 objects.
     mode = "L" if len(annotation.objects) < 256 else "I"
     canvas = Image.new(mode, (annotation.width, annotation.height), 0)
     drawing = ImageDraw.Draw(canvas)
     values = [_BACKGROUND]
-    for polygon, of_object in _drawn(annotation, where):
+    for polygon, object_values in _visible_objects(annotation, where):
         drawing.polygon(polygon, fill=len(values))
-        values.append(of_object)
+        values.append(object_values)
     objects = np.asarray(canvas)
-    table = np.minimum(np.array(values), 65535)  # as 16 bits hold it: no image has 32,000 things of a label
+    table = np.minimum(np.array(values), 65535)  # the range of 16 bits; no image has 32,000 objects of a label
     columns = dict(zip(MASK_KINDS, table.T, strict=True))
     return {kind: np.take(columns[kind].astype(MASK_KINDS[kind]), objects) for kind in kinds}
 
 
-def _drawn(
+def _visible_objects(
     annotation: Annotation, where: Path
 ) -> Iterator[tuple[list[tuple[float, float]], tuple[int, int, int, int]]]:
-    """Gives the corners of each object that is drawn, and its values in the order of `MASK_KINDS`."""
+    """Yields the corners of each object to draw, and its values in the order of `MASK_KINDS`."""
     counts: Counter[str] = Counter()
     for index, item in enumerate(annotation.objects):
         if item.deleted:
@@ -118,7 +118,7 @@ def _drawn(
         if len(item.polygon) < 2:
             raise DatasetError(
                 f"{where}: object {index} ({item.label}) has too few corners ({len(item.polygon)}); a polygon "
-                "needs two or more, so correct it or mark it as deleted"
+                "needs at least 2: correct it or mark it as deleted"
             )
         instance, instance_train = label.id, label.train_id
         if label.has_instances and not is_group:
@@ -130,7 +130,7 @@ def _drawn(
 
 
 def _find_label(name: str, index: int, where: Path) -> tuple[CityscapesLabel, bool]:
-    """Returns a label, and whether `name` stands for a group of such things."""
+    """Returns a label, and whether `name` means a group of objects."""
     if name in _LABELS:
         return _LABELS[name], False
     if (single := name.removesuffix(_GROUP)) in _LABELS:

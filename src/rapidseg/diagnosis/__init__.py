@@ -1,9 +1,5 @@
-"""What this machine and this installation can do, and what `rapidseg.load` makes of them.
+"""Checks of this installation: packages, engines, and a self-test of prediction.
 
-Nothing here imports PyTorch but `gpus.py`, where it is installed.
+`packages`, `installation` and `engines` import no third-party package at module level: they work where one is missing
+or broken, and say so.
 """
-
-from rapidseg.diagnosis.diagnose import Diagnosis, diagnose
-from rapidseg.system.machine import Machine, find_machine
-
-__all__ = ["Diagnosis", "Machine", "diagnose", "find_machine"]

@@ -1,57 +1,72 @@
-"""The engines: which are there, and on which devices."""
+"""The engines: which are installed, and on which devices they run."""
 
 from __future__ import annotations
 
-import importlib.util
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from rapidseg.core.extras import is_installed
 from rapidseg.diagnosis.installation import find_version
-from rapidseg.system.gpus import found_by_torch
+from rapidseg.diagnosis.packages import describe_error
+from rapidseg.system.gpu import torch_build
 
 
 @dataclass(frozen=True)
-class FoundEngine:
+class InstalledEngine:
     """An engine.
 
     Attributes:
         name: as for `rapidseg.load`.
         version: None where it is not installed.
-        devices: names of its devices, or of ONNX Runtime's providers, and what they call themselves.
-        capabilities: what each device of OpenVINO computes natively.
+        devices: product names of its devices by their names; of ONNX Runtime, its providers.
+        capabilities: the precisions that each device of OpenVINO computes natively.
+        problem: why it does not work; None where it does, or where it is not installed.
     """
 
     name: str
     version: str | None
-    devices: dict[str, str]
-    capabilities: dict[str, tuple[str, ...]]
+    devices: dict[str, str] = field(default_factory=dict)
+    capabilities: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    problem: str | None = None
 
 
-def find_engines() -> tuple[FoundEngine, ...]:
-    """Looks for OpenVINO, ONNX Runtime and PyTorch."""
-    return _openvino(), _onnxruntime(), _torch()
+def find_engines() -> tuple[InstalledEngine, ...]:
+    """Describes OpenVINO, ONNX Runtime and PyTorch."""
+    return tuple(_describe(name, describe) for name, describe in _ENGINES.items())
 
 
-def _openvino() -> FoundEngine:
+def _describe(name: str, describe: Callable[[], InstalledEngine]) -> InstalledEngine:
+    version = find_version(name)
+    if version is None and not is_installed(name):
+        return InstalledEngine(name, None)
+    try:
+        return describe()
+    except Exception as error:  # broken binaries raise errors of many kinds
+        return InstalledEngine(name, version or "unknown version", problem=describe_error(error))
+
+
+def _openvino() -> InstalledEngine:
     import openvino
 
     core = openvino.Core()
     devices = {name: str(core.get_property(name, "FULL_DEVICE_NAME")) for name in core.available_devices}
     capabilities = {name: tuple(sorted(core.get_property(name, "OPTIMIZATION_CAPABILITIES"))) for name in devices}
-    return FoundEngine("openvino", openvino.__version__.split("-")[0], devices, capabilities)
+    return InstalledEngine("openvino", openvino.__version__.split("-")[0], devices, capabilities)
 
 
-def _onnxruntime() -> FoundEngine:
-    if importlib.util.find_spec("onnxruntime") is None:
-        return FoundEngine("onnxruntime", None, {}, {})
+def _onnxruntime() -> InstalledEngine:
     import onnxruntime
 
     devices = {name: name for name in onnxruntime.get_available_providers()}
-    return FoundEngine("onnxruntime", find_version("onnxruntime") or onnxruntime.__version__, devices, {})
+    return InstalledEngine("onnxruntime", find_version("onnxruntime") or onnxruntime.__version__, devices)
 
 
-def _torch() -> FoundEngine:
-    found = found_by_torch()
-    if found is None:
-        return FoundEngine("torch", None, {}, {})
-    devices = {"cpu": "cpu", **{f"cuda:{index}": name for index, name in enumerate(found["devices"])}}
-    return FoundEngine("torch", found["version"], devices, {})
+def _torch() -> InstalledEngine:
+    build = torch_build()
+    if build is None:
+        raise ImportError("No module named 'torch'", name="torch")
+    devices = {"cpu": "cpu", **{f"cuda:{index}": name for index, name in enumerate(build.devices)}}
+    return InstalledEngine("torch", build.version, devices)
+
+
+_ENGINES = {"openvino": _openvino, "onnxruntime": _onnxruntime, "torch": _torch}

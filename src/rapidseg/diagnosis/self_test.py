@@ -1,8 +1,7 @@
-"""A second's proof that prediction works here: the built-in model on the built-in sample."""
+"""The self-test: the built-in model on the built-in sample image, in about a second."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 from dataclasses import dataclass
@@ -17,22 +16,20 @@ from rapidseg.runtime.model_file import ASSETS, SAMPLE_IMAGE
 
 EXPECTED = ASSETS / "self-test.json"  # written by scripts/package_weights.py
 
-# A precision of `auto` keeps the class of 99.5 % of pixels, and other processors order sums otherwise.
+# A precision that `auto` selects keeps the class of 99.5 % of pixels, and other processors sum in another order.
 MIN_PIXEL_AGREEMENT = 0.995
-_MAX_DIFFERENCE = (
-    1 - MIN_PIXEL_AGREEMENT
-)  # of a class's share: no share can change by more than the pixels that changed
+_MAX_DIFFERENCE = 1 - MIN_PIXEL_AGREEMENT  # of a class's share: it cannot change by more than the pixels that changed
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What came out.
+    """The result of the self-test.
 
     Attributes:
-        passed: whether everything that could be compared agrees.
-        findings: one sentence for each comparison.
-        first_ms: milliseconds from nothing to the first class map, loading and compiling included.
-        timings_ms: of the stages, once warm.
+        passed: whether every comparison agrees.
+        findings: one sentence per comparison.
+        first_ms: milliseconds from the start to the first class map, loading and compiling included.
+        timings_ms: milliseconds of each stage, once warm.
     """
 
     passed: bool
@@ -42,7 +39,7 @@ class SelfTest:
 
 
 def run_self_test() -> SelfTest:
-    """Segments the built-in sample and compares shares of classes, and class maps with ONNX Runtime's.
+    """Segments the built-in sample; compares the shares of the classes, and the class map with ONNX Runtime's.
 
     Raises:
         RapidSegError: prediction does not work at all.
@@ -56,14 +53,18 @@ def run_self_test() -> SelfTest:
     checks = [_compare_shares(warm.class_shares(), segmenter)]
     if not np.array_equal(result.class_map, warm.class_map):
         checks.append((False, "a second run on the same image gave another class map"))
-    if importlib.util.find_spec("onnxruntime") is not None:
+    if _onnxruntime_can_be_imported():
         checks.append(_compare_with_onnxruntime(image, warm.class_map))
     timings_ms = {stage: round(value, 3) for stage, value in warm.timings_ms.items()}
     return SelfTest(all(ok for ok, _ in checks), tuple(text for _, text in checks), round(first_ms, 1), timings_ms)
 
 
 def expected_document(segmenter: Segmenter) -> dict[str, Any]:
-    """Returns what `EXPECTED` holds, from a segmenter in float32: the checksum of its weights, and the shares."""
+    """Returns the content of `EXPECTED`: the checksum of the weights, and the share of pixels of each class.
+
+    Args:
+        segmenter: of the built-in model, in float32.
+    """
     shares = segmenter(read_image(SAMPLE_IMAGE)).class_shares()
     return {
         "checksum": segmenter.spec.checksum,
@@ -71,23 +72,35 @@ def expected_document(segmenter: Segmenter) -> dict[str, Any]:
     }
 
 
+def _onnxruntime_can_be_imported() -> bool:
+    try:
+        import onnxruntime  # noqa: F401
+    except Exception:  # missing, or broken in one of many ways: `check_packages` reports that
+        return False
+    return True
+
+
 def _compare_shares(shares: dict[str, float], segmenter: Segmenter) -> tuple[bool, str]:
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
     if expected["checksum"] != segmenter.spec.checksum:
-        return False, f"{EXPECTED.name} belongs to other weights than the built-in model; install the package again"
+        return False, f"{EXPECTED.name} belongs to other weights than the built-in model; reinstall the package"
     differences = {name: abs(shares[name] - share) for name, share in expected["class_shares"].items()}
     worst = max(differences, key=lambda name: differences[name])
-    text = f"shares of classes on the sample: {worst} differs most, by {differences[worst]:.2%} of the pixels"
+    text = (
+        f"class shares on the sample image: largest difference {differences[worst]:.2%} of the pixels ({worst}), "
+        f"allowed {_MAX_DIFFERENCE:.2%}"
+    )
     return differences[worst] <= _MAX_DIFFERENCE, text
 
 
 def _compare_with_onnxruntime(image: np.ndarray, class_map: np.ndarray) -> tuple[bool, str]:
     try:
-        other = load(engine="onnxruntime", precision="float32")(image).class_map
+        reference = load(engine="onnxruntime", precision="float32")(image).class_map
     except RapidSegError as error:
         return False, f"ONNX Runtime is installed but does not run the model: {error}"
-    agreement = float(np.mean(other == class_map))
+    agreement = float(np.mean(reference == class_map))
     return (
         agreement >= MIN_PIXEL_AGREEMENT,
-        f"the same class as ONNX Runtime in float32 at {agreement:.2%} of the pixels",
+        f"{agreement:.2%} of the pixels have the same class as with ONNX Runtime in float32 "
+        f"(threshold {MIN_PIXEL_AGREEMENT:.1%})",
     )

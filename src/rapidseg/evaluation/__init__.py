@@ -1,7 +1,7 @@
 """Scores of anything that predicts, on anything that is labeled. Nothing here imports PyTorch."""
 
-from rapidseg.evaluation.class_mapping import class_mapping_between
-from rapidseg.evaluation.evaluate import Evaluation, ImageScore, LabeledImage, Observer, Predictor, evaluate
+from rapidseg.evaluation.class_mapping import ClassMapping, class_mapping_between
+from rapidseg.evaluation.protocol_settings import PROTOCOLS, ProtocolName, ProtocolSettings
 from rapidseg.evaluation.protocols import (
     SCALES,
     EvaluationProtocol,
@@ -11,11 +11,14 @@ from rapidseg.evaluation.protocols import (
     WholeImage,
     predict_multi_scale,
 )
+from rapidseg.evaluation.scoring import Evaluation, ImageScore, LabeledImage, Observer, Predictor, evaluate, score
 from rapidseg.evaluation.submission import SubmissionWriter
 from rapidseg.metrics import ConfusionMatrix, Scores
 
 __all__ = [
+    "PROTOCOLS",
     "SCALES",
+    "ClassMapping",
     "ConfusionMatrix",
     "Evaluation",
     "EvaluationProtocol",
@@ -25,6 +28,8 @@ __all__ = [
     "MultiScale",
     "Observer",
     "Predictor",
+    "ProtocolName",
+    "ProtocolSettings",
     "Scores",
     "SlidingWindow",
     "SubmissionWriter",
@@ -32,4 +37,5 @@ __all__ = [
     "class_mapping_between",
     "evaluate",
     "predict_multi_scale",
+    "score",
 ]

@@ -1,7 +1,7 @@
-"""Logits at full size, where a protocol has to add them up there.
+"""Logits at full size, for protocols that sum them there.
 
-Bilinear resizing is linear and works along rows and columns apart, so it is a matrix on either side, and resizing
-twice is the product of two. Everything is computed tile by tile: a tile needs only the few logits below it, and the
+Bilinear resizing is linear and separable, so it is a matrix on either side of the logits, and resizing twice is the
+product of two matrices. Everything is computed tile by tile: a tile needs only the few logits below it, and the
 full-size logits of 19 classes at 1024x2048 would take 160 MB.
 """
 
@@ -16,28 +16,28 @@ import numpy as np
 _TILE_HW = (64, 128)  # 0.6 MB for 19 classes, which stays in a core's cache
 
 Tile = tuple[slice, slice, slice]
-"""Which part of a (K, H, W) array: all classes, some rows, some columns."""
+"""Index of a part of a (K, H, W) array: all classes, some rows, some columns."""
 
 
 class Resampling:
-    """Bilinear resizing of logits to one size, or through several sizes one after the other."""
+    """Bilinear resizing of logits to one size, or to several sizes one after the other."""
 
     def __init__(self, logits_hw: tuple[int, int], *sizes_hw: tuple[int, int], align_corners: bool) -> None:
         """Computes the weights.
 
         Args:
             logits_hw: height and width of the logits.
-            sizes_hw: the sizes to go through; the last one is that of the result.
-            align_corners: whether the centers of the corner pixels coincide, or the corners of the images.
+            sizes_hw: the sizes in their order; the last is that of the result.
+            align_corners: whether the centers of the corner pixels coincide (else the corners of the images do).
         """
         heights, widths = zip(logits_hw, *sizes_hw, strict=True)
         self._bands = _bands(heights, _TILE_HW[0], align_corners), _bands(widths, _TILE_HW[1], align_corners)
 
     def tiles(self, logits: np.ndarray) -> Iterator[tuple[Tile, np.ndarray]]:
-        """Gives the resized logits of (K, h, w) float32, tile by tile.
+        """Yields the resized logits of (K, h, w) float32, tile by tile.
 
         Yields:
-            Which part of the result it is, and its logits, (K, rows, columns) float32, which the caller may change.
+            The tile's index in the result, and its logits, (K, rows, columns) float32, which the caller may change.
         """
         for rows, source_rows, row_weights in self._bands[0]:
             blended = row_weights @ logits[:, source_rows]
@@ -47,10 +47,11 @@ class Resampling:
 
 @functools.lru_cache(maxsize=64)
 def _bands(lengths: tuple[int, ...], size: int, align_corners: bool) -> list[tuple[slice, slice, np.ndarray]]:
-    """Cuts the resizing of an axis from each length to the next into parts of `size` outputs.
+    """Splits the resizing of an axis, from each length to the next, into bands of `size` outputs.
 
     Returns:
-        For each part: which outputs these are, which inputs they are made of, and their weights, (outputs, inputs).
+        For each band: the slice of its outputs, the slice of the inputs that they depend on, and the weights,
+        (outputs, inputs) float32.
     """
     steps = (_step(before, after, align_corners) for before, after in itertools.pairwise(lengths))
     weights = functools.reduce(lambda first, second: second @ first, steps).astype(np.float32)
@@ -64,16 +65,16 @@ def _bands(lengths: tuple[int, ...], size: int, align_corners: bool) -> list[tup
 
 
 def _step(length: int, new_length: int, align_corners: bool) -> np.ndarray:
-    """Returns the (new_length, length) float64 matrix whose rows blend two neighbors each."""
-    places = np.arange(new_length)
+    """Returns the (new_length, length) float64 matrix each of whose rows blends two neighbors."""
+    indices = np.arange(new_length)
     if align_corners:
-        positions = places * ((length - 1) / (new_length - 1) if new_length > 1 else 0.0)
+        positions = indices * ((length - 1) / (new_length - 1) if new_length > 1 else 0.0)
     else:
-        positions = np.clip((places + 0.5) * (length / new_length) - 0.5, 0, length - 1)
+        positions = np.clip((indices + 0.5) * (length / new_length) - 0.5, 0, length - 1)
     before = np.minimum(positions.astype(np.int64), length - 1)
     weights = np.zeros((new_length, length))
-    weights[places, before] = 1 - (positions - before)
-    weights[places, np.minimum(before + 1, length - 1)] += positions - before
+    weights[indices, before] = 1 - (positions - before)
+    weights[indices, np.minimum(before + 1, length - 1)] += positions - before
     return weights
 
 

@@ -1,4 +1,4 @@
-"""`PredictionWriter`: keeps what was predicted, for a look at it and for reports."""
+"""`PredictionWriter`: saves predictions as PNGs, to look at and for reports."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ import numpy as np
 
 from rapidseg.core.errors import InputError
 from rapidseg.data import Dataset
-from rapidseg.evaluation.evaluate import LabeledImage
+from rapidseg.evaluation.scoring import ImageScore, LabeledImage
 from rapidseg.imaging import write_class_map
 
 
 class PredictionWriter:
-    """An observer of `evaluate` that writes each class map as `FOLDER/NAME.png`: class ids with the classes' colors.
+    """An observer of `score` that writes each class map as `FOLDER/NAME.png`: class ids with the classes' colors.
 
-    NAME is the sample's name in its data set, which may have folders in it: `aachen/aachen_000000_000019`.
+    NAME is the sample's name in its data set, which may contain folders: `aachen/aachen_000000_000019`.
     """
 
     def __init__(self, folder: str | os.PathLike[str], dataset: Dataset) -> None:
         """Checks the names; writes nothing.
 
         Args:
-            folder: where to write; need not exist.
-            dataset: what will be predicted.
+            folder: where to write; created with the first prediction.
+            dataset: the data set that will be predicted.
 
         Raises:
-            InputError: two samples have the same name, or a file would take the place of an image or a mask.
+            InputError: two samples have the same name, or a file would replace an image or a mask.
         """
         self.folder = Path(folder)
         self._palette = dataset.labels.palette_array()
-        taken = set()
+        paths = set()
         for index in range(len(dataset)):
             path = prediction_path(self.folder, dataset.sample_name(index))
-            if path in taken:
+            if path in paths:
                 raise InputError(
-                    f"{dataset.split} holds two images called {dataset.sample_name(index)}, whose predictions would "
-                    "take each other's place; save the predictions of one split at a time"
+                    f"{dataset.split} contains two images named {dataset.sample_name(index)}, whose predictions would "
+                    "overwrite each other; save the predictions of one split at a time"
                 )
-            taken.add(path)
+            paths.add(path)
             for source in (dataset.image_path(index), dataset.label_path(index)):
                 if os.path.realpath(path) == os.path.realpath(source):
                     raise InputError(f"{path} belongs to the data set and would be overwritten; save to another folder")
 
-    def __call__(self, sample: LabeledImage, class_map: np.ndarray) -> None:
-        """Writes one class map, (H, W) uint8, whole or not at all.
+    def __call__(self, sample: LabeledImage, class_map: np.ndarray, score: ImageScore) -> None:
+        """Writes a class map, (H, W) uint8, completely or not at all.
 
         Raises:
             RapidSegError: the file cannot be written.
@@ -54,5 +54,5 @@ class PredictionWriter:
 
 
 def prediction_path(folder: Path, name: str) -> Path:
-    """Returns where the prediction of a sample is kept in a folder."""
+    """Returns the path of a sample's prediction in a folder."""
     return folder / f"{name}.png"

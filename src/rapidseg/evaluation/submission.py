@@ -1,4 +1,4 @@
-"""`SubmissionWriter`: predictions as the benchmark of Cityscapes takes them."""
+"""`SubmissionWriter`: predictions in the form that the Cityscapes benchmark accepts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rapidseg.core.cityscapes import CITYSCAPES_CLASSES
-from rapidseg.core.errors import InputError
+from rapidseg.core.cityscapes_labels import CITYSCAPES_CLASSES
+from rapidseg.core.errors import InputError, RapidSegError
 from rapidseg.core.labels import CITYSCAPES, LabelSet
-from rapidseg.evaluation.evaluate import LabeledImage
+from rapidseg.evaluation.scoring import ImageScore, LabeledImage
 from rapidseg.imaging import write_image
 
 SUFFIX = "_pred_labelIds.png"
@@ -20,56 +20,65 @@ _LABEL_IDS = np.array([label.id for label in CITYSCAPES_CLASSES], np.uint8)  # o
 
 
 class SubmissionWriter:
-    """An observer of `evaluate` that writes each class map as a PNG of label ids, for the benchmark's server.
+    """An observer of `score` that writes each class map as a PNG of label ids, for the benchmark's server.
 
-    The files are called `CITY_SEQUENCE_FRAME_pred_labelIds.png`: `getPrediction` in `evalPixelLevelSemanticLabeling.py`
+    The files are named `CITY_SEQUENCE_FRAME_pred_labelIds.png`: `getPrediction` in `evalPixelLevelSemanticLabeling.py`
     of cityscapesScripts finds the prediction of an image by the part before `_pred`.
     """
 
     def __init__(self, folder: str | os.PathLike[str], labels: LabelSet) -> None:
-        """Makes the folder.
+        """Creates the folder.
 
         Args:
-            folder: where to write; earlier predictions of this class are replaced.
+            folder: where to write; predictions of an earlier submission are replaced.
             labels: the data set's classes.
 
         Raises:
-            InputError: the classes are not those of Cityscapes, or the folder holds other PNGs.
+            InputError: the classes are not those of Cityscapes, or the folder contains other PNGs.
+            RapidSegError: the folder cannot be created.
         """
         if labels.names != CITYSCAPES.names:
             raise InputError(
-                "a submission holds label ids of Cityscapes, so it can be written for its 19 classes only; this data "
-                f"set has {labels.num_classes} classes ({', '.join(labels.names)})"
+                "a submission consists of label ids of Cityscapes, so it can be written for its 19 classes only; this "
+                f"data set has {labels.num_classes} classes ({', '.join(labels.names)})"
             )
         self.folder = Path(folder)
         self.num_written = 0
         foreign = next((path for path in self.folder.rglob("*.png") if not path.name.endswith(SUFFIX)), None)
         if foreign is not None:
             raise InputError(
-                f"{self.folder} holds other PNGs, such as {foreign.name}, which the official evaluation would take for "
-                "predictions; give an empty folder for the submission"
+                f"{self.folder} contains other PNGs, such as {foreign.name}, which the official evaluation would "
+                "read as predictions; choose an empty folder for the submission"
             )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RapidSegError(
+                f"cannot create the folder {self.folder}: {error.strerror or error}; choose another folder"
+            ) from error
 
-    def __call__(self, sample: LabeledImage, class_map: np.ndarray) -> None:
-        """Writes one class map.
+    def __call__(self, sample: LabeledImage, class_map: np.ndarray, score: ImageScore) -> None:
+        """Writes a class map.
 
         Args:
             sample: the image that was predicted; its name is that of its file, such as `ulm/ulm_000000_000019`.
             class_map: (H, W) integers, train ids from 0 to 18.
+            score: is not used.
 
         Raises:
-            InputError: the image is not named as those of Cityscapes, or the class map holds another value.
+            InputError: the image is not named like those of Cityscapes, or the class map contains another value.
             RapidSegError: the file cannot be written.
         """
         core = sample.name.rpartition("/")[2]
         if not re.fullmatch(r"[^_]+_[^_]+_[^_]+", core):
             raise InputError(
                 f"{sample.name}: a submission needs images that are named CITY_SEQUENCE_FRAME, "
-                "such as ulm_000000_000019, by which the benchmark finds their predictions"
+                "such as ulm_000000_000019; the benchmark finds predictions by these names"
             )
         if class_map.size and int(class_map.max()) >= len(_LABEL_IDS):
             raise InputError(
-                f"{sample.name}: the prediction holds class {class_map.max()}; 0 to {len(_LABEL_IDS) - 1} are allowed"
+                f"{sample.name}: the prediction contains class {class_map.max()}; "
+                f"0 to {len(_LABEL_IDS) - 1} are allowed"
             )
         write_image(self.folder / f"{core}{SUFFIX}", _LABEL_IDS[class_map])
         self.num_written += 1

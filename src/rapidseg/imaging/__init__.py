@@ -1,23 +1,37 @@
-"""Reading, writing, resizing and drawing pictures and class maps. Every color picture is (H, W, 3) uint8 RGB."""
+"""Reading, converting, resizing, drawing and writing images and class maps. Color images are (H, W, 3) uint8 RGB."""
 
 from rapidseg.imaging.counting import count_pixels
 from rapidseg.imaging.drawing import add_legend, overlay
 from rapidseg.imaging.finding import IMAGE_SUFFIXES, find_images
-from rapidseg.imaging.reading import read_image, read_mask
+from rapidseg.imaging.inputs import ImageInput, check_image, to_image
+from rapidseg.imaging.polygons import Polygon, mask_to_polygons, polygons_to_mask
+from rapidseg.imaging.reading import decode_image, from_pillow, read_image, read_mask
 from rapidseg.imaging.resizing import MINIMUM_SIDE, input_size_hw, resize_image
-from rapidseg.imaging.writing import write_class_map, write_image
+from rapidseg.imaging.rle import mask_to_rle, rle_to_mask
+from rapidseg.imaging.writing import encode_jpeg, write_class_map, write_image
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MINIMUM_SIDE",
+    "ImageInput",
+    "Polygon",
     "add_legend",
+    "check_image",
     "count_pixels",
+    "decode_image",
+    "encode_jpeg",
     "find_images",
+    "from_pillow",
     "input_size_hw",
+    "mask_to_polygons",
+    "mask_to_rle",
     "overlay",
+    "polygons_to_mask",
     "read_image",
     "read_mask",
     "resize_image",
+    "rle_to_mask",
+    "to_image",
     "write_class_map",
     "write_image",
 ]

@@ -1,4 +1,4 @@
-"""Class maps drawn for people to look at."""
+"""Class maps drawn in colors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.sizes import format_size
 from rapidseg.imaging.counting import count_pixels
 
-_LEAST_TEXT_HEIGHT = 13  # pixels; smaller text cannot be read
+_MIN_TEXT_HEIGHT = 13  # pixels; smaller text is illegible
 
 
 def overlay(image: np.ndarray, class_map: np.ndarray, palette: np.ndarray, alpha: float = 0.5) -> np.ndarray:
@@ -32,8 +33,8 @@ def overlay(image: np.ndarray, class_map: np.ndarray, palette: np.ndarray, alpha
     """
     if image.shape[:2] != class_map.shape:
         raise InputError(
-            f"the image is {image.shape[0]}x{image.shape[1]} but the class map {class_map.shape[0]}x"
-            f"{class_map.shape[1]} (height x width); give the image that the class map was made from"
+            f"the image is {format_size(image.shape)} but the class map is {format_size(class_map.shape)} "
+            "(height x width); pass the image that the class map was computed from"
         )
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha is {alpha}; it must be between 0 and 1")
@@ -44,14 +45,14 @@ def overlay(image: np.ndarray, class_map: np.ndarray, palette: np.ndarray, alpha
 
 
 def add_legend(image: np.ndarray, labels: LabelSet, class_map: np.ndarray) -> np.ndarray:
-    """Returns the image with a strip below it that names the classes present in `class_map` beside their colors.
+    """Adds a strip below an image that shows the color and name of each class in `class_map`.
 
-    The strip stands below rather than on the image so that it hides nothing and its text is never smaller than can
-    be read; a very narrow image gets white margins to the right.
+    The strip is below the image, not on it, so that it hides nothing and its text stays legible. A narrow image gets a
+    white margin on the right.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        class_map: (H, W) uint8; ids that are no class get no entry.
+        class_map: (H, W) uint8; ids that belong to no class get no entry.
 
     Returns:
         (H + strip, W or more, 3) uint8 RGB.
@@ -59,7 +60,7 @@ def add_legend(image: np.ndarray, labels: LabelSet, class_map: np.ndarray) -> np
     height, width = image.shape[:2]
     present = np.flatnonzero(count_pixels(class_map)[: labels.num_classes])
     classes = tuple((labels.names[i], labels.palette[i]) for i in present)
-    text_height = max(_LEAST_TEXT_HEIGHT, min(height, width) // 32)
+    text_height = max(_MIN_TEXT_HEIGHT, min(height, width) // 32)
     strip = _legend(classes, text_height, width)
     canvas = np.empty((height + strip.shape[0], strip.shape[1], 3), np.uint8)
     canvas[:height, :width] = image
@@ -68,9 +69,9 @@ def add_legend(image: np.ndarray, labels: LabelSet, class_map: np.ndarray) -> np
     return canvas
 
 
-@functools.lru_cache(maxsize=16)  # the images of a stream mostly show the same classes
+@functools.lru_cache(maxsize=16)  # consecutive images of a stream mostly show the same classes
 def _legend(classes: tuple[tuple[str, tuple[int, int, int]], ...], text_height: int, width: int) -> np.ndarray:
-    """Returns a strip of at least this width with names and colors, (strip, W or more, 3) uint8 RGB, not to change."""
+    """Returns a strip with names and colors, (strip, W or more, 3) uint8 RGB; callers must not modify it."""
     font = ImageFont.load_default(text_height)
     pad = text_height // 2
     widest = max((font.getlength(name) for name, _ in classes), default=0)
@@ -81,9 +82,9 @@ def _legend(classes: tuple[tuple[str, tuple[int, int, int]], ...], text_height: 
     row_height = text_height + pad
     strip = Image.new("RGB", (strip_width, rows * row_height + pad), "white")
     draw = ImageDraw.Draw(strip)
-    for place, (name, color) in enumerate(classes):
-        left = pad + place % columns * cell_width
-        top = pad + place // columns * row_height
+    for index, (name, color) in enumerate(classes):
+        left = pad + index % columns * cell_width
+        top = pad + index // columns * row_height
         box = (left, top, left + text_height - 1, top + text_height - 1)
         draw.rectangle(box, fill=color, outline="black")
         draw.text((left + text_height + pad, top + text_height / 2), name, "black", font, anchor="lm")

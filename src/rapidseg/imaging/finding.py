@@ -1,4 +1,4 @@
-"""Which image files a list of files, folders and globs stands for."""
+"""Resolves files, folders and globs to image files."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Returns the image files that `paths` stand for, each once, in the order of `paths`, sorted within each.
+    """Returns the image files that `paths` match, without duplicates, in the order of `paths`, each entry sorted.
 
-    A file is taken whatever its suffix. A folder stands for the image files directly in it, by suffix, hidden ones
-    left out. Anything else is a glob; `**` reaches into subfolders.
+    A file is accepted whatever its suffix. A folder matches the image files directly in it, by suffix; hidden files are
+    skipped. Anything else is a glob; `**` matches subfolders.
 
     Raises:
         InputError: an entry matches no image file.
     """
-    found: dict[Path, None] = {}
+    images: dict[Path, None] = {}
     for entry in paths:
-        found.update(dict.fromkeys(_matches(os.fspath(entry))))
-    return list(found)
+        images.update(dict.fromkeys(_matches(os.fspath(entry))))
+    return list(images)
 
 
 def _matches(entry: str) -> list[Path]:
@@ -34,10 +34,10 @@ def _matches(entry: str) -> list[Path]:
         if not files:
             raise InputError(
                 f"{entry}: no image files directly in this folder ({', '.join(IMAGE_SUFFIXES)}); "
-                f"for those in its subfolders give '{path / '**' / '*.png'}'"
+                f"to search its subfolders, pass '{path / '**' / '*.png'}'"
             )
         return files
-    if path.exists():  # before the glob: names may hold brackets
+    if path.exists():  # before the glob: file names may contain brackets
         return [path]
     if not glob.has_magic(entry):
         raise InputError(f"{entry}: no such file or folder")

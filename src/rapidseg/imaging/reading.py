@@ -1,8 +1,8 @@
-"""Image files to arrays.
+"""Image files, encoded bytes and Pillow images to arrays.
 
-Pillow reads every format: it reports files that were cut off (OpenCV's older versions return the half that is
-there), gives the indices of palette PNGs (OpenCV gives their colors) and keeps 16-bit data with its rotation.
-OpenCV decodes only what it does alike and faster: color JPEGs that are whole and need not be turned.
+Pillow reads every format: it reports truncated files (older versions of OpenCV return the half that they could
+decode), returns the indices of palette PNGs (OpenCV returns their colors) and keeps 16-bit data with its rotation.
+OpenCV decodes only what it decodes identically and faster: complete color JPEGs that need no rotation.
 """
 
 from __future__ import annotations
@@ -21,43 +21,98 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from rapidseg.core.errors import ImageError
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_FORMAT_NAMES = "JPEG, PNG, WebP, BMP or TIFF"
 
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # in EXIF
 
-# Pillow stretches gray values of 2 and 4 bits to 0..255 and says so in its raw mode.
-_STRETCHED = {"L;2": 85, "L;4": 17}
+# Pillow stretches gray values of 2 and 4 bits to 0..255 and names the stored depth in its raw mode.
+_STRETCH_FACTORS = {"L;2": 85, "L;4": 17}
 
-# What Pillow warns of is metadata that it could not parse; damage to the picture itself is an exception.
+# Pillow warns of metadata that it cannot parse; damage to the picture itself is an exception.
 warnings.filterwarnings("ignore", module=r"PIL\..*")
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads a JPEG, PNG, WebP, BMP or TIFF file as (H, W, 3) uint8 RGB, turned as its EXIF orientation says.
+    """Reads a JPEG, PNG, WebP, BMP or TIFF file, and rotates it by its EXIF orientation.
 
-    Gray becomes three equal channels, a palette its colors; transparency is dropped, not blended, so colors are
-    those stored in the file. Of 16 bits the upper 8 are kept. Of several pages or frames the first is read.
+    Gray becomes three equal channels, a palette its colors. Transparency is dropped, not blended, so colors are those
+    stored in the file. Of 16 bits per channel the upper 8 are kept. Of several pages or frames the first is read.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
 
     Raises:
-        ImageError: the file is missing, empty, cut off, damaged, too large, or in another format.
+        ImageError: the file is missing, empty, truncated, damaged, too large, or in another format.
     """
-    pixels = _read_whole_jpeg(path)
-    if pixels is not None:
-        return pixels
+    with contextlib.suppress(OSError), open(path, "rb") as file:  # Pillow says below why a file cannot be opened
+        start = file.read(len(_JPEG_START))
+        if start == _JPEG_START:
+            pixels = _decode_plain_jpeg(start + file.read())
+            if pixels is not None:
+                return pixels
     with _opened(path) as image:
-        if image.mode.startswith("I;16"):
-            upper_byte = (np.array(image) >> 8).astype(np.uint8)
-            return np.repeat(upper_byte[:, :, None], 3, axis=2)
-        if image.mode in ("I", "F"):
-            raise ImageError(f"{path}: 32 bits a channel are not read; convert it to 8 or 16 bits")
-        image.info.pop("transparency", None)
-        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+        return _to_rgb(image, str(path))
+
+
+def decode_image(content: bytes | bytearray | memoryview, name: str = "encoded image") -> np.ndarray:
+    """Decodes the bytes of an image file, as `read_image` reads files.
+
+    Args:
+        content: the bytes of a JPEG, PNG, WebP, BMP or TIFF file.
+        name: what error messages call the image.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        ImageError: the bytes are empty, truncated, damaged, too large, or in another format.
+    """
+    content = bytes(content)
+    if not content:
+        raise ImageError(f"{name}: no bytes; pass the whole content of an image file")
+    if content.startswith(_JPEG_START):
+        pixels = _decode_plain_jpeg(content)
+        if pixels is not None:
+            return pixels
+    with _opened(io.BytesIO(content), name) as image:
+        return _to_rgb(image, name)
+
+
+def from_pillow(image: Image.Image, name: str = "PIL image") -> np.ndarray:
+    """Converts a Pillow image of any mode, as `read_image` reads files; the image itself is not changed.
+
+    Args:
+        image: of a mode with up to 16 bits per channel.
+        name: what error messages call the image.
+
+    Returns:
+        (H, W, 3) uint8 RGB, rotated by the image's EXIF orientation.
+
+    Raises:
+        ImageError: its file is truncated or damaged, or its mode has 32 bits per channel.
+    """
+    try:
+        image.load()
+        with contextlib.suppress(Exception):  # unreadable EXIF data is no reason to reject an intact picture
+            if image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
+                image = ImageOps.exif_transpose(image)
+        return _to_rgb(image, name)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise nearly any type on damaged input
+        raise ImageError(
+            f"{name}: cannot be converted to RGB ({error}); convert it with image.convert('RGB')"
+        ) from error
 
 
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads a label file as (H, W) class ids: uint8, or uint16 where the file has more than 8 bits.
+    """Reads a label file.
 
     Ids are the stored values: the gray values of a gray file, the indices (never the colors) of a palette file.
+
+    Returns:
+        (H, W) class ids, uint8, or uint16 where the file has more than 8 bits.
 
     Raises:
         ImageError: the file cannot be read, holds colors instead of ids, or is a JPEG, which changes values.
@@ -78,22 +133,35 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
             return ids.astype(np.uint16)
         raise ImageError(
             f"{path}: a mask must have one channel of class ids, gray or palette, but this one has the channels "
-            f"{', '.join(image.getbands())}; if its colors stand for classes, describe them as the data set's colors"
+            f"{', '.join(image.getbands())}; if its colors mark classes, describe them as the data set's colors"
         )
 
 
-def _read_whole_jpeg(path: str | os.PathLike[str]) -> np.ndarray | None:
+def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
+    """Returns a decoded and rotated picture as (H, W, 3) uint8 RGB."""
+    if image.mode == "RGB":
+        return np.array(image)
+    if image.mode.startswith("I;16"):
+        upper_byte = (np.array(image) >> 8).astype(np.uint8)
+        return np.repeat(upper_byte[:, :, None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        raise ImageError(f"{name}: images of 32 bits per channel are not supported; convert it to 8 or 16 bits")
+    if "transparency" in image.info:
+        image = image.copy()
+        del image.info["transparency"]
+    if image.mode in ("RGBa", "La"):  # premultiplied: Pillow converts these only to their plain form
+        image = image.convert({"RGBa": "RGBA", "La": "LA"}[image.mode])
+    return np.array(image.convert("RGB"))
+
+
+def _decode_plain_jpeg(content: bytes) -> np.ndarray | None:
     """Decodes a color JPEG with OpenCV, in two thirds of the time that Pillow takes.
 
     Returns:
-        (H, W, 3) uint8 RGB; None for any other file, and where Pillow has to say what is wrong.
+        (H, W, 3) uint8 RGB; None for any other image, and where Pillow has to explain the damage.
     """
-    with contextlib.suppress(Exception), open(path, "rb") as file:
-        start = file.read(len(_JPEG_START))
-        if start != _JPEG_START:
-            return None
-        content = start + file.read()
-        if not content.rstrip(b"\0").endswith(_JPEG_END):  # older versions of OpenCV return the half that is there
+    with contextlib.suppress(Exception):
+        if not content.rstrip(b"\0").endswith(_JPEG_END):  # older versions of OpenCV return the half that is complete
             return None
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as header:
             if header.mode != "RGB" or header.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
@@ -103,32 +171,33 @@ def _read_whole_jpeg(path: str | os.PathLike[str]) -> np.ndarray | None:
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Gives the decoded and turned picture; whatever a decoder raises becomes an `ImageError` that names the file."""
-    if Path(path).is_dir():
-        raise ImageError(f"{path}: is a folder, not an image file")
+def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str | None = None) -> Iterator[Image.Image]:
+    """Yields the decoded and rotated picture; whatever a decoder raises becomes an `ImageError` with the name."""
+    name = str(file) if name is None else name
+    path = None if isinstance(file, io.BytesIO) else Path(file)
+    if path is not None and path.is_dir():
+        raise ImageError(f"{name}: is a folder, not an image file")
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(file, formats=_FORMATS) as image:
             raw_mode = image.tile[0].args if image.tile else None
             image.load()
-            # A broken EXIF block is no reason to refuse a sound picture.
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # unreadable EXIF data is no reason to reject an intact picture
                 ImageOps.exif_transpose(image, in_place=True)
             if isinstance(raw_mode, str):
-                image.info["rapidseg_stretch"] = _STRETCHED.get(raw_mode, 1)
+                image.info["rapidseg_stretch"] = _STRETCH_FACTORS.get(raw_mode, 1)
             yield image
     except ImageError:
         raise
     except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such file") from error
+        raise ImageError(f"{name}: no such file") from error
     except UnidentifiedImageError as error:
-        if Path(path).stat().st_size == 0:
-            raise ImageError(f"{path}: the file is empty") from error
-        raise ImageError(f"{path}: not a readable JPEG, PNG, WebP, BMP or TIFF image") from error
+        if path is not None and path.stat().st_size == 0:
+            raise ImageError(f"{name}: the file is empty") from error
+        raise ImageError(f"{name}: not a readable {_FORMAT_NAMES} image") from error
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise ImageError(f"{path}: too large; up to {limit} million pixels are read; cut it into tiles") from error
+        raise ImageError(f"{name}: too large; images of up to {limit} million pixels are read; tile it") from error
     except PermissionError as error:
-        raise ImageError(f"{path}: no permission to read it") from error
+        raise ImageError(f"{name}: no permission to read it") from error
     except Exception as error:  # decoders raise nearly any type on damaged input
-        raise ImageError(f"{path}: the file is damaged or cut off ({error}); replace it or leave it out") from error
+        raise ImageError(f"{name}: the file is damaged or cut off ({error}); replace or remove it") from error

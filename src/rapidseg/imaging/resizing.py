@@ -1,4 +1,4 @@
-"""One definition of resizing, for prediction, evaluation and training's validation alike."""
+"""Resizing, defined once for prediction, evaluation and the validation of training runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ MINIMUM_SIDE = 32  # pixels; smaller inputs vanish in the strides of the network
 
 
 def resize_image(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """Resizes (H, W, 3) or (H, W) uint8 to `size_hw`; an image that already has that size comes back as it is.
+    """Resizes an image; one that already has the size is returned as it is.
 
     Bilinear, with pixel centers at half positions. Where a side shrinks to less than half and neither grows, each
-    output pixel is the mean of its area instead, because bilinear sampling would skip pixels and see noise; at
-    exactly half both are the same.
+    output pixel is the mean of its area instead, because bilinear sampling would skip pixels and alias. At exactly
+    half, both are equal.
+
+    Args:
+        image: (H, W, 3) or (H, W) uint8.
+        size_hw: the new height and width.
+
+    Returns:
+        (height, width, 3) or (height, width) uint8.
     """
     height, width = image.shape[:2]
     if (height, width) == tuple(size_hw):
@@ -34,14 +41,15 @@ def input_size_hw(
 
     Args:
         image_size_hw: the image's own size.
-        input_size: pixels of the shorter side, the shape being kept but for rounding to multiples of `stride`;
-            or (height, width), taken as given; or None, the image's own size.
-        stride: input pixels for each pixel of the logits.
+        input_size: pixels of the shorter side, where the aspect ratio is kept up to rounding to multiples of `stride`;
+            or (height, width), used exactly; or None, the image's own size.
+        stride: input pixels per pixel of the logits.
 
-    Every side comes out as `MINIMUM_SIDE` pixels or more.
+    Returns:
+        Two sides of at least `MINIMUM_SIDE` pixels.
 
     Raises:
-        InputError: `input_size` asks for a side below `MINIMUM_SIDE`.
+        InputError: `input_size` has a side below `MINIMUM_SIDE`.
     """
     height, width = image_size_hw
     if input_size is None:
@@ -49,14 +57,14 @@ def input_size_hw(
     sides = (input_size,) if isinstance(input_size, int) else input_size
     if len(sides) not in (1, 2) or min(sides) < MINIMUM_SIDE:
         raise InputError(
-            f"input size {input_size} is not allowed; give the shorter side or (height, width), "
+            f"input size {input_size} is not allowed; pass the shorter side or (height, width), "
             f"each {MINIMUM_SIDE} pixels or more"
         )
     if not isinstance(input_size, int):
         return input_size
-    least = -(-MINIMUM_SIDE // stride) * stride
+    min_side = -(-MINIMUM_SIDE // stride) * stride
     scale = input_size / min(height, width)
     return (
-        max(least, round(height * scale / stride) * stride),
-        max(least, round(width * scale / stride) * stride),
+        max(min_side, round(height * scale / stride) * stride),
+        max(min_side, round(width * scale / stride) * stride),
     )

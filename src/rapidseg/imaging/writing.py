@@ -1,6 +1,6 @@
-"""Arrays to image files, whole or not at all.
+"""Arrays to image files, written atomically.
 
-OpenCV writes JPEGs, since Pillow copies a picture twice before; Pillow writes PNGs, since OpenCV knows no palettes.
+OpenCV encodes JPEGs, because Pillow first copies a picture twice. Pillow encodes PNGs, because OpenCV has no palettes.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rapidseg.core.errors import InputError
 from rapidseg.core.files import atomic_path, write_bytes
 
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
-# Colors of single pixels are kept (4:4:4), or the borders of classes would run.
+# 4:4:4, because subsampled colors blur the borders between classes.
 _JPEG_OPTIONS = (
     *(cv2.IMWRITE_JPEG_QUALITY, 92),
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
 )
-# Level 3 takes a third of the time of zlib's default 6, and photos grow by a tenth.
+# Level 3 takes a third of the time of zlib's default, 6, and files of photos are a tenth larger.
 _PNG_OPTIONS = {"compress_level": 3}
-# Class maps are runs of equal bytes. Looking for runs alone takes as long and gives smaller files than level 3.
+# Class maps are runs of equal bytes: run-length matching takes as long as level 3 and makes smaller files.
 _CLASS_MAP_OPTIONS = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 
 
@@ -39,7 +39,7 @@ def write_class_map(path: str | os.PathLike[str], class_map: np.ndarray, palette
     Raises:
         RapidSegError: the file cannot be written.
     """
-    # All 256 entries, because Pillow packs pixels of shorter palettes into fewer bits, which some readers stretch.
+    # All 256 entries: Pillow packs pixels of shorter palettes into fewer bits, which some readers stretch.
     table = np.zeros((256, 3), np.uint8)
     table[: len(palette)] = palette
     image = Image.fromarray(np.ascontiguousarray(class_map))
@@ -48,20 +48,29 @@ def write_class_map(path: str | os.PathLike[str], class_map: np.ndarray, palette
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes (H, W, 3) uint8 RGB or (H, W) uint8 gray as PNG or JPEG, by the suffix of the name; uint16 gray as PNG.
+    """Writes a PNG or JPEG file, by the suffix of its name.
+
+    Args:
+        path: ends in `.png`, `.jpg` or `.jpeg`.
+        image: (H, W, 3) uint8 RGB or (H, W) uint8 gray; for PNG also (H, W) uint16 gray.
 
     Raises:
-        InputError: the suffix is neither `.png`, `.jpg` nor `.jpeg`.
+        InputError: the path has another suffix.
         RapidSegError: the file cannot be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix in _JPEG_SUFFIXES:
-        pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-        write_bytes(path, cv2.imencode(".jpg", pixels, _JPEG_OPTIONS)[1].tobytes())
+        write_bytes(path, encode_jpeg(image))
     elif suffix == ".png":
         _write_png(Path(path), Image.fromarray(np.ascontiguousarray(image)), _PNG_OPTIONS)
     else:
         raise InputError(f"cannot write {path}: {suffix!r} is not one of .png, {', '.join(_JPEG_SUFFIXES)}")
+
+
+def encode_jpeg(image: np.ndarray) -> bytes:
+    """Returns (H, W, 3) uint8 RGB or (H, W) uint8 gray as the bytes of a JPEG file."""
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    return cv2.imencode(".jpg", pixels, _JPEG_OPTIONS)[1].tobytes()
 
 
 def _write_png(path: Path, image: Image.Image, options: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What training minimizes: losses over labeled pixels, and their sum over the heads of a network."""
+"""Losses: over labeled pixels, over the classes in an image, and their sum over the heads of a network."""
 
 from rapidseg.losses.class_weights import balanced_class_weights
 from rapidseg.losses.heads import HeadLosses

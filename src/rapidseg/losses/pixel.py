@@ -1,4 +1,4 @@
-"""Cross-entropy over pixels, as a softmax over the classes or as one sigmoid a class."""
+"""Cross-entropy over pixels: a softmax over the classes, or one sigmoid per class."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from rapidseg.losses.ohem import Ohem
 
 
 class PixelLoss(nn.Module):
-    """The mean of a loss over pixels. Ignored pixels give neither loss nor gradient.
+    """The mean of a loss over pixels. Ignored pixels contribute neither loss nor gradient.
 
-    A batch whose pixels are all ignored has a loss of 0 and gradients of 0. Everything is computed in float32,
-    whatever the precision of the logits and under autocast too.
+    A batch whose pixels are all ignored has a loss of 0 and gradients of 0. The loss is computed in float32, whatever
+    the dtype of the logits, under autocast too.
 
     Args:
         kind: `softmax`, the usual cross-entropy; or `sigmoid`, the mean over the classes of the binary
-            cross-entropy between each class's sigmoid and "is this class or not", as OpenMMLab trains Fast-SCNN.
+            cross-entropy between each class's sigmoid and its one-hot label, as OpenMMLab trains Fast-SCNN.
         num_classes: number of classes K.
-        ignore_index: label of pixels that are not learned.
-        average: what the sum is divided by: the number of `labeled` pixels, with `ohem` of those kept; or of
-            `all_pixels`, ignored ones included, as OpenMMLab does.
-        class_weights: K factors, one for the pixels of each class. They are not divided out again: keep their
-            mean over the pixels near 1, as `balanced_class_weights` does, and the loss keeps its scale.
+        ignore_index: label of pixels that are ignored.
+        reduction: the divisor of the sum over pixels: the number of `labeled` pixels (with `ohem`, of selected pixels),
+            or of `all_pixels`, ignored ones included, as in OpenMMLab.
+        class_weights: K factors, one per class. The loss is not divided by them: keep their mean over the pixels near
+            1, as `balanced_class_weights` does, so that it keeps its scale.
         label_smoothing: share of the target that is spread evenly over all classes (Szegedy et al.,
             arXiv 1512.00567, section 7).
-        ohem: chooses the pixels that count; None counts all.
+        ohem: selects the pixels that contribute; None: all of them.
     """
 
     class_weights: Tensor | None
@@ -41,7 +41,7 @@ class PixelLoss(nn.Module):
         *,
         num_classes: int,
         ignore_index: int,
-        average: Literal["labeled", "all_pixels"] = "labeled",
+        reduction: Literal["labeled", "all_pixels"] = "labeled",
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
         ohem: Ohem | None = None,
@@ -49,15 +49,13 @@ class PixelLoss(nn.Module):
         super().__init__()
         self.kind = kind
         self.ignore_index = ignore_index
-        self.average = average
+        self.reduction = reduction
         self.label_smoothing = label_smoothing
         self.ohem = ohem
         weights = None
         if class_weights is not None:
             if len(class_weights) != num_classes:
-                raise ConfigError(
-                    f"{len(class_weights)} class weights for {num_classes} classes; give one for each class"
-                )
+                raise ConfigError(f"{len(class_weights)} class weights for {num_classes} classes; pass one per class")
             weights = torch.tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
 
@@ -65,7 +63,7 @@ class PixelLoss(nn.Module):
         """Computes the loss.
 
         Args:
-            logits: (N, K, H, W), any floating-point type.
+            logits: (N, K, H, W), any floating-point dtype.
             labels: (N, H, W), integer class ids from 0 to K-1 or `ignore_index`.
 
         Returns:
@@ -78,12 +76,12 @@ class PixelLoss(nn.Module):
             losses = self._losses(logits, labels, labeled)
             if self.class_weights is not None:
                 losses = losses * self.class_weights[labels.where(labeled, 0)]
-            counted = labeled
+            selected = labeled
             if self.ohem is not None:
-                counted = self.ohem.choose(logits, labels, losses, labeled)
-                losses = losses * counted
-            number = losses.numel() if self.average == "all_pixels" else counted.sum().clamp(min=1)
-            return losses.sum() / number
+                selected = self.ohem.select(logits, labels, losses, labeled)
+                losses = losses * selected
+            divisor = losses.numel() if self.reduction == "all_pixels" else selected.sum().clamp(min=1)
+            return losses.sum() / divisor
 
     def _losses(self, logits: Tensor, labels: Tensor, labeled: Tensor) -> Tensor:
         """Returns the (N, H, W) loss of each pixel, 0 where it is ignored."""
@@ -95,7 +93,7 @@ class PixelLoss(nn.Module):
                 reduction="none",
                 label_smoothing=self.label_smoothing,
             )
-        # The binary cross-entropy of logit x and target y is softplus(x) - x y, so no one-hot labels are needed.
+        # The binary cross-entropy of logit x and target y is softplus(x) - x y, so it needs no one-hot labels.
         target_logits = logits.gather(1, labels.where(labeled, 0)[:, None])[:, 0]
         if self.label_smoothing:
             target_logits = torch.lerp(target_logits, logits.mean(1), self.label_smoothing)

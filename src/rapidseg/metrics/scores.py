@@ -13,15 +13,15 @@ import numpy as np
 class Scores:
     """Scores of predictions against labels, as fractions from 0 to 1.
 
-    A figure that is not defined is NaN: the IoU of a class that occurs neither in labels nor in predictions, the
-    accuracy of a class that occurs in no label. Means over classes skip those.
+    A score that is not defined is NaN: the IoU of a class that occurs neither in labels nor in predictions, the
+    accuracy of a class that does not occur in labels. Means over classes skip these classes.
 
     Attributes:
         iou: (K,) float64, pixels that are the class in both over pixels that are the class in either.
-        accuracy: (K,) float64, share of the pixels labeled as the class that are predicted as it.
+        accuracy: (K,) float64, share of the pixels of the class that are predicted correctly.
         mean_iou: mean of `iou`, printed as mIoU.
         mean_accuracy: mean of `accuracy`.
-        pixel_accuracy: share of all labeled pixels that are predicted right.
+        pixel_accuracy: share of all labeled pixels that are predicted correctly.
     """
 
     iou: np.ndarray
@@ -33,21 +33,21 @@ class Scores:
     @classmethod
     def from_counts(cls, counts: np.ndarray) -> Scores:
         """Computes the scores of a (K, K) integer matrix of pixels: rows are labels, columns predictions."""
-        right = np.diag(counts).astype(np.float64)
+        correct = np.diag(counts).astype(np.float64)
         labeled = counts.sum(axis=1).astype(np.float64)
         predicted = counts.sum(axis=0).astype(np.float64)
-        iou = _fractions(right, labeled + predicted - right)
-        accuracy = _fractions(right, labeled)
+        iou = _fractions(correct, labeled + predicted - correct)
+        accuracy = _fractions(correct, labeled)
         return cls(
             iou=iou,
             accuracy=accuracy,
             mean_iou=_mean(iou),
             mean_accuracy=_mean(accuracy),
-            pixel_accuracy=float(_fractions(right.sum(), labeled.sum())),
+            pixel_accuracy=float(_fractions(correct.sum(), labeled.sum())),
         )
 
     def to_dict(self, class_names: tuple[str, ...]) -> dict[str, Any]:
-        """Returns the scores for JSON, with None where a figure is not defined."""
+        """Returns the scores for JSON, with None where a score is not defined."""
         return {
             "mean_iou": _number(self.mean_iou),
             "mean_accuracy": _number(self.mean_accuracy),
@@ -60,14 +60,14 @@ class Scores:
 
 
 def merge_counts(counts: np.ndarray, groups: Sequence[str]) -> np.ndarray:
-    """Merges classes to the groups that they belong to, so that a class taken for another of its group is right.
+    """Merges classes into groups: a class that is confused with another class of its group counts as correct.
 
     Args:
         counts: (K, K) integer matrix of pixels: rows are labels, columns predictions.
         groups: the group of each class.
 
     Returns:
-        (G, G) integers: pixels of each pair of groups, in the order in which `groups` first names them.
+        (G, G) integer matrix of pixels by group, in the order in which `groups` first names them.
     """
     members = np.array([[group == name for group in groups] for name in dict.fromkeys(groups)], counts.dtype)
     merged: np.ndarray = members @ counts @ members.T

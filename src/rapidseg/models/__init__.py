@@ -1,4 +1,4 @@
-"""Networks for semantic segmentation as PyTorch modules, a file an architecture."""
+"""Networks for semantic segmentation as PyTorch modules, one file per architecture."""
 
 from rapidseg.models.base import SegmentationModel
 from rapidseg.models.complexity import count_macs, count_parameters

@@ -16,15 +16,15 @@ from rapidseg.models.layers import scaled
 
 
 class DeepLabV3Options(DilatedOptions):
-    """Everything in which published DeepLabV3 networks differ. The defaults are OpenMMLab's.
+    """Every difference between published DeepLabV3 networks. The defaults are OpenMMLab's.
 
     Attributes:
-        multi_grid: dilations of the three blocks of the backbone's last layer in place of its own, such as (4, 8, 16)
-            at stride 8, which the paper writes as a multi-grid of (1, 2, 4) on a rate of 4 (section 3.3).
+        multi_grid: dilations of the three blocks of the backbone's last layer, such as (4, 8, 16) at stride 8, which
+            the paper writes as a multi-grid of (1, 2, 4) with rate 4 (section 3.3); None keeps the layer's own.
         aspp_channels: of each branch.
         aspp_dilations: of the three 3x3 convolutions.
-        aspp_pooled_first: the average joins first.
-        aspp_projection: what follows the joined branches.
+        aspp_pooled_first: concatenate the average first.
+        aspp_projection: convolutions after the concatenated branches.
     """
 
     multi_grid: tuple[int, int, int] | None = None

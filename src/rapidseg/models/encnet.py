@@ -1,8 +1,8 @@
-"""EncNet: a dilated ResNet and channels weighed by an encoding of the whole map.
+"""EncNet: a dilated ResNet whose channels are weighted by an encoding of the whole feature map.
 
 Zhang, Dana, Shi, Zhang, Wang, Tyagi, Agrawal: Context Encoding for Semantic Segmentation, CVPR 2018,
 arXiv 1803.08904. The defaults are OpenMMLab's; the variant `wuhuikai` is the baseline in the code of FastFCN's
-authors, which descends from that of EncNet's. `docs/compatibility.md` lists the differences.
+authors, which descends from EncNet's. `docs/compatibility.md` lists the differences.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from rapidseg.models.layers import scaled
 
 
 class EncNetOptions(DilatedOptions):
-    """Everything in which published EncNets differ. The defaults are OpenMMLab's.
+    """Every difference between published EncNets. The defaults are OpenMMLab's.
 
     Attributes:
-        lateral: join the backbone's second and third layer to the fourth before the encoding; only at stride 8, where
-            all three are equally large.
-        se_branch: say for training which classes are in the image.
+        lateral: fuse the backbone's second and third layer with the fourth before the encoding; only at stride 8, where
+            all three have one size.
+        se_branch: for training, predict which classes occur in the image.
     """
 
     lateral: bool = False
     se_branch: bool = True
 
     @model_validator(mode="after")
-    def _lateral_needs_equal_sizes(self) -> EncNetOptions:
+    def _lateral_needs_one_size(self) -> EncNetOptions:
         if self.lateral and self.output_stride != 8:
-            raise ValueError("lateral needs output_stride 8: its features must be equally large")
+            raise ValueError("lateral needs output_stride 8, where all its features have one size")
         return self
 
 

@@ -1,4 +1,4 @@
-"""What FastFCN and its baselines have in common: backbone, neck, head, auxiliary head, and the options of all four."""
+"""The common base of FastFCN and its baselines: backbone, neck, head, auxiliary head, and their options."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class EncoderDecoderOptions(BaseModel):
     Attributes:
         backbone: ResNet-50 or ResNet-101.
         stem: `deep`, three 3x3 convolutions, or `plain`, one of 7x7.
-        stem_width: channels of the deep stem's first two convolutions: OpenMMLab's ResNets have 32, Hang Zhang's 64.
+        stem_width: channels of the deep stem's first two convolutions: 32 in OpenMMLab's ResNets, 64 in Hang Zhang's.
         aux_head: auxiliary head for training, on the backbone's third layer.
-        align_corners: of every bilinear interpolation, the last one to the image's size included.
+        align_corners: of every bilinear interpolation, including the last one to the size of the image.
         dropout: before each classifier, of whole channels.
-        width: multiplies every number of channels, for small test networks.
+        width: factor of all channel counts, for small test networks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,11 +43,11 @@ class EncoderDecoderOptions(BaseModel):
 
 
 class DilatedOptions(EncoderDecoderOptions):
-    """Options of the networks whose backbone keeps its resolution by dilation.
+    """Options of networks whose backbone keeps its resolution by dilation.
 
     Attributes:
-        output_stride: of the backbone and of the logits: 8 or 16, dilated (D8 and D16 in OpenMMLab's names), or 32,
-            not dilated (D32). The weights have the same shapes for all.
+        output_stride: of the backbone and of the logits: 8 or 16 with dilation (D8 and D16 in OpenMMLab's names), or 32
+            without (D32). The weights have the same shapes for all.
     """
 
     output_stride: Literal[8, 16, 32] = 8
@@ -64,15 +64,15 @@ class DilatedOptions(EncoderDecoderOptions):
 
 
 class EncoderDecoder(SegmentationModel):
-    """A backbone, a head on its last feature, and perhaps a neck between them; an auxiliary head on the feature before.
+    """A backbone, an optional neck and a head on the last feature; an auxiliary head on the feature before it.
 
     Args:
         architecture: name in the registry.
         labels: the classes.
         options: of the architecture.
-        backbone: publishes `channels` and `strides` of its features.
-        neck: between the backbone and the head, or None.
-        head: made for the channels of the last part that publishes them.
+        backbone: has `channels` and `strides` of its features.
+        neck: between backbone and head, or None.
+        head: built for the channels of the neck, or of the backbone if there is no neck.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 Poudel, Liwicki, Cipolla: Fast-SCNN: Fast Semantic Segmentation Network, BMVC 2019, arXiv 1902.04502. The layers
 are those of its table 1; the authors published no code. Three implementations are in wide use (OpenMMLab's,
-Tramac's and leftthomas's), and their weights only fit a network with the same details: each detail is an option
+Tramac's and leftthomas's), and their weights only fit a network with the same details. Each detail is an option
 here, and `VARIANTS` names the combinations. `docs/compatibility.md` lists them with their sources.
 """
 
@@ -32,24 +32,24 @@ from rapidseg.models.layers import (
 
 
 class FastScnnOptions(BaseModel):
-    """Everything in which published Fast-SCNN networks differ. The defaults are the paper's.
+    """Every difference between published Fast-SCNN networks. The defaults are the paper's.
 
     Attributes:
-        stem_padding: zero padding of the first convolution. With 1 a side of H gives ceil(H / 2) as in the
-            paper's table 1; with 0, one pixel less where H is even.
+        stem_padding: zero padding of the first convolution. With 1, a side of H becomes ceil(H / 2) as in the paper's
+            table 1; with 0, one pixel less if H is even.
         depthwise_activation: ReLU between the depthwise and the pointwise half of a separable convolution; the
             paper omits it (section 3.2.1).
         bottleneck_activation: of the inverted residuals.
         pooling_kernel_size: of the convolution after pyramid pooling.
-        pooled_first: pyramid pooling joins the averages before the feature map.
-        fusion_dilation: of the depthwise convolution in feature fusion; table 3 has the ratio of the two
-            branches there.
+        pooled_first: pyramid pooling concatenates the averages before the feature map.
+        fusion_dilation: of the depthwise convolution in feature fusion; table 3 sets it to the ratio of the two
+            branches' resolutions.
         fusion_bias, fusion_norm: of the 1x1 convolutions in feature fusion.
-        align_corners: of every bilinear interpolation, the last one to the image's size included.
-        aux_heads: auxiliary heads for training, by the features they see: `deep` (1/32, after pyramid pooling)
-            or `stem` (1/8, before the deep branch).
+        align_corners: of every bilinear interpolation, including the last one to the size of the image.
+        aux_heads: auxiliary heads for training, named by their input: `deep` (1/32, after pyramid pooling) or `stem`
+            (1/8, before the deep branch).
         dropout: before the classifier.
-        width: multiplies every number of channels, for small test networks.
+        width: factor of all channel counts, for small test networks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -158,7 +158,7 @@ class FastScnn(SegmentationModel):
 
 
 class FeatureFusion(nn.Module):
-    """Adds the deep branch, brought to the stem's size, to the stem (section 3.2.3 and table 3)."""
+    """Upsamples the deep branch to the size of the stem and adds both (section 3.2.3 and table 3)."""
 
     def __init__(self, stem_channels: int, deep_channels: int, out_channels: int, options: FastScnnOptions) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class FeatureFusion(nn.Module):
 
 
 def _bottlenecks(in_channels: int, widths: tuple[int, int, int], act: Activation) -> nn.Sequential:
-    """The nine inverted residuals of table 1: three of each width, the first two groups halving the size."""
+    """Returns the nine inverted residuals of table 1: three per width; the first two groups halve the size."""
     layers = []
     for out_channels, stride in zip(widths, (2, 2, 1), strict=True):
         for i in range(3):

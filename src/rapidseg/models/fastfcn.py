@@ -1,7 +1,7 @@
 """FastFCN: a ResNet without dilation, joint pyramid upsampling to 1/8 of the image, and one of four heads.
 
 Wu, Zhang, Huang, Liang, Yu: FastFCN: Rethinking Dilated Convolution in the Backbone for Semantic Segmentation, 2019,
-arXiv 1903.11816. The authors' code is wuhuikai/FastFCN; OpenMMLab's implementation differs in details, each of which
+arXiv 1903.11816. The authors' code is wuhuikai/FastFCN. OpenMMLab's implementation differs in details, each of which
 is an option here. `docs/compatibility.md` lists them with their sources.
 """
 
@@ -18,19 +18,20 @@ from rapidseg.models.resnet import DILATIONS, ResNet
 
 
 class FastFcnOptions(EncoderDecoderOptions):
-    """Everything in which published FastFCN networks differ. The defaults are the authors'.
+    """Every difference between published FastFCN networks. The defaults are the authors'.
 
     Attributes:
-        dilated: layer3 and layer4 of the backbone dilate by 2 and 4 although they halve the size as well. OpenMMLab's
-            configurations say so; in the paper there is no dilation (section 3.1).
-        neck: `jpu`, the paper's, or `jpu_x`, a later one of the authors.
-        deep_first: JPU joins the coarsest feature first.
+        dilated: layer3 and layer4 of the backbone dilate by 2 and 4 although they also halve the size, as in
+            OpenMMLab's configurations; the paper uses no dilation (section 3.1).
+        neck: `jpu`, the paper's, or `jpu_x`, a later variant of the authors.
+        deep_first: JPU concatenates the coarsest feature first.
         head: `fcn`, `psp` (PSPNet), `aspp` (DeepLabV3) or `enc` (EncNet).
         aspp_channels: of each branch of the ASPP head.
-        aspp_pooled_first: the ASPP head joins the average first.
-        aspp_projection: what follows the joined branches of the ASPP head.
+        aspp_pooled_first: the ASPP head concatenates the average first.
+        aspp_projection: convolutions after the concatenated branches of the ASPP head.
         enc_kernel_size: of the Enc head's first convolution.
-        se_branch: the Enc head says for training which classes are in the image; other heads have no such branch.
+        se_branch: for training, the Enc head predicts which classes occur in the image; other heads have no such
+            branch.
     """
 
     stem_width: Literal[32, 64] = 64

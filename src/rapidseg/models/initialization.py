@@ -1,4 +1,4 @@
-"""Fresh weights, the same way in every architecture."""
+"""Initial weights, the same way in every architecture."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from torch import nn
 
 
 class Classifier(nn.Conv2d):
-    """The 1x1 convolution from features to one logit a class.
+    """The 1x1 convolution from features to one logit per class.
 
-    It begins with small weights (OpenMMLab's `normal_init(conv_seg, std=0.01)`), so that every class is about as
-    likely at first: the loss starts at the logarithm of the number of classes instead of several times that.
+    Its initial weights are small (OpenMMLab's `normal_init(conv_seg, std=0.01)`), so that all classes start about
+    equally likely: the loss starts at the logarithm of the number of classes instead of several times that.
     """
 
     def __init__(self, in_channels: int, num_classes: int) -> None:
@@ -22,10 +22,10 @@ class Classifier(nn.Conv2d):
 
 
 def initialize(model: nn.Module) -> None:
-    """Gives every convolution but classifiers normal weights scaled for ReLU (He et al., arXiv 1502.01852), no bias."""
+    """Draws normal weights scaled for ReLU (He et al., arXiv 1502.01852), zero bias, for all but classifiers."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and not isinstance(module, Classifier):
-            # A depthwise convolution has one input channel a filter: fan-out would count all of them.
+            # A depthwise convolution has one input channel per filter; fan-out would count all channels.
             nn.init.kaiming_normal_(
                 module.weight, mode="fan_out" if module.groups == 1 else "fan_in", nonlinearity="relu"
             )

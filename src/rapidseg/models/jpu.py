@@ -1,8 +1,8 @@
-"""Joint pyramid upsampling: features at strides 8, 16 and 32 become one at stride 8.
+"""Joint pyramid upsampling: features at strides 8, 16 and 32 become one feature at stride 8.
 
 Wu, Zhang, Huang, Liang, Yu: FastFCN: Rethinking Dilated Convolution in the Backbone for Semantic Segmentation, 2019,
 arXiv 1903.11816 (section 3.3, figure 4). JPU_X is a later variant in the authors' code (`JPU_X` of
-`encoding/nn/customize.py` in wuhuikai/FastFCN): it joins two features at a time, and normalizes by groups.
+`encoding/nn/customize.py` in wuhuikai/FastFCN): it fuses two features at a time and uses group normalization.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from rapidseg.models.layers import ConvNormAct, Norm, SeparableConv, upsample
 
 
 class Jpu(nn.Module):
-    """Joint pyramid upsampling. The last three features come in; the last of them goes out at the first's size.
+    """Joint pyramid upsampling of the last three features to the size of the first of them.
 
     Args:
-        in_channels: of each feature; the last three are taken.
+        in_channels: of each feature; the last three are used.
         in_strides: of each feature.
         channels: of each feature after its 3x3 convolution, and of each of the four dilated branches.
-        deep_first: the coarsest feature comes first where the features are joined, instead of the finest.
-        align_corners: how the coarser features are brought to the finest one's size.
+        deep_first: concatenate the coarsest feature first instead of the finest.
+        align_corners: of the interpolation of the coarser features.
 
     Attributes:
         channels, strides: of the three features that `forward` returns.
@@ -49,7 +49,7 @@ class Jpu(nn.Module):
         self.strides = (*in_strides[-3:-1], in_strides[-3])
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the two finer of the last three features as they are, and the joint one."""
+        """Returns the two finer of the last three features unchanged, and the joint feature."""
         fine, middle, coarse = features[-3:]
         size_hw = (fine.shape[2], fine.shape[3])
         parts = [self.convs[0](fine)]
@@ -61,9 +61,9 @@ class Jpu(nn.Module):
 
 
 class JpuX(nn.Module):
-    """The variant JPU_X: two joints one after the other, the first of the finer pair of features.
+    """The variant JPU_X: two joints in sequence, the first on the finer pair of features.
 
-    Args: as for `Jpu`; `channels` are those of the second joint, and the first has half of them.
+    Args: as for `Jpu`; `channels` are those of the second joint, the first has half of them.
 
     Attributes:
         channels, strides: of the three features that `forward` returns.
@@ -80,13 +80,13 @@ class JpuX(nn.Module):
         self.strides = (*in_strides[-3:-1], in_strides[-3])
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the two finer of the last three features as they are, and the joint one."""
+        """Returns the two finer of the last three features unchanged, and the joint feature."""
         fine, middle, coarse = features[-3:]
         return fine, middle, self.second(coarse, self.first(middle, fine))
 
 
 class Joint(nn.Module):
-    """Joins a coarse feature and a fine one at the fine one's size; `out_channels` says what comes out."""
+    """Fuses a coarse and a fine feature at the size of the fine one, into `out_channels` channels."""
 
     def __init__(
         self,

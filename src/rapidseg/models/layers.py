@@ -17,12 +17,12 @@ GROUPS = 32  # of group normalization (Wu and He, arXiv 1803.08494, section 4.1)
 
 
 def scaled(channels: int, width: float) -> int:
-    """Returns `width` times the channels, as a multiple of 8; for small test networks."""
+    """Returns `width` times `channels`, rounded to a multiple of 8, at least 8; for small test networks."""
     return max(8, round(channels * width / 8) * 8)
 
 
 def activation(name: Activation) -> nn.Module:
-    """Returns the activation layer of that name, working in place where it can."""
+    """Returns the activation layer of that name, in place if possible."""
     if name == "none":
         return nn.Identity()
     return nn.ReLU6(inplace=True) if name == "relu6" else nn.ReLU(inplace=True)
@@ -32,14 +32,14 @@ def normalization(name: Norm, channels: int) -> nn.Module:
     """Returns the normalization layer of that name."""
     if name == "none":
         return nn.Identity()
-    # Fewer groups only where a small test network has too few channels for them.
+    # Fewer groups only in small test networks, which have too few channels.
     return nn.GroupNorm(math.gcd(GROUPS, channels), channels) if name == "group" else nn.BatchNorm2d(channels)
 
 
 class ConvNormAct(nn.Module):
-    """Convolution, normalization and activation, in the order in which nearly every network has them.
+    """Convolution, normalization and activation.
 
-    Both `bias` (of the convolution) and `norm` are options, since published networks differ in them.
+    `bias` (of the convolution) and `norm` are options because published networks differ in them.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class SeparableConv(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """The bottleneck of MobileNetV2 (arXiv 1801.04381, section 3.3): expand, filter each channel, project."""
+    """The bottleneck of MobileNetV2 (arXiv 1801.04381, section 3.3): expand, depthwise convolution, project."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, stride: int, expansion: int = 6, act: Activation = "relu"
@@ -118,10 +118,10 @@ class InvertedResidual(nn.Module):
 def averaging_matrix(size: int, scales: Sequence[int], like: Tensor) -> Tensor:
     """Returns the (sum of scales, size) matrix whose product with a signal is its adaptive average pooling.
 
-    For each scale of `n` bins it has `n` rows, one scale below the other. Bin `i` averages the positions from
-    floor(i * size / n) to ceil((i + 1) * size / n), as PyTorch's `adaptive_avg_pool2d` does. Only arithmetic on
-    `size` is used, so that an exported graph is right at every size, divisible or not, and an engine folds the
-    matrix into a constant once the size is known.
+    Each scale of `n` bins has `n` rows; the scales are stacked. Bin `i` averages the positions from floor(i * size / n)
+    to ceil((i + 1) * size / n), as PyTorch's `adaptive_avg_pool2d` does. The matrix is computed from `size` by
+    arithmetic alone, so that an exported graph is right at every size, divisible or not, and an engine folds the matrix
+    into a constant once it knows the size.
     """
     position = torch.arange(size, device=like.device).unsqueeze(0)
     index = torch.tensor([[i] for bins in scales for i in range(bins)], device=like.device)
@@ -133,20 +133,20 @@ def averaging_matrix(size: int, scales: Sequence[int], like: Tensor) -> Tensor:
 
 
 def upsample(x: Tensor, size_hw: tuple[int, int], *, align_corners: bool) -> Tensor:
-    """Brings (N, C, h, w) features or logits to `size_hw` by bilinear interpolation."""
+    """Resizes (N, C, h, w) features or logits to `size_hw` by bilinear interpolation."""
     return F.interpolate(x, size=size_hw, mode="bilinear", align_corners=align_corners)
 
 
 class PyramidPooling(nn.Module):
     """Context at several scales: averages over 1x1, 2x2, 3x3 and 6x6 parts of the map (PSPNet, arXiv 1612.01105).
 
-    Each average passes a 1x1 convolution to a quarter of the channels, is brought back to the map's size and
-    joined to it; a last convolution mixes them.
+    A 1x1 convolution reduces each average to a quarter of the channels. The averages are upsampled, concatenated with
+    the map, and fused by a last convolution.
 
     Args:
         kernel_size: of the last convolution.
-        pooled_first: join the averages before the map instead of after it.
-        align_corners: how the averages are brought back to the map's size.
+        pooled_first: concatenate the averages before the map instead of after it.
+        align_corners: of the interpolation of the averages.
     """
 
     SCALES = (1, 2, 3, 6)
@@ -169,7 +169,7 @@ class PyramidPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
-        # All scales share one product a side: rows and columns 0, 1-2, 3-5 and 6-11 of the result are the four scales.
+        # All scales share one product per side: rows and columns 0, 1-2, 3-5 and 6-11 of the result are the scales.
         pooled = averaging_matrix(height, self.SCALES, x) @ (x @ averaging_matrix(width, self.SCALES, x).T)
         features, first = [], 0
         for bins, stage in zip(self.SCALES, self.stages, strict=True):

@@ -13,7 +13,7 @@ from rapidseg.models.layers import scaled
 
 
 class PspNetOptions(DilatedOptions):
-    """What published PSPNets differ in, which is what all dilated ResNets do. The defaults are OpenMMLab's."""
+    """The options of dilated ResNets, in which published PSPNets differ. The defaults are OpenMMLab's."""
 
 
 VARIANTS: dict[str, PspNetOptions] = {

@@ -18,9 +18,9 @@ from rapidseg.models.base import SegmentationModel
 
 @dataclass(frozen=True)
 class Architecture:
-    """A family of networks: how to build one, its options, and the combinations of options that have a name.
+    """A family of networks: its options, the named combinations of them (variants), and how to build a network.
 
-    The first variant is what is built if none is named.
+    The first variant is the default.
     """
 
     name: str
@@ -73,7 +73,7 @@ def get_architecture(name: str) -> Architecture:
     """Returns the architecture of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: the name is unknown.
     """
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
@@ -89,14 +89,14 @@ def create_model(
     variant: str | None = None,
     **options: Any,
 ) -> SegmentationModel:
-    """Builds a model with fresh random weights.
+    """Builds a model with random weights.
 
     Args:
         name: of the architecture, such as `fast-scnn`.
-        num_classes: number of classes; needed only where `labels` is not given.
-        labels: the classes; without it they are called `class_0` and so on.
-        variant: a named combination of options, such as `paper` or `openmmlab`; without it the architecture's first.
-        **options: single options that differ from the variant's.
+        num_classes: number of classes; needed only without `labels`.
+        labels: the classes; None names them `class_0` and so on.
+        variant: a named combination of options, such as `paper` or `openmmlab`; None uses the architecture's first.
+        **options: options that differ from the variant's.
 
     Raises:
         ConfigError: an unknown name, variant or option, or neither `num_classes` nor `labels`.
@@ -104,10 +104,12 @@ def create_model(
     architecture = get_architecture(name)
     if labels is None:
         if num_classes is None:
-            raise ConfigError("give num_classes or labels")
+            raise ConfigError("pass num_classes or labels")
         labels = LabelSet.generic(num_classes)
     elif num_classes is not None and num_classes != labels.num_classes:
-        raise ConfigError(f"num_classes is {num_classes}, but labels names {labels.num_classes} classes; give one")
+        raise ConfigError(
+            f"num_classes is {num_classes}, but labels has {labels.num_classes} classes; pass only one of them"
+        )
     if variant is None:
         variant = next(iter(architecture.variants))
     if variant not in architecture.variants:
@@ -118,7 +120,7 @@ def create_model(
 
 
 def model_from_spec(spec: ModelSpec) -> SegmentationModel:
-    """Builds the model that a specification describes, with fresh random weights and that specification."""
+    """Builds the model that a specification describes, with random weights and that specification."""
     model = create_model(spec.architecture, labels=spec.labels, **spec.options)
     model.spec = spec
     return model

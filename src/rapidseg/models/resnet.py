@@ -21,16 +21,16 @@ Depth = Literal["resnet50", "resnet101"]
 Stem = Literal["plain", "deep"]
 
 BLOCKS: dict[Depth, tuple[int, int, int, int]] = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
-EXPANSION = 4  # a block's output has so many times the channels of its 3x3 convolution
+EXPANSION = 4  # ratio of a block's output channels to the channels of its 3x3 convolution
 STEM_CHANNELS = 64  # of the plain stem
 
-# Output stride: strides and dilations of layer1 to layer4. Where a stride is given up, everything behind it dilates.
+# By output stride: strides and dilations of layer1 to layer4. After a layer that keeps its size, all layers dilate.
 STRIDES = {8: (1, 2, 1, 1), 16: (1, 2, 2, 1), 32: (1, 2, 2, 2)}
 DILATIONS = {8: (1, 1, 2, 4), 16: (1, 1, 1, 2), 32: (1, 1, 1, 1)}
 
 
 class Bottleneck(nn.Module):
-    """Reduces the channels, filters them, expands them again, and adds the input (arXiv 1512.03385, figure 5)."""
+    """Reduce channels, 3x3 convolution, expand channels, add the input (arXiv 1512.03385, figure 5)."""
 
     def __init__(self, in_channels: int, channels: int, *, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -62,14 +62,14 @@ class ResNet(nn.Module):
     Args:
         depth: `resnet50` or `resnet101`.
         stem: `plain`, one 7x7 convolution; or `deep`, three 3x3 ones.
-        stem_width: channels of the deep stem's first two convolutions; the third has twice as many. OpenMMLab's
-            ResNet-C has 32, Hang Zhang's ResNets, which the authors of FastFCN took, 64.
+        stem_width: channels of the deep stem's first two convolutions; the third has twice as many. 32 in OpenMMLab's
+            ResNet-C; 64 in Hang Zhang's ResNets, which the authors of FastFCN use.
         output_stride: 8, 16 or 32.
-        dilations: of layer1 to layer4; None takes those that make up for strides that were given up. The first block
-            of a dilated layer has half its layer's dilation, as in all published code (OpenMMLab's
+        dilations: of layer1 to layer4; None uses those that compensate for the smaller output stride. The first block
+            of a dilated layer has half the dilation of its layer, as in all published code (OpenMMLab's
             `contract_dilation`): its input still has the dilation of the layer before.
-        multi_grid: dilations of the blocks of layer4 in place of the others (arXiv 1706.05587, section 3.3).
-        width: multiplies every number of channels, for small test networks.
+        multi_grid: dilations of the blocks of layer4, overriding the others (arXiv 1706.05587, section 3.3).
+        width: factor of all channel counts, for small test networks.
 
     Attributes:
         channels, strides: of the four features that `forward` returns.
@@ -95,7 +95,7 @@ class ResNet(nn.Module):
         layers: list[nn.Module] = []
         self.channels: tuple[int, ...] = ()
         self.strides: tuple[int, ...] = ()
-        stride_so_far = 4  # of the stem and the pooling behind it
+        total_stride = 4  # of the stem and the pooling after it
         for i, (num_blocks, stride, dilation) in enumerate(zip(BLOCKS[depth], strides, dilations, strict=True)):
             channels = scaled(STEM_CHANNELS * 2**i, width)
             grid = [max(1, dilation // 2)] + [dilation] * (num_blocks - 1)
@@ -108,13 +108,13 @@ class ResNet(nn.Module):
                 )
                 in_channels = channels * EXPANSION
             layers.append(nn.Sequential(*blocks))
-            stride_so_far *= stride
+            total_stride *= stride
             self.channels = (*self.channels, in_channels)
-            self.strides = (*self.strides, stride_so_far)
+            self.strides = (*self.strides, total_stride)
         self.layer1, self.layer2, self.layer3, self.layer4 = layers
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Returns the outputs of the four layers for (N, 3, H, W) images; sides are rounded up when halved."""
+        """Returns the outputs of the four layers for (N, 3, H, W) images; halved sides are rounded up."""
         c1 = self.layer1(self.max_pool(self.stem(images)))
         c2 = self.layer2(c1)
         c3 = self.layer3(c2)

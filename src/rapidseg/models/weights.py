@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, with the `ModelSpec` inside. Loading them runs no code from the file."""
+"""Weights on disk: safetensors files with the `ModelSpec` inside. Loading runs no code from the file."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.models.base import SegmentationModel
 from rapidseg.models.registry import model_from_spec
 
-_LISTED = 12  # tensors of a kind that an error names
+_MAX_LISTED = 12  # tensors that an error names, per kind of problem
 
 
 def save_model(model: SegmentationModel, path: str | os.PathLike[str]) -> ModelSpec:
-    """Writes a model's weights and specification to a safetensors file, whole or not at all.
+    """Writes a model's weights and specification to a safetensors file, atomically.
 
     Returns:
         The specification as written, with the checksum of the weights.
@@ -39,20 +39,24 @@ def load_model(path: str | os.PathLike[str]) -> SegmentationModel:
     """Reads a model that `save_model` wrote, in evaluation mode on the CPU.
 
     Raises:
-        ModelFileError: the file is missing, cut short, no safetensors file, has no specification, or its tensors
-            do not fit the architecture or the checksum.
+        ModelFileError: the file is missing, truncated or not a safetensors file, has no specification, or its tensors
+            do not match the architecture or the checksum.
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelFileError(f"{path}: no such file; give a .safetensors file that `rapidseg train` or `import` wrote")
+        raise ModelFileError(
+            f"{path}: no such file; pass a .safetensors file that `rapidseg train` or `rapidseg import` wrote"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(SPEC_KEY)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
     except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path}: not a readable safetensors file ({error}); copy or train it again") from error
+        raise ModelFileError(
+            f"{path}: not a readable safetensors file ({error}); copy it again or train again"
+        ) from error
     if text is None:
-        raise ModelFileError(f"{path}: has no rapidseg model specification; bring it in with `rapidseg import`")
+        raise ModelFileError(f"{path}: has no rapidseg model specification; convert it with `rapidseg import`")
     model = model_from_spec(ModelSpec.from_json(text, where=str(path)))
     load_state(model, state, where=str(path))
     if model.spec.checksum is not None and weights_checksum(state) != model.spec.checksum:
@@ -64,7 +68,8 @@ def load_state(model: SegmentationModel, state: Mapping[str, Tensor], *, where: 
     """Loads tensors into a model, all of them or none; other floating-point types become the model's own.
 
     Raises:
-        ModelFileError: tensors are missing, unexpected, misshapen or of another kind; a dozen of each are listed.
+        ModelFileError: tensors are missing, unexpected, or have another shape or kind of dtype; up to 12 of each are
+            listed.
     """
     problems = list_misfits(model.state_dict(), state)
     if problems:
@@ -72,31 +77,31 @@ def load_state(model: SegmentationModel, state: Mapping[str, Tensor], *, where: 
     model.load_state_dict(dict(state))
 
 
-def list_misfits(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
-    """Returns what keeps a state from being taken for the one that is wanted; an empty text if nothing does.
+def list_misfits(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """Returns how a state differs from the tensors that a model expects; an empty text if it fits.
 
-    A dozen tensors at most are named of each kind: missing, unexpected, misshapen, and of another kind of number.
+    Up to 12 tensors are named per problem: missing, unexpected, of another shape, of another kind of dtype.
     """
-    both = [(name, state[name], tensor) for name, tensor in wanted.items() if name in state]
+    common = [(name, state[name], tensor) for name, tensor in expected.items() if name in state]
     problems = {
-        "missing": [name for name in wanted if name not in state],
-        "unexpected": [name for name in state if name not in wanted],
+        "missing": [name for name in expected if name not in state],
+        "unexpected": [name for name in state if name not in expected],
         "misshapen": [
             f"{name} {tuple(given.shape)} instead of {tuple(tensor.shape)}"
-            for name, given, tensor in both
+            for name, given, tensor in common
             if given.shape != tensor.shape
         ],
-        "of another type": [  # of half precision is fine; quantized to integers, or complex, is not
+        "of another type": [  # half precision is fine; integers of quantization and complex numbers are not
             f"{name} {given.dtype} instead of {tensor.dtype}"
-            for name, given, tensor in both
+            for name, given, tensor in common
             if given.is_floating_point() != tensor.is_floating_point() or given.is_complex()
         ],
     }
     lines = []
     for kind, names in problems.items():
         if names:
-            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-            lines.append(f"{len(names)} {kind}: {', '.join(names[:_LISTED])}{more}")
+            more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+            lines.append(f"{len(names)} {kind}: {', '.join(names[:_MAX_LISTED])}{more}")
     return "; ".join(lines)
 
 

@@ -1,10 +1,11 @@
-"""Recipes as YAML files, with overrides from the command line and messages that name the nearest valid key."""
+"""From a recipe's name or file to a validated `Recipe`: what it extends, overrides, and a data set of your own."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +13,66 @@ import yaml
 from pydantic import ValidationError
 
 from rapidseg.core.errors import ConfigError
-from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.strict_yaml import explain_yaml, parse_yaml
 from rapidseg.core.validation import explain_validation
+from rapidseg.recipes.catalog import find_recipe
+from rapidseg.recipes.extending import read_keys, resolve_recipe
+from rapidseg.recipes.renames import current_key, with_current_keys
 from rapidseg.recipes.schema import Recipe
+from rapidseg.recipes.summaries import dump_yaml
 
-_MISSING = "; add it to the file, or write {key}=VALUE on the command line"
+OWN_DATA = "own-data"
+"""The recipe for a data description that takes the place of a recipe."""
+
+Overrides = Mapping[str, Any] | Sequence[str]
+"""Dotted keys and their values, such as `{"optimizer.lr": 0.05}`; or texts `KEY=VALUE` with values in YAML."""
+
+_MISSING = "; add it to the recipe or override it: {key}=VALUE"
 
 
-def load_recipe(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(source: str | os.PathLike[str], overrides: Overrides = (), *, iterations: int | None = None) -> Recipe:
     """Reads a recipe.
 
     Args:
-        path: a YAML file.
-        overrides: `a.b=VALUE`, where `a.b` is a key and VALUE is YAML; each takes the place of what the file says.
+        source: the name of a recipe, a recipe file, or a data description, for which the recipe `own-data` is taken.
+        overrides: keys whose values replace the recipe's. A value replaces a whole section where the key names one.
+        iterations: optimizer steps, in place of the recipe's. Intervals that do not fit are shortened, unless they are
+            overridden: `evaluate_every` and `save_every` to a quarter of the run if they are longer than the run;
+            `schedule.warmup_iterations` to its share of the recipe's own run if it is longer than a tenth of the run.
 
     Raises:
         ConfigError: the file cannot be read or is not YAML, or a key is unknown, missing or has a wrong value. The
             message names all such keys and, for an unknown one, the nearest that is valid.
     """
-    path = Path(path)
-    content = _read(path)
+    path = find_recipe(source)
+    content = _own_data(path) if is_data_description(path) else resolve_recipe(path)
     overridden = []
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not key:
-            raise ConfigError(f"override {override!r} is not KEY=VALUE; write for example optimizer.lr=0.05")
-        _set(content, key, _parse(text, where=f"override {override!r}"))
+    for key, value in _parse_overrides(overrides):
+        _set(content, key, value)
         overridden.append(key)
+    if iterations is not None:
+        _set_iterations(content, iterations, keep=overridden)
+        overridden.append("iterations")
     try:
         # As JSON, so that a list may stand for a tuple, but a text never for a number.
         return Recipe.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        where = f"{path} with {', '.join(overridden)} from the command line" if overridden else str(path)
+        where = f"{path} with the overrides {', '.join(overridden)}" if overridden else str(path)
         raise ConfigError(f"{where}: {explain_validation(error, Recipe, missing_advice=_MISSING)}") from error
+
+
+def is_data_description(source: str | os.PathLike[str]) -> bool:
+    """Returns whether a recipe's name or file is a file that describes a data set (docs/data.md) instead.
+
+    Raises:
+        ConfigError: the name is unknown, or the file cannot be read.
+    """
+    return not read_keys(find_recipe(source)).keys().isdisjoint({"classes", "splits"})
 
 
 def dump_recipe(recipe: Recipe) -> str:
     """Returns a recipe as YAML with every key, defaults included; `load_recipe` reads the same recipe from it."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=118)
+    return dump_yaml(recipe.model_dump(mode="json"))
 
 
 def flatten(recipe: Recipe) -> dict[str, Any]:
@@ -67,39 +90,64 @@ def flatten(recipe: Recipe) -> dict[str, Any]:
     return flat
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"cannot read the recipe {path}: {reason}") from error
-    content = _parse(text, where=str(path))
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no keys; docs/training.md lists those of a recipe")
+def _own_data(description: Path) -> dict[str, Any]:
+    """Returns the recipe `own-data` for a data description, without validation if that has no split for it."""
+    content = resolve_recipe(find_recipe(OWN_DATA))
+    content["data"]["name"] = str(description.absolute())
+    splits = read_keys(description).get("splits")
+    if isinstance(splits, dict) and content["data"]["val"] not in splits:
+        content["data"]["val"] = None
     return content
 
 
-def _parse(text: str, *, where: str) -> Any:
-    try:
-        return parse_yaml(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+def _parse_overrides(overrides: Overrides) -> Iterable[tuple[str, Any]]:
+    """Yields keys and values, under the names that keys have today."""
+    if isinstance(overrides, str):
+        overrides = [overrides]
+    for override in overrides:
+        if isinstance(overrides, Mapping):
+            key, value = override, overrides[override]
+        else:
+            key, separator, text = override.partition("=")
+            if not separator or not key:
+                raise ConfigError(f"override {override!r} is not KEY=VALUE; write for example optimizer.lr=0.05")
+            try:
+                value = parse_yaml(text)
+            except yaml.YAMLError as error:
+                raise ConfigError(f"override {override!r} is not valid YAML{explain_yaml(error)}") from error
+        key = current_key(key)
+        yield key, with_current_keys(value, key)
 
 
 def _set(content: dict[str, Any], key: str, value: Any) -> None:
-    """Puts a value under a dotted key; sections that are missing or null are made."""
-    *sections, last = key.split(".")
-    place: Any = content
-    for section in sections:
-        if isinstance(place, list) and section.isdecimal() and int(section) < len(place):
-            place = place[int(section)]
+    """Sets the value of a dotted key; sections that are missing or null are created."""
+    *names, last = key.split(".")
+    section: Any = content
+    for name in names:
+        if isinstance(section, list) and name.isdecimal() and int(name) < len(section):
+            section = section[int(name)]
             continue
-        if not isinstance(place, dict):
+        if not isinstance(section, dict):
             break
-        if place.get(section) is None:
-            place[section] = {}
-        place = place[section]
-    if not isinstance(place, dict):
-        parent = ".".join(sections)
-        raise ConfigError(f"override {key}: {parent} is no section but {place!r}, so it has no key {last!r}")
-    place[last] = value
+        if section.get(name) is None:
+            section[name] = {}
+        section = section[name]
+    if not isinstance(section, dict):
+        parent = ".".join(names)
+        raise ConfigError(f"override {key}: {parent} is not a section but {section!r}, so it has no key {last!r}")
+    section[last] = value
+
+
+def _set_iterations(content: dict[str, Any], iterations: int, keep: Sequence[str]) -> None:
+    """Sets the length of a run and shortens what does not fit into it, but the keys to keep; see `load_recipe`."""
+    before = content.get("iterations")
+    content["iterations"] = iterations
+    for key in ("evaluate_every", "save_every"):
+        value = content.get(key, Recipe.model_fields[key].default)
+        if key not in keep and isinstance(value, int) and value > iterations > 0:
+            content[key] = math.ceil(iterations / 4)
+    schedule = content.get("schedule")
+    if isinstance(schedule, dict) and not {"schedule", "schedule.warmup_iterations"} & set(keep):
+        warmup = schedule.get("warmup_iterations", 0)
+        if isinstance(warmup, int) and isinstance(before, int) and 0 < iterations < before and 10 * warmup > iterations:
+            schedule["warmup_iterations"] = warmup * iterations // before

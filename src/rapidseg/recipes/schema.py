@@ -1,4 +1,4 @@
-"""`Recipe`: everything that a training run depends on, typed and checked."""
+"""`Recipe`: everything that a training run depends on, typed and validated."""
 
 from __future__ import annotations
 
@@ -16,26 +16,36 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, and nothing changes once it is read."""
+    """A part of a recipe: immutable, and unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class _Source(Section):
-    """Files of a data set.
+    """A data set.
 
     Attributes:
-        kind: `camvid`, `cityscapes`, `cityscapes-coarse`, or the path of a YAML file that describes the data set.
-        root: the folder that holds it; null where a YAML file states it.
+        name: `camvid`, `cityscapes`, `cityscapes-coarse`, `synth-as-camvid`, or the path of a YAML file that describes
+            the data set.
+        root: its folder; null where a YAML file states it.
     """
 
-    kind: str
+    name: str
     root: Path | None
 
-    @field_validator("kind")
+    @field_validator("name", mode="before")
     @classmethod
-    def _kind_is_absolute(cls, kind: str) -> str:
-        return str(Path(kind).expanduser().absolute()) if kind.endswith((".yaml", ".yml")) else kind
+    def _name_is_given(cls, name: Any) -> Any:
+        if name is None:
+            raise ValueError(
+                "name a data set: camvid, cityscapes, or a YAML file that describes your own (docs/data.md)"
+            )
+        return name
+
+    @field_validator("name")
+    @classmethod
+    def _file_is_absolute(cls, name: str) -> str:
+        return str(Path(name).expanduser().absolute()) if name.endswith((".yaml", ".yml")) else name
 
     @field_validator("root")
     @classmethod
@@ -43,12 +53,12 @@ class _Source(Section):
         return None if root is None else root.expanduser().absolute()
 
 
-class ExtraData(_Source):
-    """More samples to learn from, with the same classes.
+class ExtraDataset(_Source):
+    """A further data set to learn from, with the same classes.
 
     Attributes:
-        split: which of its samples.
-        repeat: how often each of them stands in an epoch.
+        split: the split to learn from.
+        repeat: how many times each of its images is repeated per epoch.
     """
 
     split: str
@@ -56,39 +66,38 @@ class ExtraData(_Source):
 
 
 class DataSection(_Source):
-    """What is learned and what is scored.
+    """The data to learn from and to score.
 
     Attributes:
-        train: the split to learn from; splits may be joined, as in `train+val`.
-        repeat: how often each of its samples stands in an epoch, which matters beside `extra`.
-        val: the split that chooses the best weights; null trains without scoring.
-        extra: further data sets to learn from.
-        augmentation: how samples are changed before the network sees them.
-        workers: processes that read and augment; 0 does it in the training process.
+        train: the split to learn from; `+` joins splits, as in `train+val`.
+        repeat: how many times each of its images is repeated per epoch, to balance it against `extra_datasets`.
+        val: the split that is scored, which chooses the best weights; null trains without validation.
+        extra_datasets: further data sets to learn from.
+        augmentation: how images are changed before the network sees them.
+        workers: processes that read and augment images; 0 does both in the training process.
         cache: keep decoded images in memory, in each of these processes.
     """
 
     train: str
     repeat: Count = 1
     val: str | None
-    extra: tuple[ExtraData, ...] = ()
+    extra_datasets: tuple[ExtraDataset, ...] = ()
     augmentation: Augmentation
     workers: int = Field(ge=0)
     cache: bool = False
 
 
 class ModelSection(Section):
-    """Which network.
+    """The network.
 
     Attributes:
         name: its architecture.
-        variant: a named combination of its options; null takes the architecture's first.
-        options: single options that differ from the variant's.
-        backbone_weights: file or address of ImageNet weights with which the backbone begins; null: random ones. A run
-            that goes on does not need it again.
-        bn_momentum: share of a new batch in the running statistics of batch normalization; null leaves
-            PyTorch's 0.1.
-        input_short_side: pixels of the shorter image side in scoring and, by default, in prediction; null takes
+        variant: a named combination of options; null takes the architecture's first.
+        options: options that differ from the variant's.
+        backbone_weights: file or URL of ImageNet weights from which the backbone starts; null starts from random
+            weights. Resuming a run does not read it again.
+        bn_momentum: weight of a new batch in the running statistics of batch normalization; null keeps PyTorch's 0.1.
+        input_short_side: pixels of the shorter image side in validation and, by default, in prediction; null keeps
             images at their own size. Written to the model's specification.
     """
 
@@ -106,12 +115,12 @@ class ModelSection(Section):
 
 
 class _Optimizer(Section):
-    """What every optimizer has.
+    """Options of every optimizer.
 
     Attributes:
-        lr: the base rate, for the whole `batch_size`.
+        lr: base learning rate, for the whole `batch_size`.
         weight_decay: strength of weight decay.
-        decay_norm_and_bias: whether weight decay also applies to biases and to the weights of normalization.
+        decay_norm_and_bias: whether weight decay also applies to biases and to the parameters of normalization.
     """
 
     lr: Positive
@@ -141,11 +150,11 @@ class AdamwOptimizer(_Optimizer):
 
 
 class _Schedule(Section):
-    """What every schedule has; `rapidseg.training.schedule` has the formulas.
+    """Options of every learning rate schedule; `rapidseg.training.schedule` has the formulas.
 
     Attributes:
-        eta_min: the rate of the last iteration.
-        warmup_iterations: iterations before the full rate is reached.
+        eta_min: learning rate of the last iteration.
+        warmup_iterations: iterations of the linear warm-up to the base rate.
         warmup_start: factor of the base rate in the first iteration of the warm-up.
     """
 
@@ -155,43 +164,44 @@ class _Schedule(Section):
 
 
 class PolySchedule(_Schedule):
-    """The rate falls as a power of the share of iterations that is left."""
+    """Polynomial decay: the remaining share of the iterations, to a power."""
 
     kind: Literal["poly"]
     power: Positive
 
 
 class CosineSchedule(_Schedule):
-    """The rate falls as half a cosine wave."""
+    """Cosine decay."""
 
     kind: Literal["cosine"]
 
 
 class OhemSection(Section):
-    """Which pixels count; `rapidseg.losses.Ohem` explains them. Give one of `min_kept` and `kept_share`."""
+    """Online hard example mining; `rapidseg.losses.Ohem` explains the keys. Set `min_kept` or `kept_share`."""
 
     threshold: Share | None = None
     min_kept: Count | None = None
     kept_share: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @model_validator(mode="after")
-    def _one_number(self) -> OhemSection:
+    def _either_number(self) -> OhemSection:
         if (self.min_kept is None) == (self.kept_share is None):
-            raise ValueError("give either min_kept (pixels an image) or kept_share (share of the labeled pixels)")
+            raise ValueError("set either min_kept (pixels per image) or kept_share (share of the labeled pixels)")
         return self
 
 
 class LossSection(Section):
-    """What is minimized; `rapidseg.losses.PixelLoss` explains the keys.
+    """The loss; `rapidseg.losses.PixelLoss` explains the keys.
 
     Attributes:
-        head_weights: the factor of each output of the network.
-        class_weights: a factor for each class, in their order; or `balanced`, from the pixels of the training split.
+        head_weights: factor of each output of the network.
+        class_weights: one factor per class, in the order of the classes; or `balanced`, from the pixel counts of the
+            training split.
     """
 
     kind: Literal["softmax", "sigmoid"]
     head_weights: dict[str, NotNegative] = Field(min_length=1)
-    average: Literal["labeled", "all_pixels"] = "labeled"
+    reduction: Literal["labeled", "all_pixels"] = "labeled"
     class_weights: tuple[NotNegative, ...] | Literal["balanced"] | None = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ohem: OhemSection | None = None
@@ -201,18 +211,18 @@ class Recipe(Section):
     """A training run. `docs/training.md` lists the keys.
 
     Attributes:
-        iterations: steps of the optimizer.
-        batch_size: images in one step of the optimizer, all in all.
-        accumulate: passes through the network that make up one step; each sees `batch_size / accumulate` images,
-            which needs less memory but computes batch normalization over fewer images.
+        iterations: optimizer steps.
+        batch_size: images per optimizer step.
+        accumulate: micro-batches per step; each has `batch_size / accumulate` images, which needs less memory but
+            computes batch normalization over fewer images.
         precision: of activations; weights and losses are always float32.
-        ema_decay: decay of the moving average of the weights that is scored and stored; null stores the weights
+        ema_decay: decay of the moving average of the weights, which is then scored and stored; null stores the weights
             themselves.
-        clip_gradient_norm: longest gradient; longer ones are scaled down to it. null leaves them.
-        evaluate_every: iterations between two evaluations.
-        save_every: iterations between two states on disk from which the run can go on.
-        log_every: iterations between two lines of the log.
-        seed: of the first weights, the order of the samples, their augmentation and dropout.
+        clip_gradient_norm: largest norm of the gradient; larger gradients are scaled down to it. null does not clip.
+        evaluate_every: iterations between evaluations.
+        save_every: iterations between saved states, from which the run can be resumed.
+        log_every: iterations between lines of the log.
+        seed: of the initial weights, the order of the images, their augmentation and dropout.
     """
 
     data: DataSection
@@ -234,7 +244,9 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _check(self) -> Recipe:
         if self.batch_size % self.accumulate:
-            raise ValueError(f"batch_size {self.batch_size} cannot be split into {self.accumulate} equal passes")
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be split into {self.accumulate} equal micro-batches (accumulate)"
+            )
         if self.schedule.warmup_iterations >= self.iterations:
             raise ValueError(
                 f"schedule.warmup_iterations {self.schedule.warmup_iterations} must be less than "
@@ -246,5 +258,5 @@ class Recipe(Section):
 
     @property
     def micro_batch_size(self) -> int:
-        """Images in one pass through the network."""
+        """Images in one forward pass."""
         return self.batch_size // self.accumulate

@@ -1,7 +1,7 @@
-"""Which model file a name stands for, and what the file says about itself.
+"""Finds model files by name and reads their specifications.
 
-The specification is read straight from the file's bytes (ONNX is protocol buffers), so it needs neither the onnx
-package nor an engine, and a damaged file is named before an engine stumbles over it.
+The specification is parsed from the bytes of the file (ONNX is protocol buffers), which needs neither the onnx package
+nor an engine, and reports a damaged file before an engine fails on it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.zoo import published_models
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-BUILT_IN_MODELS = ("fast-scnn-camvid", "fast-scnn-camvid-int8")  # the first is what `load()` takes
+BUILT_IN_MODELS = ("fast-scnn-camvid", "fast-scnn-camvid-int8")  # the first is the default of `load`
 SAMPLE_IMAGE = ASSETS / "sample.png"
 
-_CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".pth.tar")
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".bin")
 
 # Field numbers of ModelProto and StringStringEntryProto in onnx.proto, and wire types of protocol buffers.
 _GRAPH, _METADATA_PROPS = 7, 14
@@ -28,10 +28,13 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def find_model(model: str | os.PathLike[str] | None) -> Path:
-    """Returns the model file that `model` stands for: a path, the name of a built-in model, or None for the first.
+    """Returns the path of a model file.
+
+    Args:
+        model: its path, the name of a built-in model, or None for the first of those.
 
     Raises:
-        ModelFileError: there is no such file and no such name.
+        ModelFileError: no file and no built-in model has that name.
     """
     if model is None:
         model = BUILT_IN_MODELS[0]
@@ -40,30 +43,30 @@ def find_model(model: str | os.PathLike[str] | None) -> Path:
         return ASSETS / f"{name}.onnx"
     path = Path(name)
     if path.is_dir():
-        raise ModelFileError(f"{name}: is a folder; give the .onnx file in it")
+        raise ModelFileError(f"{name}: is a folder; pass the .onnx file in it")
     if path.exists():
         return path
     if name in published_models():
         fetch, export, _ = published_models()[name].commands()
         raise ModelFileError(
-            f"{name}: a published model, whose weights are not in the package; make a model file of it and give that:\n"
+            f"{name}: is a published model, whose weights are not part of the package; export it, and pass the file:\n"
             f"  {fetch}\n  {export}"
         )
     raise ModelFileError(
         f"{name}: no such model file, and no built-in model of that name ({', '.join(BUILT_IN_MODELS)})"
-        f"{nearest_hint(name, BUILT_IN_MODELS)}"
+        f"{nearest_hint(name, (*BUILT_IN_MODELS, *published_models()))}"
     )
 
 
 def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
-    """Reads the specification that a model file holds.
+    """Reads the specification in the metadata of a model file.
 
     Raises:
-        ModelFileError: the file cannot be read, is no ONNX file, is cut off, or holds no valid specification.
+        ModelFileError: the file cannot be read, is not an ONNX file, is cut off, or has no valid specification.
     """
     path = Path(path)
-    if path.name.endswith(_CHECKPOINT_SUFFIXES):
-        raise ModelFileError(f"{path}: is a checkpoint, not a model file; make one of it with: rapidseg export {path}")
+    if path.name.endswith(CHECKPOINT_SUFFIXES):
+        raise ModelFileError(f"{path}: is a checkpoint, not a model file; create one with: rapidseg export {path}")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             metadata = _metadata(content)
@@ -75,14 +78,14 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
         ) from error
     if SPEC_KEY not in metadata:
         raise ModelFileError(
-            f"{path}: holds no model specification (metadata {SPEC_KEY!r}), so its classes are unknown; "
-            "use a file that `rapidseg export` wrote"
+            f"{path}: has no model specification (metadata {SPEC_KEY!r}), so its classes are unknown; "
+            "pass a file that `rapidseg export` wrote"
         )
     return ModelSpec.from_json(metadata[SPEC_KEY], where=str(path))
 
 
 def _metadata(content: mmap.mmap) -> dict[str, str]:
-    """Returns the metadata of an ONNX file; raises ValueError or KeyError where the bytes are no ONNX file."""
+    """Returns the metadata of an ONNX file; raises ValueError or KeyError for other bytes."""
     fields = list(_fields(content))
     if not any(number == _GRAPH for number, _, _ in fields):
         raise ValueError("no graph")
@@ -96,41 +99,41 @@ def _metadata(content: mmap.mmap) -> dict[str, str]:
 
 
 def _fields(message: bytes | mmap.mmap) -> Iterator[tuple[int, int, int]]:
-    """Gives number, start and end of each field that holds bytes; fields that hold numbers are skipped.
+    """Yields number, start and end of each field of bytes; fields of numbers are skipped.
 
     Raises:
-        ValueError: this is no message of protocol buffers, or it ends too early.
+        ValueError: this is not a message of protocol buffers, or it ends too early.
     """
-    place = 0
-    while place < len(message):
-        tag, place = _varint(message, place)
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
         number, wire_type = tag >> 3, tag & 7
         if number == 0:
             raise ValueError("field number 0")
         if wire_type == _VARINT:
-            _, place = _varint(message, place)
+            _, position = _varint(message, position)
             continue
         if wire_type == _BYTES:
-            length, place = _varint(message, place)
+            length, position = _varint(message, position)
         elif wire_type in (_FIXED64, _FIXED32):
             length = 8 if wire_type == _FIXED64 else 4
         else:
             raise ValueError(f"wire type {wire_type}")
-        if place + length > len(message):
+        if position + length > len(message):
             raise ValueError("a field reaches beyond the end")
         if wire_type == _BYTES:
-            yield number, place, place + length
-        place += length
+            yield number, position, position + length
+        position += length
 
 
-def _varint(message: bytes | mmap.mmap, place: int) -> tuple[int, int]:
+def _varint(message: bytes | mmap.mmap, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
-        if place >= len(message):
+        if position >= len(message):
             raise ValueError("a number reaches beyond the end")
-        byte = message[place]
-        place += 1
+        byte = message[position]
+        position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, place
+            return value, position
     raise ValueError("a number of more than 10 bytes")

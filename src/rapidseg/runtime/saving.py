@@ -1,4 +1,4 @@
-"""Results to files: where each goes, and what a run leaves behind about itself."""
+"""Writes results to files: the pictures of each image, and the record of the run."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rapidseg.core.errors import InputError, nearest_hint
-from rapidseg.core.files import write_text
+from rapidseg.core.errors import InputError
+from rapidseg.core.files import write_bytes
 from rapidseg.core.parallel import ordered_map
-from rapidseg.imaging import add_legend, write_class_map, write_image
-from rapidseg.runtime.result import Result
+from rapidseg.imaging import write_class_map, write_image
+from rapidseg.runtime.result import Result, check_kind
 from rapidseg.runtime.segmenter import Segmenter
 
-# Folder and suffix of each.
+# Folder and suffix of each kind.
 KINDS = {"class-map": ("class_maps", ".png"), "overlay": ("overlays", ".jpg"), "confidence": ("confidences", ".png")}
 DEFAULT_KINDS = ("class-map", "overlay")
 RECORD_NAME = "predictions.json"
+INCOMPLETE_RECORD_NAME = "predictions.incomplete.json"
 _WRITERS = 2  # threads
 
 
 class OutputFolder:
-    """Gives every image its own output files in one folder.
+    """Assigns every image its own output files in one folder.
 
-    A class map goes to `class_maps/NAME.png`, an overlay to `overlays/NAME.jpg`, a confidence, a gray image, to
-    `confidences/NAME.png`. NAME is the image's own without its
-    suffix; where two images would share one, the later gets `_2`, `_3` and so on.
+    A class map is written to `class_maps/NAME.png`, an overlay to `overlays/NAME.jpg`, and a confidence, a gray image,
+    to `confidences/NAME.png`. NAME is the name of the image file without its suffix; where two images share a name, the
+    later ones get `_2`, `_3` and so on.
     """
 
     def __init__(self, folder: Path, images: Sequence[Path], kinds: Sequence[str]) -> None:
@@ -37,20 +38,16 @@ class OutputFolder:
 
         Args:
             folder: where to write; need not exist.
-            images: what will be segmented.
+            images: the images that will be segmented.
             kinds: which of `KINDS` to write.
 
         Raises:
-            InputError: an unknown kind, a file in the folder's place, or an output that would overwrite an image.
+            InputError: an unknown kind, `folder` is a file, or an output would overwrite an image.
         """
         for kind in kinds:
-            if kind not in KINDS:
-                allowed = tuple(KINDS)
-                raise InputError(
-                    f"{kind!r} cannot be saved; allowed are {', '.join(allowed)}{nearest_hint(kind, allowed)}"
-                )
+            check_kind(kind)
         if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file; results go to a folder, choose another name")
+            raise InputError(f"{folder}: is a file; results are written to a folder, choose another name")
         self.folder = folder
         self.kinds = tuple(kind for kind in KINDS if kind in kinds)
         self._names = _distinct_names(images)
@@ -66,7 +63,7 @@ class OutputFolder:
         return {kind: self.folder / KINDS[kind][0] / f"{name}{KINDS[kind][1]}" for kind in self.kinds}
 
     def save_all(self, results: Iterable[Result]) -> Generator[dict[str, Any], None, None]:
-        """Writes results of a stream in threads while it goes on, in order; gives what `save` returns for each.
+        """Writes the results of a stream in threads while it runs, in order; yields what `save` returns for each.
 
         Raises:
             RapidSegError: a file cannot be written.
@@ -74,7 +71,7 @@ class OutputFolder:
         return ordered_map(self.save, results, threads=_WRITERS)
 
     def save(self, result: Result) -> dict[str, Any]:
-        """Writes the files of one result from a stream, each whole or not at all; returns its entry for the record.
+        """Writes the files of one result of a stream, each atomically; returns its entry for the record.
 
         Raises:
             RapidSegError: a file cannot be written.
@@ -82,9 +79,7 @@ class OutputFolder:
         image = Path(str(result.source))
         paths = self.paths(image)
         start = time.perf_counter()
-        drawn = None
-        if "overlay" in paths:
-            drawn = add_legend(result.overlay(), result.labels, result.class_map)
+        drawn = result.plot() if "overlay" in paths else None
         middle = time.perf_counter()
         if "class-map" in paths:
             write_class_map(paths["class-map"], result.class_map, result.labels.palette_array())
@@ -94,12 +89,13 @@ class OutputFolder:
             write_image(paths["confidence"], result.confidence)
         end = time.perf_counter()
         timings_ms = {**result.timings_ms, "draw": 1e3 * (middle - start), "write": 1e3 * (end - middle)}
+        facts = result.to_dict()
         return {
             "file": str(image),
-            "size_hw": list(result.class_map.shape),
-            "input_size_hw": list(result.input_size_hw),
+            "size_hw": facts["size_hw"],
+            "input_size_hw": facts["input_size_hw"],
             **{kind.replace("-", "_"): str(path) for kind, path in paths.items()},
-            "class_shares": {name: round(share, 6) for name, share in result.class_shares().items()},
+            "class_shares": facts["class_shares"],
             "timings_ms": {stage: round(value, 3) for stage, value in timings_ms.items()},
         }
 
@@ -107,13 +103,13 @@ class OutputFolder:
 def make_record(
     segmenter: Segmenter, entries: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, str]], *, complete: bool
 ) -> dict[str, Any]:
-    """Returns what is to be known about a run, for JSON.
+    """Returns the record of a run, for JSON.
 
     Args:
-        segmenter: what was used.
+        segmenter: what segmented the images.
         entries: of the images that were segmented, as `OutputFolder.save` returns them.
         failed: `file` and `error` of the others.
-        complete: False after an interruption, when more images were to come.
+        complete: False after an interruption, before the last image.
     """
     spec = segmenter.spec
     stages = entries[0]["timings_ms"] if entries else ()
@@ -139,18 +135,47 @@ def make_record(
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> Path:
-    """Writes a run's record into its folder and returns the file's path.
+    """Writes the record of a run to its folder; the record of a better run is never replaced.
+
+    A run in which every image was segmented is better than one in which some were skipped or that was interrupted, and
+    that one is better than a run in which none was segmented. `predictions.json` is the record of the last run among
+    the best ones. A worse run that follows is recorded in `predictions.incomplete.json`, which the next run that
+    writes `predictions.json` removes.
+
+    Returns:
+        The path of the file that was written.
 
     Raises:
         RapidSegError: it cannot be written.
     """
-    path = folder / RECORD_NAME
-    write_text(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    path, incomplete = folder / RECORD_NAME, folder / INCOMPLETE_RECORD_NAME
+    is_worse = _quality(record) < _quality(_read_record(path))
+    # Names of files need not be UTF-8. Python's stand-ins for their other bytes become escapes, which JSON can hold.
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    write_bytes(incomplete if is_worse else path, text.encode("utf-8", "backslashreplace"))
+    if is_worse:
+        return incomplete
+    incomplete.unlink(missing_ok=True)
     return path
 
 
+def _quality(record: Mapping[str, Any]) -> int:
+    if not record.get("files"):
+        return 0
+    return 2 if record.get("complete") and not record.get("failed") else 1
+
+
+def _read_record(path: Path) -> Mapping[str, Any]:
+    """Returns the record in a file; an empty one if the file does not exist or holds something else."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 def _distinct_names(images: Sequence[Path]) -> dict[Path, str]:
-    """Returns a name for each image; names differ even where the file system ignores case."""
+    """Returns a name for each image; names differ even on file systems that ignore case."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for image in images:

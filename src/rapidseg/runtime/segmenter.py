@@ -1,10 +1,11 @@
-"""`load` and `Segmenter`: from an image in memory to its class map in memory."""
+"""`Segmenter`: from an image to its class map."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,83 +13,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rapidseg.core.errors import EngineError, InputError, ModelFileError
+from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.core.spec import ModelSpec
-from rapidseg.imaging import input_size_hw
-from rapidseg.runtime.engines import Engine, create_engine
-from rapidseg.runtime.kernels.class_map import compiled_fill
-from rapidseg.runtime.model_file import find_model, read_spec
+from rapidseg.imaging import ImageInput, input_size_hw
+from rapidseg.runtime.engines import Engine
 from rapidseg.runtime.result import Result
-from rapidseg.runtime.streaming import Frame, open_frames
+from rapidseg.runtime.streaming import Frame, make_frame, open_frames
+from rapidseg.runtime.timing import Timings
 
 if TYPE_CHECKING:
     from rapidseg.runtime.engines.torch_module import TorchModel
 
-_STAGES = ("compile", "prepare", "network", "class_map")
+STAGES = ("compile", "prepare", "network", "class_map")
 
-
-def load(
-    model: str | os.PathLike[str] | None = None,
-    *,
-    engine: str = "auto",
-    precision: str = "auto",
-    device: str = "auto",
-) -> Segmenter:
-    """Loads a model for prediction.
-
-    Args:
-        model: a model file (.onnx, written by `rapidseg export`), the name of a built-in model, or None for the
-            built-in Fast-SCNN; or a file that `rapidseg tune` wrote (.yaml), which says for "auto" what to take.
-        engine: "openvino", "onnxruntime" or "torch"; "auto" is PyTorch on an NVIDIA GPU, and OpenVINO on a CPU.
-        precision: "float32", "bf16", "fp16" (on GPUs), or "int8" for INT8 files; "auto" is the fastest with which the
-            class map stays the same, as measured when the file was exported.
-        device: "cpu", "cuda" (an NVIDIA GPU, also "cuda:1"), or another that the engine finds; "auto" is the NVIDIA
-            GPU where there is one that PyTorch can use, else the CPU; `segmenter.engine.choice` says what and why.
-
-    Raises:
-        ModelFileError: there is no such model, its file is broken or lacks its specification, or is another than was
-            tuned.
-        ConfigError: a tuned file cannot be read.
-        EngineError: the engine is not installed, or the precision or device is not there.
-    """
-    if model is not None and Path(model).suffix.lower() in (".yaml", ".yml"):
-        return _load_tuned(Path(model), engine, precision, device)
-    path = find_model(model)
-    spec = read_spec(path)
-    compiled_fill()  # here, so that the first image does not wait for it
-    return Segmenter(create_engine(path, spec, engine=engine, precision=precision, device=device), spec, path)
-
-
-def _load_tuned(file: Path, engine: str, precision: str, device: str) -> Segmenter:
-    """Loads the model of a tuned file; "auto" is what the file says."""
-    from rapidseg.runtime.tuned_file import read_tuned
-
-    tuned, path = read_tuned(file)
-    spec = read_spec(path).model_copy(update={"input_short_side": tuned.input_short_side})
-    as_tuned = (engine, precision, device) == ("auto", "auto", "auto")
-    engine = tuned.engine if engine == "auto" else engine
-    precision = tuned.precision if precision == "auto" else precision
-    device = tuned.device if device == "auto" else device
-    compiled_fill()
-    choice = f"{engine}, {precision} and {device}, as {file} says, tuned on {tuned.machine.cpu}" if as_tuned else None
-    try:
-        started = create_engine(path, spec, engine=engine, precision=precision, device=device, choice=choice)
-    except EngineError as error:
-        if not as_tuned:
-            raise
-        raise EngineError(
-            f"{file}: was tuned for {engine} in {precision} on the {device} of {tuned.machine.cpu}, which is not to be "
-            f"had here: {error}. Run `rapidseg tune` on this machine, or name another engine, precision or device"
-        ) from error
-    return Segmenter(started, spec, path)
+_MAX_BATCH = 8  # images of `batch` that go through the network at once
 
 
 class Segmenter:
-    """Segments images with one model. Several threads may use it at the same time.
+    """Segments images with one model. Several threads may share it.
 
     Attributes:
-        engine: what runs the network; its `name`, `precision` and `device` say what was chosen.
-        spec: what the model file says about itself, such as its classes, `spec.labels`.
-        path: the model file; None for a model in memory.
+        engine: runs the network; its `name`, `precision`, `device` and `choice` say what was chosen, and why.
+        spec: the specification of the model, such as its classes, `spec.labels`.
+        path: the model file or checkpoint; None for a model in memory.
     """
 
     def __init__(self, engine: Engine, spec: ModelSpec, path: Path | None = None) -> None:
@@ -97,108 +44,221 @@ class Segmenter:
         self.path = path
 
     @classmethod
-    def from_model(cls, model: TorchModel) -> Segmenter:
-        """Returns a segmenter that runs a PyTorch model as it is, on its own device.
+    def from_model(cls, model: TorchModel, path: Path | None = None) -> Segmenter:
+        """Returns a segmenter that runs a PyTorch model on the model's own device.
 
         Args:
-            model: a `rapidseg.models.SegmentationModel` in float32, in any mode, which it keeps.
+            model: a `rapidseg.models.SegmentationModel` in float32, in training or evaluation mode, which it keeps.
+            path: the checkpoint that the model was loaded from.
         """
         from rapidseg.runtime.engines.torch_module import TorchEngine
 
-        return cls(TorchEngine(model), model.spec)
+        return cls(TorchEngine(model), model.spec, path)
 
     def __call__(
-        self, image: np.ndarray, *, input_size: int | tuple[int, int] | None = None, confidence: bool = False
+        self,
+        image: ImageInput,
+        *,
+        input_size: InputSize | None = None,
+        confidence: bool = False,
+        bgr: bool = False,
     ) -> Result:
         """Segments one image.
 
         Args:
-            image: (H, W, 3) uint8 RGB of any size. (OpenCV reads BGR: turn it with `image[:, :, ::-1]`.) With engine
-                "torch" also a PyTorch tensor on the engine's device; the class map then stays there, too.
-            input_size: at which size the network sees the image: pixels of the shorter side, the shape being kept,
-                or (height, width). None: the size that the model was made for, or else the image's own. Images with
-                a side below 32 pixels are enlarged. The class map always has the image's own size.
-            confidence: also give `result.confidence`, the softmax of each pixel's class.
+            image: of any size: the path of an image file; the bytes of one (JPEG, PNG, WebP, BMP or TIFF); a PIL image
+                of any mode; or an (H, W, 3) uint8 array. EXIF orientation is applied. With engine "torch" also an
+                (H, W, 3) uint8 tensor on the engine's device; the class map then stays there.
+            input_size: the size at which the network sees the image: pixels of the shorter side, keeping the aspect
+                ratio, or (height, width). None: the size that the model was made for, or else the image's own. Images
+                with a side below 32 pixels are enlarged. The class map always has the image's own size.
+            confidence: whether to compute `result.confidence`, the softmax of each pixel's class.
+            bgr: whether arrays and tensors are in BGR, OpenCV's color order, rather than RGB. Files, bytes and PIL
+                images know their own.
 
         Raises:
-            InputError: the image is not (H, W, 3) uint8, or `input_size` has a side below 32.
+            ImageError: the image cannot be read.
+            InputError: an array is not (H, W, 3) uint8, the image is of another type, or `input_size` has a side below
+                32.
         """
-        engine, backend = self.engine, self.engine.backend
-        check_image(image, tensor=backend.accepts_tensor(image))
-        image_hw = (int(image.shape[0]), int(image.shape[1]))
-        events = [backend.record_event()]
-        if input_size is None:
-            input_size = self.spec.input_short_side
-        size_hw = input_size_hw(image_hw, input_size, self.spec.stride)
-        engine.compile((1, *size_hw, 3))
-        events.append(backend.record_event())
-        uploaded = engine.upload(backend.resize(image, size_hw)[None])
-        events.append(backend.record_event())
-        logits = engine.infer(uploaded)
-        self._check(logits)
-        events.append(backend.record_event())
-        maps, confidences = backend.class_maps(
-            logits, image_hw, align_corners=self.spec.align_corners, confidence=confidence
-        )
-        class_map = backend.to_input_type(maps[0], image)
-        certainty = None if confidences is None else backend.to_input_type(confidences[0], image)
-        events.append(backend.record_event())
-        timings_ms = backend.timings_ms(_STAGES, events)
-        return Result(class_map, self.spec.labels, image, size_hw, timings_ms, confidence=certainty)
+        frame = make_frame(0, image, self.engine.backend.accepts_tensor, bgr=bgr)
+        return self._segment([frame], input_size, confidence)[0]
 
-    def logits(self, image: np.ndarray) -> np.ndarray:
-        """Returns the logits, (K, h, w) float32, of an image that the network sees as it is.
+    def batch(
+        self,
+        images: Iterable[ImageInput],
+        *,
+        input_size: InputSize | None = None,
+        confidence: bool = False,
+        bgr: bool = False,
+        max_batch: int = _MAX_BATCH,
+    ) -> list[Result]:
+        """Segments several images of one or of several sizes; those of one network size go through it together.
+
+        On CPUs this is rarely faster than single calls. A network is compiled for each number of images that it sees
+        at once, so lists of one length, or of multiples of `max_batch`, compile once.
+
+        With OpenVINO and ONNX Runtime on CPUs, class maps equal those of single calls bit for bit. PyTorch sums in
+        another order for another batch, so logits differ in their last bits, and with them single pixels on borders
+        between classes.
 
         Args:
-            image: (H, W, 3) uint8 RGB, each side 32 pixels or more.
-        """
-        logits = self.engine.run(image[None])
-        self._check(logits)
-        one: np.ndarray = logits[0]
-        return one
+            images: each as for a call. All of them, and all results, are in memory at once; `stream` needs less.
+            input_size, confidence, bgr: as for a call.
+            max_batch: images that go through the network at once, at most; 1 or more.
 
-    def class_map(self, image: np.ndarray) -> np.ndarray:
-        """Returns only the class map, (H, W) uint8, of an image; what evaluation takes as a predictor."""
-        return self(image).class_map
+        Returns:
+            The results, in the order of the images.
+
+        Raises:
+            ImageError, InputError: as for a call.
+            EngineError: the model file takes one image at a time.
+        """
+        if max_batch < 1:
+            raise InputError(f"max_batch is {max_batch}; it must be 1 or more")
+        frames = [
+            make_frame(index, image, self.engine.backend.accepts_tensor, bgr=bgr) for index, image in enumerate(images)
+        ]
+        groups: dict[tuple[SizeHW, bool], list[int]] = {}
+        for index, frame in enumerate(frames):
+            size_hw = self._network_size_hw(frame.image, input_size)
+            groups.setdefault((size_hw, isinstance(frame.image, np.ndarray)), []).append(index)
+        results: dict[int, Result] = {}
+        for group in groups.values():
+            for first in range(0, len(group), max_batch):
+                indices = group[first : first + max_batch]
+                segmented = self._segment([frames[index] for index in indices], input_size, confidence)
+                results.update(zip(indices, segmented, strict=True))
+        return [results[index] for index in range(len(frames))]
 
     def stream(
         self,
-        source: str | os.PathLike[str] | Iterable[Any],
+        source: str | os.PathLike[str] | Iterable[ImageInput],
         *,
-        input_size: int | tuple[int, int] | None = None,
+        input_size: InputSize | None = None,
         confidence: bool = False,
+        bgr: bool = False,
         on_error: Callable[[Path | int, InputError], None] | None = None,
     ) -> Generator[Result, None, None]:
-        """Segments images one after the other while the next ones are being read in other threads.
+        """Segments images one by one, while other threads read the next ones.
 
-        Order is kept and only a few images are in memory at a time. Reading ends when the iteration ends, whether at
-        the end of the source, by `break` or by an exception.
+        Order is kept, and only a few images are in memory at a time. Reading ends when the iteration ends: at the end
+        of the source, by `break` or by an exception.
 
         Args:
-            source: a video file, an image file, a folder or a glob of images; or an iterable of images in memory
-                (as for a call) and of paths of image files.
-            input_size, confidence: as for a call.
-            on_error: called with path or number and the error of an image that cannot be read or has a wrong shape,
-                which is then left out. None: the error is raised.
+            source: a video file, an image file, a folder or a glob of images; or an iterable of images as for a call.
+            input_size, confidence, bgr: as for a call.
+            on_error: called with the path or index and the error of an image that cannot be read or has a wrong shape;
+                that image is skipped. None: the error is raised.
+
+        Yields:
+            A result per image; its `source` is the file's path, or the index of the image or video frame.
 
         Raises:
-            InputError: the source matches nothing or is no video; `input_size` has a side below 32.
+            InputError: the source matches nothing or is not a video; `input_size` has a side below 32.
             ImageError: an image cannot be read.
         """
         input_size_hw((32, 32), input_size)  # a wrong size is wrong for all images: raise it here
-        return self._stream(open_frames(source), input_size, confidence, on_error)
+        frames = open_frames(source, self.engine.backend.accepts_tensor, bgr=bgr)
+        return self._stream(frames, input_size, confidence, on_error)
 
-    def _check(self, logits: Any) -> None:
-        if logits.shape[1] != self.spec.labels.num_classes:
+    def logits(self, image: np.ndarray) -> np.ndarray:
+        """Returns the logits of an image that the network sees at the image's own size.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, each side 32 pixels or more.
+
+        Returns:
+            (K, h, w) float32.
+        """
+        logits = self.engine.run(image[None])
+        self._check_logits(logits, 1)
+        first: np.ndarray = logits[0]
+        return first
+
+    def class_map(self, image: ImageInput) -> np.ndarray:
+        """Returns the class map alone, (H, W) uint8, of an image; the predictor that evaluation expects."""
+        return self(image).class_map
+
+    def __repr__(self) -> str:
+        """Returns the model and what runs it."""
+        engine, name = self.engine, self.path.name if self.path else f"{self.spec.architecture} in memory"
+        return (
+            f"<Segmenter {name}: {self.spec.labels.num_classes} classes; {engine.name}, {engine.precision}, "
+            f"{engine.device}>"
+        )
+
+    def _network_size_hw(self, image: Any, input_size: InputSize | None) -> SizeHW:
+        image_hw = (int(image.shape[0]), int(image.shape[1]))
+        return input_size_hw(
+            image_hw, self.spec.input_short_side if input_size is None else input_size, self.spec.stride
+        )
+
+    def _segment(self, frames: Sequence[Frame], input_size: InputSize | None, confidence: bool) -> list[Result]:
+        """Segments images of one network size, all arrays or all tensors, in one run of the network."""
+        engine, backend, spec, count = self.engine, self.engine.backend, self.spec, len(frames)
+        images = [frame.image for frame in frames]
+        events = [backend.record_event()]
+        size_hw = self._network_size_hw(images[0], input_size)
+        engine.compile((count, *size_hw, 3))
+        events.append(backend.record_event())
+        uploaded = engine.upload(_stack([backend.resize(image, size_hw) for image in images]))
+        events.append(backend.record_event())
+        logits = engine.infer(uploaded)
+        self._check_logits(logits, count)
+        events.append(backend.record_event())
+        maps: list[Any] = []
+        confidences: list[Any] = []
+        for first, last in _runs([(int(image.shape[0]), int(image.shape[1])) for image in images]):
+            some_maps, some_confidences = backend.class_maps(
+                logits if last - first == count else logits[first:last],
+                (int(images[first].shape[0]), int(images[first].shape[1])),
+                align_corners=spec.align_corners,
+                confidence=confidence,
+            )
+            maps += some_maps
+            confidences += [None] * (last - first) if some_confidences is None else some_confidences
+        maps = [backend.to_input_type(class_map, image) for class_map, image in zip(maps, images, strict=True)]
+        confidences = [
+            None if certainty is None else backend.to_input_type(certainty, image)
+            for certainty, image in zip(confidences, images, strict=True)
+        ]
+        events.append(backend.record_event())
+        timings_ms = backend.timings_ms(STAGES, events)
+        if count > 1:
+            shared_ms = timings_ms
+            timings_ms = Timings(STAGES, lambda: [shared_ms[stage] / count for stage in STAGES])
+        return [
+            Result(
+                maps[index],
+                spec.labels,
+                images[index],
+                size_hw,
+                timings_ms if frame.decode_ms is None else {"decode": frame.decode_ms, **timings_ms},
+                frame.source if isinstance(frame.source, Path) else None,
+                confidences[index],
+                logits[index],
+                spec.align_corners,
+            )
+            for index, frame in enumerate(frames)
+        ]
+
+    def _check_logits(self, logits: Any, count: int) -> None:
+        name, expected = self.path or self.spec.architecture, self.spec.labels.num_classes
+        if logits.shape[1] != expected:
             raise ModelFileError(
-                f"{self.path or self.spec.architecture}: gives {logits.shape[1]} classes, but its specification names "
-                f"{self.spec.labels.num_classes}; export the model again"
+                f"{name}: outputs {logits.shape[1]} classes, but its specification names {expected}; export it again"
+            )
+        if len(logits) != count:
+            raise EngineError(
+                f"{name}: {count} images resulted in logits of shape {tuple(logits.shape)}; the model takes one image "
+                "at a time: use a batch of 1"
             )
 
     def _stream(
         self,
         frames: Generator[Frame, None, None],
-        input_size: int | tuple[int, int] | None,
+        input_size: InputSize | None,
         confidence: bool,
         on_error: Callable[[Path | int, InputError], None] | None,
     ) -> Generator[Result, None, None]:
@@ -207,44 +267,28 @@ class Segmenter:
                 try:
                     if isinstance(frame.image, InputError):
                         raise frame.image
-                    result = self(frame.image, input_size=input_size, confidence=confidence)
+                    result = self._segment([frame], input_size, confidence)[0]
                 except InputError as error:
                     if on_error is None:
                         raise
                     on_error(frame.source, error)
                     continue
-                timings_ms = {"decode": frame.decode_ms, **result.timings_ms}
-                yield replace(result, source=frame.source, timings_ms=timings_ms)
+                yield replace(result, source=frame.source)
 
 
-def check_image(image: Any, *, tensor: bool = False) -> None:
-    """Raises `InputError` unless the image is an (H, W, 3) uint8 array, with a hint for the usual other layouts.
+def _stack(images: Sequence[Any]) -> Any:
+    """Returns images of one size, (H, W, 3), as a batch, (N, H, W, 3): arrays as an array, tensors as a tensor."""
+    if len(images) == 1:
+        return images[0][None]
+    if isinstance(images[0], np.ndarray):
+        return np.stack(images)
+    batch = images[0].new_empty((len(images), *images[0].shape))
+    for index, image in enumerate(images):
+        batch[index] = image
+    return batch
 
-    Args:
-        image: what came.
-        tensor: whether it is no array, but of a kind that the engine takes as well.
-    """
-    if not tensor and not isinstance(image, np.ndarray):
-        raise InputError(
-            f"an image must be an (H, W, 3) uint8 RGB array, not {type(image).__name__}; "
-            "read files with rapidseg.imaging.read_image, turn other images into arrays with numpy.asarray"
-        )
-    hint = ""
-    if image.ndim == 2:
-        hint = "repeat its gray values in three channels"
-    elif image.ndim == 4:
-        hint = "give one image at a time"
-    elif image.ndim == 3 and image.shape[2] == 4:
-        hint = "leave the fourth channel out: image[:, :, :3]"
-    elif image.ndim == 3 and image.shape[2] != 3 and image.shape[0] == 3:
-        hint = "move its channels to the end: image.transpose(1, 2, 0)"
-    elif image.ndim != 3 or image.shape[2] != 3:
-        hint = "give three channels, red, green and blue"
-    elif 0 in image.shape:
-        hint = "it has no pixels"
-    elif str(image.dtype).rpartition(".")[2] != "uint8":
-        hint = "give values from 0 to 255 as uint8, not normalized; the model file does the rest"
-    if hint:
-        raise InputError(
-            f"an image must be (H, W, 3) uint8 RGB, but this one is {tuple(image.shape)} {image.dtype}; {hint}"
-        )
+
+def _runs(sizes_hw: Sequence[SizeHW]) -> list[tuple[int, int]]:
+    """Returns the first index, and the one after the last, of each run of equal sizes."""
+    starts = [0, *(index for index in range(1, len(sizes_hw)) if sizes_hw[index] != sizes_hw[index - 1])]
+    return list(itertools.pairwise([*starts, len(sizes_hw)]))

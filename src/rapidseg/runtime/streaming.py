@@ -1,22 +1,24 @@
-"""Reading images ahead of their use, in threads, in order, a few at a time."""
+"""Reads images ahead of their use: in threads, in order, a few at a time."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, replace
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
-from rapidseg.core.errors import ImageError, InputError
+from rapidseg.core.errors import InputError
 from rapidseg.core.parallel import ordered_map
-from rapidseg.imaging import IMAGE_SUFFIXES, find_images, read_image
+from rapidseg.imaging import IMAGE_SUFFIXES, check_image, find_images, to_image
 from rapidseg.system.cpu import cpu_count
 
 _MAX_READERS = 4
@@ -27,65 +29,99 @@ class Frame:
     """An image on its way to the network.
 
     Attributes:
-        source: path, or number counted from 0.
-        image: what should be (H, W, 3) uint8 RGB, or why it could not be read.
-        decode_ms: milliseconds that reading it took, without waiting.
+        source: path, or index counted from 0.
+        image: (H, W, 3) uint8 RGB, an array or a tensor; or the reason why it could not be read.
+        decode_ms: milliseconds that reading it took, without waiting; None where nothing was decoded.
     """
 
     source: Path | int
-    image: np.ndarray | InputError
-    decode_ms: float
+    image: Any
+    decode_ms: float | None
 
 
-def open_frames(source: str | os.PathLike[str] | Iterable[Any]) -> Generator[Frame, None, None]:
-    """Opens a video file, an image file, a folder, a glob, or an iterable of images and paths.
+def _accepts_none(image: object) -> bool:
+    return False
+
+
+def make_frame(
+    index: int, image: Any, accepts_tensor: Callable[[object], bool] = _accepts_none, *, bgr: bool = False
+) -> Frame:
+    """Converts an image of any supported kind.
+
+    Args:
+        index: becomes `source`, unless the image is a path.
+        image: as for a call of `Segmenter`.
+        accepts_tensor: whether the engine accepts an object as a tensor, which is passed on.
+        bgr: whether arrays and tensors are in BGR.
 
     Raises:
-        InputError: the source is of no such kind, matches nothing, or is no readable video.
+        ImageError, InputError: as for a call of `Segmenter`.
+    """
+    if accepts_tensor(image):
+        check_image(image)
+        return Frame(index, image.flip(-1) if bgr else image, None)
+    start = time.perf_counter()
+    converted = to_image(image, bgr=bgr)
+    decode_ms = None if isinstance(image, np.ndarray) else 1e3 * (time.perf_counter() - start)
+    return Frame(Path(image) if isinstance(image, str | os.PathLike) else index, converted, decode_ms)
+
+
+def open_frames(
+    source: str | os.PathLike[str] | Iterable[Any],
+    accepts_tensor: Callable[[object], bool] = _accepts_none,
+    *,
+    bgr: bool = False,
+) -> Generator[Frame, None, None]:
+    """Opens a video file, an image file, a folder, a glob, or an iterable of images.
+
+    Args:
+        source: what to open.
+        accepts_tensor, bgr: as for `make_frame`.
+
+    Raises:
+        InputError: the source is of another kind, matches nothing, or is not a readable video.
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
             return _video_frames(path)
         source = find_images([source])
-    if isinstance(source, np.ndarray):
-        raise InputError("a stream takes a list of images, not one array; call the segmenter for one image")
+    if isinstance(source, np.ndarray | bytes | bytearray | memoryview | Image.Image):
+        raise InputError("a stream takes several images; call the segmenter itself for one image in memory")
     if not isinstance(source, Iterable):
         raise InputError(
             f"a stream takes a video file, a folder, a glob or an iterable of images, not {type(source).__name__}"
         )
+    convert = functools.partial(_read_item, accepts_tensor, bgr)
     if isinstance(source, list | tuple) and all(isinstance(item, str | os.PathLike) for item in source):
         readers = min(_MAX_READERS, cpu_count())
-        return ordered_map(_read_item, enumerate(source), threads=readers)
-    return _pulled_frames(source)
+        return ordered_map(convert, enumerate(source), threads=readers)
+    return _pulled_frames(source, convert)
 
 
-def _read_item(numbered: tuple[int, Any]) -> Frame:
-    number, item = numbered
-    if not isinstance(item, str | os.PathLike):
-        return Frame(number, item, 0.0)
+def _read_item(accepts_tensor: Callable[[object], bool], bgr: bool, indexed: tuple[int, Any]) -> Frame:
+    index, item = indexed
     start = time.perf_counter()
-    image: np.ndarray | InputError
     try:
-        image = read_image(item)
-    except ImageError as error:
-        image = error
-    return Frame(Path(item), image, 1e3 * (time.perf_counter() - start))
+        frame = make_frame(index, item, accepts_tensor, bgr=bgr)
+        return replace(frame, decode_ms=frame.decode_ms or 0.0)
+    except InputError as error:
+        source = Path(item) if isinstance(item, str | os.PathLike) else index
+        return Frame(source, error, 1e3 * (time.perf_counter() - start))
 
 
-def _pulled_frames(items: Iterable[Any]) -> Generator[Frame, None, None]:
-    """Takes items from an iterable in another thread, since making them may be slow, as from a camera."""
-    numbered = enumerate(items)
+def _pulled_frames(items: Iterable[Any], convert: Callable[[tuple[int, Any]], Frame]) -> Generator[Frame, None, None]:
+    """Iterates in another thread, because producing an item may be slow, as with a camera."""
+    indexed = enumerate(items)
 
     def pull(_: None) -> Frame | None:
         start = time.perf_counter()
-        following = next(numbered, None)
+        following = next(indexed, None)
         if following is None:
             return None
-        frame = _read_item(following)
-        return Frame(frame.source, frame.image, 1e3 * (time.perf_counter() - start))
+        return replace(convert(following), decode_ms=1e3 * (time.perf_counter() - start))
 
-    # An iterable may wait for its next item for as long as it likes; closing does not wait for it.
+    # An iterable may block for any time before its next item; closing does not wait for it.
     return _until_none(ordered_map(pull, repeat(None), threads=1, wait=False))
 
 
@@ -100,13 +136,13 @@ def _video_frames(path: Path) -> Generator[Frame, None, None]:
 
 
 def _captured_frames(capture: cv2.VideoCapture) -> Generator[Frame, None, None]:
-    def grab(number: int) -> Frame | None:
+    def grab(index: int) -> Frame | None:
         start = time.perf_counter()
-        there, picture = capture.read()
-        if not there:
+        success, bgr = capture.read()
+        if not success:
             return None
-        image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        return Frame(number, image, 1e3 * (time.perf_counter() - start))
+        image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        return Frame(index, image, 1e3 * (time.perf_counter() - start))
 
     try:
         yield from _until_none(ordered_map(grab, count(), threads=1))

@@ -1,4 +1,4 @@
-"""Times that are known only later, as those of a GPU."""
+"""Timings that are known only later, as those of a GPU."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 class Timings(Mapping[str, float]):
-    """Milliseconds of stages. They are asked for when the first one is read; who reads none does not wait."""
+    """Milliseconds per stage. Reading the first one waits for the device; a caller that reads none never waits."""
 
-    def __init__(self, stages: Sequence[str], spent: Callable[[], Sequence[float]]) -> None:
-        """Takes the names of the stages, and what returns how long each took."""
+    def __init__(self, stages: Sequence[str], measure: Callable[[], Sequence[float]]) -> None:
+        """Takes the names of the stages, and a function that returns the milliseconds of each."""
         self._stages = tuple(stages)
-        self._spent = spent
+        self._measure = measure
 
     def __getitem__(self, stage: str) -> float:
-        return self._known[stage]
+        return self._milliseconds[stage]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._stages)
@@ -24,5 +24,5 @@ class Timings(Mapping[str, float]):
         return len(self._stages)
 
     @functools.cached_property
-    def _known(self) -> dict[str, float]:
-        return dict(zip(self._stages, self._spent(), strict=True))
+    def _milliseconds(self) -> dict[str, float]:
+        return dict(zip(self._stages, self._measure(), strict=True))

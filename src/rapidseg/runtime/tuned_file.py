@@ -1,13 +1,12 @@
-"""What `rapidseg tune` chose, as a file: the model, and how to run it on the machine where it was tuned.
+"""Tuned files: the model that `rapidseg tune` selected, and how to run it on the machine where it was tuned.
 
-`rapidseg.load("model.tuned.yaml")` takes such a file in a model's place.
+`rapidseg.load("model.tuned.yaml")` loads one like a model.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.files import write_text
-from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.core.validation import explain_validation
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model
 
@@ -23,12 +22,12 @@ _HEAD = "# Written by `rapidseg tune`; use it as rapidseg.load({name!r}), or as 
 
 
 class TunedFigures(BaseModel):
-    """What was measured with the choice, on images of `image_size_hw`, memory to memory.
+    """Measurements of the selected configuration on images of `image_size_hw`, from memory to memory.
 
     Attributes:
-        path_ms, path_ms_p5, path_ms_p95: median and percentiles of milliseconds for an image.
-        frames_per_s: images a second at the median.
-        mean_iou: on `data`; None where no labeled images were given.
+        path_ms, path_ms_p5, path_ms_p95: median and percentiles of milliseconds per image.
+        frames_per_s: images per second at the median.
+        mean_iou: on `data`; None if no labeled images were passed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +42,7 @@ class TunedFigures(BaseModel):
 
 
 class TunedMachine(BaseModel):
-    """Where it was measured."""
+    """The machine of the measurements."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,13 +52,13 @@ class TunedMachine(BaseModel):
 
 
 class TunedModel(BaseModel):
-    """The content of the file.
+    """The content of a tuned file.
 
     Attributes:
         rapidseg: version of the package that wrote it.
         model: path of the model file, relative to this file; or the name of a built-in model.
         sha256: of the model file's bytes.
-        engine, precision, device: what `load` is to take.
+        engine, precision, device: what `load` uses.
         input_short_side: pixels of the shorter side at which the network sees images; None: their own size.
     """
 
@@ -78,7 +77,7 @@ class TunedModel(BaseModel):
 
 
 def write_tuned(path: Path, tuned: TunedModel) -> None:
-    """Writes the file, whole or not at all.
+    """Writes the file atomically.
 
     Raises:
         RapidSegError: it cannot be written.
@@ -88,14 +87,14 @@ def write_tuned(path: Path, tuned: TunedModel) -> None:
 
 
 def read_tuned(path: str | os.PathLike[str]) -> tuple[TunedModel, Path]:
-    """Reads the file and finds its model.
+    """Reads the file, finds its model and verifies the checksum.
 
     Returns:
-        What the file says, and the path of the model file, whose checksum is right.
+        The content of the file, and the path of the model file.
 
     Raises:
-        ConfigError: the file cannot be read, or is no tuned file.
-        ModelFileError: its model is not there, or is not the same as when it was tuned.
+        ConfigError: the file cannot be read, or is not a tuned file.
+        ModelFileError: its model does not exist, or is not the same as when it was tuned.
     """
     path = Path(path)
     tuned = _parse(path)
@@ -105,20 +104,20 @@ def read_tuned(path: str | os.PathLike[str]) -> tuple[TunedModel, Path]:
         model = path.parent / tuned.model
         if not model.is_file():
             raise ModelFileError(
-                f"{path}: its model {model} is not there; put the two where they were to each other, or run "
-                "`rapidseg tune` again"
+                f"{path}: its model {model} does not exist; put it there (the path is relative to the tuned file), or "
+                "run `rapidseg tune` again"
             )
-    found = file_sha256(model)
-    if found != tuned.sha256:
+    sha256 = file_sha256(model)
+    if sha256 != tuned.sha256:
         raise ModelFileError(
-            f"{path}: {model} is not the model that was tuned (SHA-256 {found[:12]}..., not {tuned.sha256[:12]}...); "
-            "its speed and accuracy are not known: run `rapidseg tune` again, or load the model itself"
+            f"{path}: {model} is not the model that was tuned (SHA-256 {sha256[:12]}..., not {tuned.sha256[:12]}...); "
+            "its speed and accuracy are unknown; run `rapidseg tune` again, or load the model itself"
         )
     return tuned, model
 
 
 def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's bytes, in hexadecimal digits."""
+    """Returns the SHA-256 of a file's bytes as hexadecimal digits."""
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):
@@ -127,23 +126,18 @@ def file_sha256(path: Path) -> str:
 
 
 def relative_model(model: str, model_path: Path, tuned_path: Path) -> str:
-    """Returns how a tuned file names its model: a built-in model's name, or the path from the tuned file's folder."""
+    """Returns the model as a tuned file names it: a built-in name, or the path relative to the tuned file."""
     if model in BUILT_IN_MODELS:
         return model
     return Path(os.path.relpath(model_path.resolve(), tuned_path.resolve().parent)).as_posix()
 
 
 def _parse(path: Path) -> TunedModel:
+    advice = "use a file that `rapidseg tune` wrote, or a model (.onnx)"
+    content = read_yaml(path, "a tuned file", advice=advice)
+    if "sha256" not in content:
+        raise ConfigError(f"{path} is not a tuned file: it has no key 'sha256'; {advice}")
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ConfigError(
-            f"cannot read {path}: {reason}; give a model (.onnx) or what `rapidseg tune` wrote"
-        ) from error
-    if not isinstance(content, Mapping) or "sha256" not in content:
-        raise ConfigError(f"{path}: was not written by `rapidseg tune`; give such a file, or a model (.onnx)")
-    try:
-        return TunedModel.model_validate(dict(content))
+        return TunedModel.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain_validation(error, TunedModel)}; run `rapidseg tune` again") from error

@@ -14,7 +14,7 @@ _FENCES = np.array([[44, 46, 48], [60, 74, 62], [148, 150, 150], [126, 98, 72], 
 
 
 def draw_wall(stage: Stage, start: np.ndarray, end: np.ndarray, height: float, seed: int) -> None:
-    """Draws a piece of a free-standing wall between two ground points (3,); pieces of one wall share a seed."""
+    """Draws a piece of a free-standing wall between two ground points (3,); the pieces of a wall share a seed."""
     rng = np.random.default_rng(seed)
     albedo = _WALLS[rng.integers(len(_WALLS))] * rng.uniform(0.8, 1.0)
     texture, strength, texels = ("brick", 0.14, 200.0) if rng.random() < 0.5 else ("plaster", 0.06, 40.0)
@@ -36,7 +36,7 @@ def draw_wall(stage: Stage, start: np.ndarray, end: np.ndarray, height: float, s
 
 
 def draw_fence(stage: Stage, start: np.ndarray, end: np.ndarray, height: float, seed: int) -> None:
-    """Draws a piece of a fence between two ground points (3,); what shows through it is labeled fence as well."""
+    """Draws a piece of a fence between two ground points (3,); its gaps are labeled fence as well."""
     rng = np.random.default_rng(seed)
     kind = rng.choice(["bars", "planks", "rails", "mesh"], p=[0.45, 0.2, 0.2, 0.15])
     albedo = _FENCES[rng.integers(len(_FENCES))] * rng.uniform(0.85, 1.1)

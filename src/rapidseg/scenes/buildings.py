@@ -10,7 +10,7 @@ from rapidseg.scenes.canvas import Label
 from rapidseg.scenes.facades import FrontPainter, Wall
 from rapidseg.scenes.house_fronts import paint_end, paint_house_front, paint_office_front
 from rapidseg.scenes.stage import Stage
-from rapidseg.scenes.street import KERB_M, Street
+from rapidseg.scenes.street import CURB_M, Street
 
 _PLASTER = np.array(
     [
@@ -29,7 +29,7 @@ _ROOF = np.array([[128, 74, 58], [104, 66, 56], [92, 90, 92], [76, 76, 82], [112
 
 @dataclass(frozen=True)
 class Plot:
-    """Where a house stands: `s` from start to end, its front at `t`; `depth` away from the street."""
+    """Position and size of a house: `s` from start to end, its front at `t`, `depth` away from the street."""
 
     start: float
     end: float
@@ -43,7 +43,7 @@ class Plot:
         """Returns the ground points (4, 3): front near, front far, back far, back near."""
         back = self.t + np.sign(self.t) * self.depth
         s = np.array([self.start, self.end, self.end, self.start])
-        return street.place(s, np.array([self.t, self.t, back, back]), KERB_M)
+        return street.to_camera(s, np.array([self.t, self.t, back, back]), CURB_M)
 
 
 def plot_body(street: Street, plot: Plot) -> np.ndarray:
@@ -53,7 +53,7 @@ def plot_body(street: Street, plot: Plot) -> np.ndarray:
 
 
 def draw_building(stage: Stage, plot: Plot) -> None:
-    """Draws one house; houses must come from far to near."""
+    """Draws a house; houses must be drawn from far to near."""
     rng = np.random.default_rng(plot.seed)
     near, far, back_far, back_near = plot.corners(stage.street)
     palette = {"town": _PLASTER, "cottage": _PLASTER, "office": _CONCRETE}[plot.kind]
@@ -67,7 +67,7 @@ def draw_building(stage: Stage, plot: Plot) -> None:
     pitched = plot.kind == "cottage" or (plot.kind == "town" and rng.random() < 0.6)
     if pitched:
         _pitched_roof(stage, plot, roof, albedo, rng)
-    # Clockwise seen from above, so that each wall's front looks outwards.
+    # Clockwise seen from above, so that the front of each wall faces outwards.
     ring = [near, far, back_far, back_near] if plot.t < 0 else [far, near, back_near, back_far]
     ends = [(ring[1], ring[2]), (ring[3], ring[0])]
     for left, right in [(ring[2], ring[3]), *ends]:
@@ -90,7 +90,7 @@ def draw_building(stage: Stage, plot: Plot) -> None:
 
 
 def _sunlit_share(stage: Stage, wall: Wall) -> float:
-    """Returns how much of a front the houses opposite leave in the sun, 0..1, as if they were 11 m high."""
+    """Returns the share of a front that the houses opposite do not shade, 0..1, assuming a height of 11 m."""
     towards = float(wall.outward @ stage.light.sun)
     if towards <= 0:
         return 0.0
@@ -100,14 +100,14 @@ def _sunlit_share(stage: Stage, wall: Wall) -> float:
 
 
 def _pitched_roof(stage: Stage, plot: Plot, roof: np.ndarray, albedo: np.ndarray, rng: np.random.Generator) -> None:
-    """Draws a roof with its ridge along the street, its gables and chimneys."""
+    """Draws a roof with its ridge along the street, with gables and chimneys."""
     sign = float(np.sign(plot.t))
     rise = plot.depth / 2 * rng.uniform(0.5, 0.9)
     middle = plot.t + sign * plot.depth / 2
     s = np.array([plot.start, plot.end])
-    eaves_front = stage.street.place(s, plot.t - sign * 0.3, plot.height - 0.1)
-    ridge = stage.street.place(s, middle, plot.height + rise)
-    eaves_back = stage.street.place(s, plot.t + sign * plot.depth, plot.height)
+    eaves_front = stage.street.to_camera(s, plot.t - sign * 0.3, plot.height - 0.1)
+    ridge = stage.street.to_camera(s, middle, plot.height + rise)
+    eaves_back = stage.street.to_camera(s, plot.t + sign * plot.depth, plot.height)
     distance = float(np.linalg.norm(ridge.mean(axis=0)[[0, 2]]))
     for gable in (1, 0):
         triangle = np.stack([eaves_front[gable], ridge[gable], eaves_back[gable]])
@@ -117,7 +117,7 @@ def _pitched_roof(stage: Stage, plot: Plot, roof: np.ndarray, albedo: np.ndarray
         at = rng.uniform(plot.start + 1, plot.end - 1)
         top = plot.height + rise + rng.uniform(0.5, 1.3)
         stack = [
-            stage.street.place(at + ds, middle, y)
+            stage.street.to_camera(at + ds, middle, y)
             for ds, y in ((-0.5, plot.height + rise - 0.8), (0.5, plot.height + rise - 0.8), (0.5, top), (-0.5, top))
         ]
         gain = stage.light.gain(np.array([-sign * 0.7, 0.0, -0.7]))

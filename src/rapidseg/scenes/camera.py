@@ -1,7 +1,7 @@
-"""The pinhole camera that looks at a drawn scene, and where its pixels meet the ground.
+"""The pinhole camera of a scene.
 
-Coordinates are meters in the camera's frame: X to the right, Y up from the ground, Z forward. The optical axis is level
-and the horizon is moved by shifting the sensor, so upright lines stay upright in the picture.
+The camera's frame is in meters: X to the right, Y up from the ground, Z forward. The optical axis is level, and a shift
+of the sensor moves the horizon, so vertical lines stay vertical in the image.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NEAR_M = 0.8  # nothing nearer than this is drawn
+NEAR_M = 0.8  # distance of the near plane
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Camera:
     """A level pinhole camera.
 
     Attributes:
-        size_hw: height and width of the picture in pixels.
+        size_hw: height and width of the image in pixels.
         focal_px: focal length in pixels.
-        center_u: column in which straight ahead lies, in pixels.
+        center_u: column of the optical axis, in pixels.
         horizon_v: row of the horizon, in pixels.
-        height_m: height of the lens over the ground in meters.
+        height_m: height of the camera above the ground in meters.
     """
 
     size_hw: tuple[int, int]
@@ -32,7 +32,7 @@ class Camera:
     height_m: float
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Returns the pixel coordinates (..., 2), column first, of points (..., 3) in front of the camera."""
+        """Returns pixel coordinates (..., 2), column first, of points (..., 3) in front of the camera."""
         scale = self.focal_px / np.maximum(points[..., 2], NEAR_M)
         projected = np.empty((*points.shape[:-1], 2))
         projected[..., 0] = self.center_u + points[..., 0] * scale
@@ -40,9 +40,9 @@ class Camera:
         return projected
 
     def project_polygon(self, points: np.ndarray) -> np.ndarray:
-        """Returns pixel coordinates (M, 2) of a polygon (N, 3) after cutting off what lies behind the near plane.
+        """Returns pixel coordinates (M, 2) of a polygon (N, 3), clipped at the near plane.
 
-        M is 0 where nothing is left.
+        M is 0 if nothing is left.
         """
         if points[:, 2].min() < NEAR_M:
             points = _clip_near(points)
@@ -52,7 +52,7 @@ class Camera:
         return self.focal_px / max(distance_m, NEAR_M)
 
     def ground(self, first_row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns where the pixels from `first_row` down meet the ground.
+        """Returns the ground points that the pixels from `first_row` down show.
 
         Returns:
             X (H - first_row, W) and Z (H - first_row, 1), float32 meters.
@@ -66,7 +66,7 @@ class Camera:
 
 
 def _clip_near(points: np.ndarray) -> np.ndarray:
-    """Cuts a polygon (N, 3) at the near plane (Sutherland-Hodgman)."""
+    """Clips a polygon (N, 3) at the near plane (Sutherland-Hodgman)."""
     kept = []
     for start, end in zip(points, np.roll(points, -1, axis=0), strict=True):
         inside, next_inside = start[2] >= NEAR_M, end[2] >= NEAR_M

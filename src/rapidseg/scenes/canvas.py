@@ -1,7 +1,6 @@
-"""The picture and its label map, which are drawn on together.
+"""The image and its label map, which are drawn together.
 
-What is drawn is antialiased in the picture; in the label map every pixel holds exactly one id: that of what covers most
-of it.
+Drawing is antialiased in the image; in the label map each pixel has the id of the object that covers most of it.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import numpy as np
 from rapidseg.scenes.camera import NEAR_M, Camera
 
 _SHIFT = 4  # polygons are drawn to 1/16 pixel
-_LIMIT_PX = 30_000.0  # farther outside the picture, coordinates are cut off
+_LIMIT_PX = 30_000.0  # coordinates are clipped this far outside the image
 
 
 class Label(IntEnum):
-    """Label ids of Cityscapes (not train ids) that scenes are drawn with."""
+    """The label ids (not train ids) of Cityscapes that occur in scenes."""
 
     NOTHING = 0
     EGO_VEHICLE = 1
@@ -47,7 +46,7 @@ class Label(IntEnum):
 
 
 def scalar(color: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Returns an RGB color as OpenCV takes it, cut off to 0..255."""
+    """Returns an RGB color for OpenCV, clipped to 0..255."""
     red, green, blue = np.rint(np.minimum(np.maximum(color, 0), 255)).tolist()
     return red, green, blue
 
@@ -58,7 +57,7 @@ def _fixed_point(points: np.ndarray) -> np.ndarray:
 
 
 class Canvas:
-    """A picture with its label map.
+    """An image with its label map.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
@@ -71,7 +70,7 @@ class Canvas:
         self.label = np.zeros(camera.size_hw, np.uint8)
 
     def polygon(self, points: np.ndarray, color: np.ndarray, label: Label | None = None) -> np.ndarray:
-        """Fills a polygon (N, 3) given in meters; returns its pixel coordinates (M, 2), M = 0 where nothing is seen."""
+        """Fills a polygon (N, 3) in meters; returns its pixel coordinates (M, 2), with M = 0 if it is not visible."""
         projected = self.camera.project_polygon(points)
         if len(projected):
             corners = [_fixed_point(projected)]
@@ -81,7 +80,7 @@ class Canvas:
         return projected
 
     def polygons(self, quads: np.ndarray, color: np.ndarray) -> None:
-        """Fills polygons (N, K, 3) that do not overlap, given in meters, in one color; labels stay as they are."""
+        """Fills polygons (N, K, 3) in meters that do not overlap with a color; does not change labels."""
         if not len(quads):
             return
         in_front = quads[..., 2].min(axis=1) >= NEAR_M
@@ -94,7 +93,7 @@ class Canvas:
             cv2.fillPoly(self.image, corners, scalar(color), cv2.LINE_AA, _SHIFT)
 
     def box(self, points: np.ndarray, margin_px: int = 0) -> tuple[int, int, int, int] | None:
-        """Returns left, top, right, bottom of the part of the picture around pixel coordinates; None where outside."""
+        """Returns left, top, right, bottom of the part of the image around pixel coordinates, or None if outside."""
         height, width = self.label.shape
         low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0))
         left, top = max(int(low[0]) - margin_px, 0), max(int(low[1]) - margin_px, 0)
@@ -102,7 +101,7 @@ class Canvas:
         return (left, top, right, bottom) if left < right and top < bottom else None
 
     def blend(self, box: tuple[int, int, int, int], color: np.ndarray, alpha: np.ndarray) -> None:
-        """Lays `color` (already multiplied by `alpha`) over a box of the picture.
+        """Blends `color` (already multiplied by `alpha`) over a box of the image.
 
         Args:
             color: (h, w, 3), 0..255.
@@ -116,21 +115,21 @@ class Canvas:
 
 @dataclass
 class Sheet:
-    """A finer sheet over a part of the canvas, on which one object is drawn before it is laid down.
+    """A layer of higher resolution over a part of the canvas, on which an object is drawn before blending.
 
-    Adjoining faces leave no seams here, as they would if each were antialiased on its own.
+    This avoids seams between adjacent faces, which separate antialiasing would cause.
 
     Attributes:
-        canvas: where the sheet will be laid down.
-        box: left, top, right, bottom in the picture, pixels.
-        fineness: sheet pixels a picture pixel, along each side.
+        canvas: the canvas below.
+        box: left, top, right, bottom in the image, in pixels.
+        fineness: sheet pixels per image pixel, along each side.
     """
 
     canvas: Canvas
     box: tuple[int, int, int, int]
     fineness: int
     color: np.ndarray = field(init=False)  # (h, w, 4) uint8: RGB and coverage
-    label: np.ndarray = field(init=False)  # (h, w) uint8, 0 where nothing was drawn
+    label: np.ndarray = field(init=False)  # (h, w) uint8, 0 where empty
     _labels: set[int] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
@@ -141,7 +140,7 @@ class Sheet:
 
     @classmethod
     def over(cls, canvas: Canvas, points: np.ndarray) -> Sheet | None:
-        """Returns a sheet that holds pixel coordinates (N, 2), or None where they lie outside the picture."""
+        """Returns a sheet around pixel coordinates (N, 2), or None if they are outside the image."""
         box = canvas.box(points, margin_px=2)
         if box is None:
             return None
@@ -153,10 +152,10 @@ class Sheet:
         return _fixed_point((points - offset + 0.5) * self.fineness - 0.5)
 
     def polygon(self, points: np.ndarray, color: np.ndarray | None, label: Label | None) -> None:
-        """Fills a polygon given in pixel coordinates (N, 2) of the picture.
+        """Fills a polygon in pixel coordinates (N, 2) of the image.
 
-        Without a color only the label is drawn (as the spaces between spokes belong to a bicycle); without a label
-        only the color.
+        Without a color only the label is drawn (the gaps between spokes belong to a bicycle), without a label only the
+        color.
         """
         corners = [self._corners(points)]
         if color is not None:
@@ -166,20 +165,20 @@ class Sheet:
             self._labels.add(int(label))
 
     def faces(self, corners: np.ndarray, colors: np.ndarray) -> None:
-        """Fills convex polygons (N, K, 2), given in pixel coordinates, in their colors (N, 3), in this order."""
+        """Fills convex polygons (N, K, 2) in pixel coordinates with colors (N, 3), in this order."""
         shades = np.rint(np.minimum(np.maximum(colors, 0), 255)).tolist()
         for face, (red, green, blue) in zip(self._corners(corners), shades, strict=True):
             cv2.fillConvexPoly(self.color, face, (red, green, blue, 255), cv2.LINE_8, _SHIFT)
 
     def label_all(self, label: Label) -> None:
-        """Gives all that has been drawn so far one label."""
+        """Sets the label of everything on the sheet."""
         self.label[self.color[..., 3] > 0] = label
         self._labels = {int(label)}
 
     def weave(self, tile: np.ndarray, strength: float, across_px: float, down_px: float) -> None:
-        """Makes what has been drawn so far lighter and darker by a repeating tile (N, N), mean 0.
+        """Modulates the brightness of everything on the sheet with a repeating tile (N, N) of mean 0.
 
-        A texel is stretched to `across_px` by `down_px` picture pixels.
+        A texel covers `across_px` by `down_px` image pixels.
         """
         rows, columns = self.label.shape
         need = [int(extent / (size * self.fineness)) + 2 for extent, size in ((rows, down_px), (columns, across_px))]
@@ -190,7 +189,7 @@ class Sheet:
     def line(
         self, points: np.ndarray, width_px: float, color: np.ndarray, label: Label | None, *, closed: bool = False
     ) -> None:
-        """Draws a line through pixel coordinates (N, 2) of the picture, `width_px` picture pixels wide."""
+        """Draws a line of `width_px` image pixels through pixel coordinates (N, 2) of the image."""
         corners = [self._corners(points)]
         width = max(1, round(width_px * self.fineness))
         cv2.polylines(self.color, corners, closed, (*scalar(color), 255), width, cv2.LINE_8, _SHIFT)
@@ -199,7 +198,7 @@ class Sheet:
             self._labels.add(int(label))
 
     def lay_down(self, haze_color: np.ndarray, haze: float) -> None:
-        """Lays the sheet on the canvas, its colors mixed with `haze` (0..1) of `haze_color`."""
+        """Blends the sheet onto the canvas; `haze` is the share of `haze_color` in its colors, 0..1."""
         left, top, right, bottom = self.box
         size_wh = (right - left, bottom - top)
         small = cv2.resize(self.color, size_wh, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -211,7 +210,7 @@ class Sheet:
         self._lay_down_label(self.canvas.label[top:bottom, left:right])
 
     def _lay_down_label(self, view: np.ndarray) -> None:
-        """Writes into a view of the canvas's label, where labels cover half of a pixel or more, the largest of them."""
+        """Writes the most frequent label of each pixel, if labels cover half of it, into a view of the label map."""
         names = sorted(self._labels)
         size_wh = (view.shape[1], view.shape[0])
         shares = [

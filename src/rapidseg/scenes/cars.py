@@ -17,11 +17,11 @@ class CarShape:
 
     Attributes:
         length, width: meters.
-        profile_at, profile_height: the upper edge seen from the side: shares of the length from the back, and meters.
+        profile_at, profile_height: the outline seen from the side: shares of the length from the back, and meters.
         belt: height of the lower edge of the side windows.
         glass: shares of the length between which the side windows lie.
-        pillars: shares of the length at which pillars part them.
-        rear_screen, front_screen: shares of the length between which the roof's slope is a window.
+        pillars: positions of the pillars between them, as shares of the length.
+        rear_screen, front_screen: shares of the length between which the sloping roof is a window.
         tumble: how much narrower the roof is than the body, as a share.
         bottom: height of the sill.
     """
@@ -109,7 +109,7 @@ CAR_SHAPES = (SEDAN, HATCHBACK, ESTATE, SUV, VAN)
 
 @cache
 def car_part(shape: CarShape) -> Part:
-    """Returns a car's body, without wheels and mirrors, and what is drawn over it: lamps, seams, grille, plates."""
+    """Returns a car's body without wheels and mirrors, and its details: lamps, seams, grille, plates."""
     stations = sorted(
         {
             *np.linspace(0, 1, 13).round(4), *shape.profile_at, *shape.glass, *shape.rear_screen,
@@ -162,7 +162,7 @@ def car_part(shape: CarShape) -> Part:
 
 
 def _seams(shape: CarShape, along: np.ndarray, grid: np.ndarray) -> Mesh:
-    """Returns the gaps around the doors and the handles, just over the body's sides."""
+    """Returns the door gaps and handles, slightly outside the sides of the body."""
     quads = []
     ends = [shape.glass[0] + 0.02, *shape.pillars, shape.glass[1] - 0.03]
     for at in ends:
@@ -182,7 +182,7 @@ def _seams(shape: CarShape, along: np.ndarray, grid: np.ndarray) -> Mesh:
 
 
 def _ends(shape: CarShape, grid: np.ndarray) -> tuple[list[Mesh], list[Mesh]]:
-    """Returns the faces that close front and back, and over them lamps, grille, number plate and bumper."""
+    """Returns the front and rear faces, with lamps, grille, license plate and bumper."""
     caps, details = [], []
     for station, sign in ((0, -1), (-1, 1)):
         ring = grid[station]

@@ -1,6 +1,6 @@
 """The fronts of houses: walls with their texture, windows, shops, doors and balconies.
 
-Places on a front are meters: `a` along it, `y` up from the ground, `out` towards the street.
+Coordinates on a front are in meters: `a` along it, `y` up from the ground, `out` towards the street.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Edge = np.ndarray | float
 
 @dataclass(frozen=True)
 class Wall:
-    """An upright rectangle that stands on the ground.
+    """A vertical rectangle on the ground.
 
     Attributes:
-        start: (3,) its lower left corner, in the camera's frame, seen from the street.
+        start: (3,) lower left corner seen from the street, in the camera's frame.
         along: (3,) unit vector from there to the lower right corner.
         outward: (3,) unit normal towards the street.
         length, height: meters.
@@ -35,7 +35,7 @@ class Wall:
 
     @classmethod
     def between(cls, left: np.ndarray, right: np.ndarray, height: float) -> Wall:
-        """Returns the wall over two ground points (3,); seen from its front, `left` is at the left."""
+        """Returns the wall above two ground points (3,); seen from its front, `left` is on the left."""
         along = right - left
         length = float(np.linalg.norm(along))
         along = along / length
@@ -50,7 +50,7 @@ class Wall:
         return float(np.linalg.norm((self.start + self.along * self.length / 2)[[0, 2]]))
 
     def points(self, a: np.ndarray, y: np.ndarray | float, out: np.ndarray | float = 0.0) -> np.ndarray:
-        """Returns points (..., 3) for places `a` (...) with `y` and `out` of that shape or numbers."""
+        """Returns points (..., 3) of coordinates `a` (...), with `y` and `out` of that shape or numbers."""
         points: np.ndarray = self.start + a[..., None] * self.along + np.asarray(out)[..., None] * self.outward
         points[..., 1] += y
         return points
@@ -67,7 +67,7 @@ class Wall:
 
 
 class FrontPainter:
-    """Paints on one wall, in its light and haze."""
+    """Paints on a wall, in its light and haze."""
 
     def __init__(self, stage: Stage, wall: Wall, sunlit: float) -> None:
         self.stage = stage
@@ -75,7 +75,7 @@ class FrontPainter:
         self.sunlit = sunlit
         self.distance = max(wall.distance, 1.0)
         self.gain = stage.light.gain(wall.outward, sunlit)
-        # How the camera sees into openings: where it stands along the wall, and how far off.
+        # How the camera sees into openings: its position along the wall, and its distance.
         self.eye_a = float(-wall.start @ wall.along)
         self.eye_out = max(float(-wall.start @ wall.outward), 0.1)
 
@@ -86,7 +86,7 @@ class FrontPainter:
         self.stage.canvas.polygons(self.wall.quads(a0, a1, y0, y1, out), self.color(albedo))
 
     def ledge(self, a0: float, a1: float, y0: float, y1: float, out: float, albedo: np.ndarray) -> None:
-        """Paints a board that juts out: its shadow, its underside or upper side, its end and its front."""
+        """Paints a projecting board: its shadow, its lower or upper side, its end and its front."""
         wall, canvas, light = self.wall, self.stage.canvas, self.stage.light
         shadow = wall.quads(a0, a1, y0 - out * 0.8, y0)
         canvas.polygons(shadow, self.color(albedo * 0.62))
@@ -102,7 +102,7 @@ class FrontPainter:
         self.rectangles(a0, a1, y0, y1, albedo, out)
 
     def surface(self, albedo: np.ndarray, texture: str, strength: float, texels_per_m: float) -> None:
-        """Fills the whole wall and lays a repeating texture over it."""
+        """Fills the whole wall and applies a repeating texture."""
         quad = self.wall.quads(0, self.wall.length, 0, self.wall.height)[0]
         self.stage.canvas.polygon(quad, self.color(albedo), Label.BUILDING)
         self.texture(quad, texture, strength, texels_per_m)
@@ -110,7 +110,7 @@ class FrontPainter:
             self.texture(quad, "plaster", 0.06, 12.0)
 
     def texture(self, quad: np.ndarray, name: str, strength: float, texels_per_m: float) -> None:
-        """Lays a repeating texture over a rectangle (4, 3) of the wall."""
+        """Applies a repeating texture to a rectangle (4, 3) of the wall."""
         strength *= 1 - self.stage.light.haze(self.distance)
         lay_texture(self.stage.canvas, quad, self.wall.start, self.wall.along, name, strength, texels_per_m)
 
@@ -127,13 +127,13 @@ class FrontPainter:
         recess_m: float = 0.14,
         panes: int = 2,
     ) -> None:
-        """Paints windows (N,): openings, the glass as far as the reveals leave it in sight, frames and reflections."""
+        """Paints windows (N,): openings, the visible part of the glass, frames and reflections."""
         if not len(a0):
             return
         light = self.stage.light
         detail = self.stage.camera.pixels_per_meter(self.distance)
         self.rectangles(a0, a1, y0, y1, reveal)
-        # Looking askew into an opening, its far reveal hides a part of the glass.
+        # Seen at an angle, the far reveal of an opening hides a part of the glass.
         depth = self.eye_out / (self.eye_out + recess_m)
         left = np.where(self.eye_a > a0, a0 + (self.eye_a - a0) * (1 - depth), a0)
         right = np.where(self.eye_a < a1, a1 - (a1 - self.eye_a) * (1 - depth), a1)
@@ -165,7 +165,7 @@ class FrontPainter:
             edges = (left[chosen], right[chosen], low[chosen], top[chosen])
             canvas = self.stage.canvas
             canvas.polygons(self.wall.quads(*edges), light.through_haze(color, self.distance))
-            if detail > 16:  # the lower part mirrors the houses opposite, which are darker than the sky
+            if detail > 16:  # the lower part reflects the houses opposite, which are darker than the sky
                 half = edges[2] + (edges[3] - edges[2]) * rng.uniform(0.3, 0.7)
                 darker = light.through_haze(color * 0.78, self.distance)
                 canvas.polygons(self.wall.quads(edges[0], edges[1], edges[2], half), darker)

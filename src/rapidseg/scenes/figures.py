@@ -1,4 +1,4 @@
-"""Bodies made of rounded limbs: how people, bicycles and motorcycles are drawn."""
+"""People, bicycles and motorcycles as rounded limbs and wheels."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=-1)
 
 @dataclass(frozen=True)
 class Limb:
-    """A rounded bar between two points of a figure's own frame (x forward, y up, z right), meters.
+    """A rounded bar between two points in the figure's frame (x forward, y up, z right), in meters.
 
     Attributes:
-        start, end: (3,) its ends.
-        start_radius, end_radius: its radii there.
-        start_wide, end_wide: how far it is drawn out to both sides (z) there, for a flat limb such as a trunk.
+        start, end: (3,) the ends.
+        start_radius, end_radius: radii at the ends.
+        start_wide, end_wide: extension to both sides (z) at the ends, for a flat limb such as a torso.
         color: RGB in diffuse light.
-        label: what it belongs to.
+        label: its label.
     """
 
     start: tuple[float, float, float]
@@ -39,7 +39,7 @@ class Limb:
     end_wide: float = 0.0
 
     def centers(self) -> np.ndarray:
-        """Returns the centers (4, 3) of the balls whose hull it is: two at its start, two at its end."""
+        """Returns the centers (4, 3) of the spheres whose hull is the limb: two at its start, two at its end."""
         sides = np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]])
         start, end = np.array(self.start), np.array(self.end)
         return np.concatenate([start + sides * self.start_wide, end + sides * self.end_wide])
@@ -51,18 +51,18 @@ class Limb:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel with spokes that stands upright along the figure: center (3,), radius and thickness of the tyre."""
+    """An upright wheel with spokes, along the figure: center (3,), radius and thickness of the tire."""
 
     center: tuple[float, float, float]
     radius: float
-    tyre: float
+    tire: float
     filled: bool
     label: Label
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What is drawn as one: limbs and wheels, in one place."""
+    """Limbs and wheels that are drawn together."""
 
     pose: Pose
     limbs: tuple[Limb, ...]
@@ -100,7 +100,7 @@ def draw_figure(stage: Stage, figure: Figure) -> None:
     painter = _LimbPainter(stage, sheet, gain_side, stage.sunlit(figure.pose.base))
     for wheel, rim in zip(figure.wheels, rims, strict=True):
         painter.wheel(wheel, rim, figure.pose)
-    # The trunk comes forward a little: a shirt lies over the legs in it.
+    # The torso is moved forward a little, so that the shirt covers the legs.
     forward = np.array([0.12 if limb.end_wide > 0 else 0.0 for limb in figure.limbs])
     nearness = forward - placed[..., 2].mean(axis=1)
     for index in np.argsort(nearness, kind="stable"):
@@ -124,7 +124,7 @@ class _LimbPainter:
         self.towards_light = side
 
     def limb(self, limb: Limb, centers: np.ndarray) -> None:
-        """Draws a limb as three bars of rising brightness, the narrower moved towards the light: it looks round."""
+        """Draws a limb as three bars of increasing brightness, narrower towards the light, so that it looks round."""
         camera = self.stage.camera
         seen = camera.project(centers)
         radius = np.array(limb.radii) * camera.focal_px / np.maximum(centers[:, 2], NEAR_M)
@@ -157,7 +157,7 @@ class _LimbPainter:
             hub = camera.project(pose.to_camera(np.array([wheel.center])))[0]
             for spoke in outline[::2]:
                 self.sheet.line(np.stack([hub, spoke]), 0.005 * scale, steel * 0.8, None)
-        self.sheet.line(outline, max(wheel.tyre * scale, 0.5), rubber, wheel.label, closed=True)
+        self.sheet.line(outline, max(wheel.tire * scale, 0.5), rubber, wheel.label, closed=True)
         if wheel.filled:
             center = camera.project(pose.to_camera(np.array([wheel.center])))[0]
             self.sheet.polygon(center + (outline - center) * 0.5, steel * 0.7, wheel.label)

@@ -13,9 +13,9 @@ _CIRCLE = np.stack([np.cos(np.arange(24) * np.pi / 12), np.sin(np.arange(24) * n
 
 
 class _Upright:
-    """Draws things that stand at one place and face along the street, on one sheet.
+    """Draws an upright object that faces along the street, on a sheet of its own.
 
-    Places are meters to the right of the foot and above the ground; everything faces the camera or turns away from it.
+    Offsets are in meters, to the right of the foot and above the ground; the object faces the camera or its opposite.
     """
 
     def __init__(self, stage: Stage, base: np.ndarray, reach: tuple[float, float], heading: float) -> None:
@@ -32,14 +32,14 @@ class _Upright:
         seen = base[2] - aside > NEAR_M
         self.sheet = Sheet.over(stage.canvas, stage.camera.project(self.points(corners))) if seen else None
 
-    def points(self, places: np.ndarray) -> np.ndarray:
-        """Returns points (N, 3) of places (N, 2)."""
-        points: np.ndarray = self.base + places[:, :1] * self.right + places[:, 1:] * np.array([0.0, 1.0, 0.0])
+    def points(self, offsets: np.ndarray) -> np.ndarray:
+        """Returns points (N, 3) of offsets (N, 2)."""
+        points: np.ndarray = self.base + offsets[:, :1] * self.right + offsets[:, 1:] * np.array([0.0, 1.0, 0.0])
         return points
 
-    def polygon(self, places: np.ndarray, color: np.ndarray, label: Label | None) -> None:
+    def polygon(self, offsets: np.ndarray, color: np.ndarray, label: Label | None) -> None:
         if self.sheet is not None:
-            self.sheet.polygon(self.stage.camera.project(self.points(places)), color, label)
+            self.sheet.polygon(self.stage.camera.project(self.points(offsets)), color, label)
 
     def rectangle(
         self, x: float, y: float, width: float, height: float, color: np.ndarray, label: Label | None
@@ -49,7 +49,7 @@ class _Upright:
         self.polygon(half + np.array([x, y]), color, label)
 
     def post(self, x: float, height: float, radius: float, color: np.ndarray) -> None:
-        """Draws a round upright post, darker at its sides."""
+        """Draws a round post, darker at its sides."""
         light_side = 0.3 * radius * np.sign(self.stage.light.sun[0])
         for size, tone in ((1.0, 0.72), (0.55, 1.0), (0.2, 1.15)):
             shift = light_side * (1 - size)
@@ -62,20 +62,20 @@ class _Upright:
 
 
 def draw_lamp(stage: Stage, base: np.ndarray, heading: float, towards_road: int, seed: int) -> None:
-    """Draws a street lamp; `towards_road` is 1 where the road lies to its right."""
+    """Draws a street lamp; `towards_road` is 1 if the road is on its right."""
     rng = np.random.default_rng(seed)
     height, arm = rng.uniform(5.5, 9.0), rng.uniform(0.8, 2.2) * towards_road
-    thing = _Upright(stage, base, (3.0, height + 0.6), heading)
-    if thing.sheet is None:
+    upright = _Upright(stage, base, (3.0, height + 0.6), heading)
+    if upright.sheet is None:
         return
     color = _STEEL * rng.choice([0.45, 0.8, 1.0])
-    thing.post(0.0, height, rng.uniform(0.05, 0.085), color)
+    upright.post(0.0, height, rng.uniform(0.05, 0.085), color)
     line = np.array([[0.0, height - 0.1], [arm * 0.3, height + 0.25], [arm, height + 0.4]])
-    projected = stage.camera.project(thing.points(line))
-    thing.sheet.line(projected, 0.07 * thing.scale, color * thing.round_gain, Label.POLE)
-    head = np.array([232.0, 228.0, 206.0]) if stage.light.weather == "dusk" else color * thing.gain * 0.9
-    thing.rectangle(arm + 0.25 * towards_road, height + 0.4, 0.7, 0.14, head, Label.POLE)
-    thing.lay_down()
+    projected = stage.camera.project(upright.points(line))
+    upright.sheet.line(projected, 0.07 * upright.scale, color * upright.round_gain, Label.POLE)
+    head = np.array([232.0, 228.0, 206.0]) if stage.light.weather == "dusk" else color * upright.gain * 0.9
+    upright.rectangle(arm + 0.25 * towards_road, height + 0.4, 0.7, 0.14, head, Label.POLE)
+    upright.lay_down()
 
 
 def draw_traffic_light(stage: Stage, base: np.ndarray, heading: float, towards_road: int, seed: int) -> None:
@@ -85,31 +85,31 @@ def draw_traffic_light(stage: Stage, base: np.ndarray, heading: float, towards_r
     over_road = rng.random() < 0.35
     height = 6.0 if over_road else 3.3
     arm = float(rng.uniform(2.5, 4.5)) * towards_road if over_road else 0.0
-    thing = _Upright(stage, base, (abs(arm) + 0.8, height + 0.8), heading)
-    if thing.sheet is None:
+    upright = _Upright(stage, base, (abs(arm) + 0.8, height + 0.8), heading)
+    if upright.sheet is None:
         return
     color = _STEEL * rng.choice([0.35, 0.9])
-    thing.post(0.0, height, 0.075 if over_road else 0.055, color)
+    upright.post(0.0, height, 0.075 if over_road else 0.055, color)
     if over_road:
-        line = stage.camera.project(thing.points(np.array([[0.0, height - 0.15], [arm, height - 0.05]])))
-        thing.sheet.line(line, 0.1 * thing.scale, color * thing.round_gain, Label.POLE)
+        line = stage.camera.project(upright.points(np.array([[0.0, height - 0.15], [arm, height - 0.05]])))
+        upright.sheet.line(line, 0.1 * upright.scale, color * upright.round_gain, Label.POLE)
     state = int(rng.choice(3, p=[0.45, 0.1, 0.45]))
     for x, y in [(0.0, 2.75), (arm, height - 0.45)][: 2 if over_road else 1]:
-        board = np.array([26.0, 28.0, 28.0]) * thing.gain
+        board = np.array([26.0, 28.0, 28.0]) * upright.gain
         if rng.random() < 0.4 and facing:
-            thing.rectangle(x, y, 0.52, 1.15, np.array([222.0, 222.0, 218.0]) * thing.gain, Label.TRAFFIC_LIGHT)
-            thing.rectangle(x, y, 0.46, 1.09, board, Label.TRAFFIC_LIGHT)
-        thing.rectangle(x, y, 0.34, 0.98, board * 1.3, Label.TRAFFIC_LIGHT)
+            upright.rectangle(x, y, 0.52, 1.15, np.array([222.0, 222.0, 218.0]) * upright.gain, Label.TRAFFIC_LIGHT)
+            upright.rectangle(x, y, 0.46, 1.09, board, Label.TRAFFIC_LIGHT)
+        upright.rectangle(x, y, 0.34, 0.98, board * 1.3, Label.TRAFFIC_LIGHT)
         if not facing:
             continue
         lamps = np.array([[255.0, 60.0, 40.0], [255.0, 190.0, 40.0], [60.0, 240.0, 150.0]])
         for lamp in range(3):
             lit = lamp == state
             circle = _CIRCLE * 0.115 + np.array([x, y + 0.31 * (1 - lamp)])
-            thing.polygon(circle, lamps[lamp] if lit else lamps[lamp] * 0.16 + 8, Label.TRAFFIC_LIGHT)
+            upright.polygon(circle, lamps[lamp] if lit else lamps[lamp] * 0.16 + 8, Label.TRAFFIC_LIGHT)
             if lit:
-                thing.polygon(_CIRCLE * 0.06 + np.array([x, y + 0.31 * (1 - lamp)]), lamps[lamp] * 0.4 + 153, None)
-    thing.lay_down()
+                upright.polygon(_CIRCLE * 0.06 + np.array([x, y + 0.31 * (1 - lamp)]), lamps[lamp] * 0.4 + 153, None)
+    upright.lay_down()
 
 
 def draw_sign(stage: Stage, base: np.ndarray, heading: float, seed: int) -> None:
@@ -117,24 +117,24 @@ def draw_sign(stage: Stage, base: np.ndarray, heading: float, seed: int) -> None
     rng = np.random.default_rng(seed)
     large = rng.random() < 0.12
     height = rng.uniform(2.6, 3.4) + (0.8 if large else 0.0)
-    thing = _Upright(stage, base, (1.5, height + 1.0), heading)
-    if thing.sheet is None:
+    upright = _Upright(stage, base, (1.5, height + 1.0), heading)
+    if upright.sheet is None:
         return
-    thing.post(0.0, height, 0.038 if not large else 0.06, _STEEL)
+    upright.post(0.0, height, 0.038 if not large else 0.06, _STEEL)
     y = height - 0.1
     if rng.random() < 0.18:  # seen from behind
-        thing.polygon(
-            _CIRCLE * 0.32 + np.array([0.0, y]), np.array([150.0, 152.0, 152.0]) * thing.gain, Label.TRAFFIC_SIGN
+        upright.polygon(
+            _CIRCLE * 0.32 + np.array([0.0, y]), np.array([150.0, 152.0, 152.0]) * upright.gain, Label.TRAFFIC_SIGN
         )
-        thing.lay_down()
+        upright.lay_down()
         return
     if large:
-        _direction_board(thing, y, rng)
+        _direction_board(upright, y, rng)
     else:
         for _ in range(1 if rng.random() < 0.7 else 2):
-            _plate(thing, y, rng)
+            _plate(upright, y, rng)
             y -= 0.75
-    thing.lay_down()
+    upright.lay_down()
 
 
 _RED, _BLUE, _WHITE = np.array([196.0, 30.0, 34.0]), np.array([26.0, 78.0, 168.0]), np.array([232.0, 232.0, 228.0])
@@ -143,83 +143,83 @@ _TRIANGLE = np.array([[-0.5, -0.29], [0.5, -0.29], [0.0, 0.58]])
 _SQUARE = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
 
 
-def _plate(thing: _Upright, y: float, rng: np.random.Generator) -> None:
-    """Draws one sign around height `y`."""
-    at, gain, label = np.array([0.0, y]), thing.gain, Label.TRAFFIC_SIGN
+def _plate(upright: _Upright, y: float, rng: np.random.Generator) -> None:
+    """Draws a sign around height `y`."""
+    at, gain, label = np.array([0.0, y]), upright.gain, Label.TRAFFIC_SIGN
     kind = rng.choice(["limit", "no_entry", "warning", "yield", "mandatory", "parking", "stop", "priority", "crossing"])
     if kind == "limit":
-        thing.polygon(_CIRCLE * 0.33 + at, _RED * gain, label)
-        thing.polygon(_CIRCLE * 0.25 + at, _WHITE * gain, label)
+        upright.polygon(_CIRCLE * 0.33 + at, _RED * gain, label)
+        upright.polygon(_CIRCLE * 0.25 + at, _WHITE * gain, label)
         for x in (-0.08, 0.08):
-            thing.rectangle(x, y, 0.09, 0.22, _BLACK * gain, None)
+            upright.rectangle(x, y, 0.09, 0.22, _BLACK * gain, None)
     elif kind == "no_entry":
-        thing.polygon(_CIRCLE * 0.33 + at, _RED * gain, label)
-        thing.rectangle(0.0, y, 0.44, 0.11, _WHITE * gain, None)
+        upright.polygon(_CIRCLE * 0.33 + at, _RED * gain, label)
+        upright.rectangle(0.0, y, 0.44, 0.11, _WHITE * gain, None)
     elif kind in ("warning", "yield"):
         turn = -1.0 if kind == "yield" else 1.0
-        thing.polygon(_TRIANGLE * np.array([0.85, 0.85 * turn]) + at, _RED * gain, label)
-        thing.polygon(_TRIANGLE * np.array([0.58, 0.58 * turn]) + at, _WHITE * gain, label)
+        upright.polygon(_TRIANGLE * np.array([0.85, 0.85 * turn]) + at, _RED * gain, label)
+        upright.polygon(_TRIANGLE * np.array([0.58, 0.58 * turn]) + at, _WHITE * gain, label)
         if kind == "warning":
-            thing.rectangle(0.0, y - 0.01, 0.06, 0.2, _BLACK * gain, None)
+            upright.rectangle(0.0, y - 0.01, 0.06, 0.2, _BLACK * gain, None)
     elif kind == "mandatory":
-        thing.polygon(_CIRCLE * 0.31 + at, _BLUE * gain, label)
-        thing.rectangle(0.0, y, 0.07, 0.34, _WHITE * gain, None)
-        thing.polygon(_TRIANGLE * 0.22 + at + np.array([0.0, 0.1]), _WHITE * gain, None)
+        upright.polygon(_CIRCLE * 0.31 + at, _BLUE * gain, label)
+        upright.rectangle(0.0, y, 0.07, 0.34, _WHITE * gain, None)
+        upright.polygon(_TRIANGLE * 0.22 + at + np.array([0.0, 0.1]), _WHITE * gain, None)
     elif kind in ("parking", "crossing"):
-        thing.polygon(_SQUARE * 0.62 + at, _WHITE * gain, label)
-        thing.polygon(_SQUARE * 0.56 + at, _BLUE * gain, label)
+        upright.polygon(_SQUARE * 0.62 + at, _WHITE * gain, label)
+        upright.polygon(_SQUARE * 0.56 + at, _BLUE * gain, label)
         if kind == "crossing":
-            thing.polygon(_TRIANGLE * 0.48 + at - np.array([0.0, 0.04]), _WHITE * gain, None)
-            thing.rectangle(0.0, y - 0.03, 0.06, 0.22, _BLACK * gain, None)
+            upright.polygon(_TRIANGLE * 0.48 + at - np.array([0.0, 0.04]), _WHITE * gain, None)
+            upright.rectangle(0.0, y - 0.03, 0.06, 0.22, _BLACK * gain, None)
         else:
-            thing.rectangle(-0.07, y, 0.07, 0.36, _WHITE * gain, None)
-            thing.rectangle(0.04, y + 0.09, 0.16, 0.16, _WHITE * gain, None)
+            upright.rectangle(-0.07, y, 0.07, 0.36, _WHITE * gain, None)
+            upright.rectangle(0.04, y + 0.09, 0.16, 0.16, _WHITE * gain, None)
     elif kind == "stop":
         octagon = np.stack(
             [np.cos(np.arange(8) * np.pi / 4 + np.pi / 8), np.sin(np.arange(8) * np.pi / 4 + np.pi / 8)], axis=-1
         )
-        thing.polygon(octagon * 0.37 + at, _WHITE * gain, label)
-        thing.polygon(octagon * 0.34 + at, _RED * gain, label)
-        thing.rectangle(0.0, y, 0.46, 0.13, _WHITE * gain, None)
+        upright.polygon(octagon * 0.37 + at, _WHITE * gain, label)
+        upright.polygon(octagon * 0.34 + at, _RED * gain, label)
+        upright.rectangle(0.0, y, 0.46, 0.13, _WHITE * gain, None)
     else:
         diamond = np.array([[0.0, -1.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
-        thing.polygon(diamond * 0.4 + at, _WHITE * gain, label)
-        thing.polygon(diamond * 0.28 + at, _YELLOW * gain, None)
+        upright.polygon(diamond * 0.4 + at, _WHITE * gain, label)
+        upright.polygon(diamond * 0.28 + at, _YELLOW * gain, None)
 
 
-def _direction_board(thing: _Upright, y: float, rng: np.random.Generator) -> None:
+def _direction_board(upright: _Upright, y: float, rng: np.random.Generator) -> None:
     ground, ink = [(_YELLOW, _BLACK), (_BLUE, _WHITE), (_WHITE, _BLACK), (np.array([20.0, 104.0, 66.0]), _WHITE)][
         rng.integers(4)
     ]
-    thing.rectangle(0.35, y, 1.9, 0.95, ink * thing.gain, Label.TRAFFIC_SIGN)
-    thing.rectangle(0.35, y, 1.84, 0.89, ground * thing.gain, Label.TRAFFIC_SIGN)
+    upright.rectangle(0.35, y, 1.9, 0.95, ink * upright.gain, Label.TRAFFIC_SIGN)
+    upright.rectangle(0.35, y, 1.84, 0.89, ground * upright.gain, Label.TRAFFIC_SIGN)
     for row in (0.22, -0.02, -0.26):
         x = -0.4
         while x < 0.8:
-            word = float(rng.uniform(0.06, 0.12))
-            thing.rectangle(x, y + row, word * 0.7, 0.12, ink * thing.gain, None)
-            x += word if rng.random() < 0.85 else 2.5 * word
+            text_width = float(rng.uniform(0.06, 0.12))
+            upright.rectangle(x, y + row, text_width * 0.7, 0.12, ink * upright.gain, None)
+            x += text_width if rng.random() < 0.85 else 2.5 * text_width
 
 
 def draw_bollard(stage: Stage, base: np.ndarray, heading: float, seed: int) -> None:
     """Draws a low post."""
     rng = np.random.default_rng(seed)
-    thing = _Upright(stage, base, (0.3, 1.3), heading)
-    thing.post(0.0, 0.95, 0.06, _STEEL * rng.choice([0.3, 0.5, 1.0]))
+    upright = _Upright(stage, base, (0.3, 1.3), heading)
+    upright.post(0.0, 0.95, 0.06, _STEEL * rng.choice([0.3, 0.5, 1.0]))
     if rng.random() < 0.5:
-        thing.rectangle(0.0, 0.8, 0.12, 0.1, _WHITE * thing.gain, None)
-    thing.lay_down()
+        upright.rectangle(0.0, 0.8, 0.12, 0.1, _WHITE * upright.gain, None)
+    upright.lay_down()
 
 
 def draw_bin(stage: Stage, base: np.ndarray, heading: float, seed: int) -> None:
-    """Draws a litter bin or a cabinet: a static thing of no class."""
+    """Draws a litter bin or a cabinet; both are labeled as static, which is ignored."""
     rng = np.random.default_rng(seed)
-    thing = _Upright(stage, base, (0.9, 1.6), heading)
+    upright = _Upright(stage, base, (0.9, 1.6), heading)
     colors = np.array([[52, 86, 60], [70, 72, 74], [120, 122, 122], [150, 90, 40]], np.float64)
     color = colors[rng.integers(len(colors))]
     width, height = rng.uniform(0.4, 1.1), rng.uniform(0.8, 1.3)
-    thing.rectangle(0.0, height / 2, width, height, color * thing.gain, Label.STATIC)
-    thing.rectangle(width * 0.44, height / 2, width * 0.12, height, color * thing.gain * 0.7, None)
-    thing.rectangle(0.0, height - 0.03, width * 1.06, 0.08, color * thing.gain * 1.15, Label.STATIC)
-    thing.rectangle(0.0, height * 0.8, width * 0.5, 0.1, color * thing.gain * 0.35, None)
-    thing.lay_down()
+    upright.rectangle(0.0, height / 2, width, height, color * upright.gain, Label.STATIC)
+    upright.rectangle(width * 0.44, height / 2, width * 0.12, height, color * upright.gain * 0.7, None)
+    upright.rectangle(0.0, height - 0.03, width * 1.06, 0.08, color * upright.gain * 1.15, Label.STATIC)
+    upright.rectangle(0.0, height * 0.8, width * 0.5, 0.1, color * upright.gain * 0.35, None)
+    upright.lay_down()

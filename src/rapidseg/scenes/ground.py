@@ -1,4 +1,4 @@
-"""The ground: asphalt, kerbs, pavements and grass, with the shadows on them."""
+"""The ground: asphalt, curbs, sidewalks and grass, with shadows."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from rapidseg.scenes.canvas import Label
 from rapidseg.scenes.ground_view import GroundView, band, stripes
 from rapidseg.scenes.markings import paint_markings
 from rapidseg.scenes.stage import Stage
-from rapidseg.scenes.street import KERB_M
+from rapidseg.scenes.street import CURB_M
 
 _KERB_ALBEDO = np.array([95.0, 94.0, 92.0], np.float32)
 _UP = np.array([0.0, 1.0, 0.0])
 
 
 def draw_ground(stage: Stage, rng: np.random.Generator) -> None:
-    """Draws all that is flat, with the shadows on it; what stands on the ground is drawn over it."""
+    """Draws all flat ground with its shadows; objects are drawn over it later."""
     camera, street, light = stage.camera, stage.street, stage.light
     first_row = min(int(camera.horizon_v) + 2, camera.size_hw[0] - 1)
     x, z = camera.ground(first_row)
     along, across = z * z / np.float32(camera.focal_px * camera.height_m), z / np.float32(camera.focal_px)
-    road = GroundView(*street.locate(x, z), along, across)
-    # The pavement lies higher: its pixels see a place that is a little nearer.
-    raised = GroundView(*street.locate(x, z, 1 - KERB_M / camera.height_m), along, across)
-    behind_road_kerb = street.depth_behind_kerb(road.s, road.t)
-    behind = street.depth_behind_kerb(raised.s, raised.t)
+    road = GroundView(*street.to_street(x, z), along, across)
+    # The sidewalk is higher, so its pixels show points that are slightly nearer.
+    raised = GroundView(*street.to_street(x, z, 1 - CURB_M / camera.height_m), along, across)
+    behind_road_curb = street.depth_behind_curb(road.s, road.t)
+    behind = street.depth_behind_curb(raised.s, raised.t)
     on_top = behind > 0
 
     color = _asphalt(road, rng)
     paint_markings(road, street, color, rng)
-    label = np.where((behind_road_kerb > 0) | on_top, np.uint8(Label.SIDEWALK), np.uint8(Label.ROAD))
-    gutter = np.clip(1 + behind_road_kerb / np.float32(0.45), 0, 1) * np.float32(0.16)  # dirt gathers at the kerb
+    label = np.where((behind_road_curb > 0) | on_top, np.uint8(Label.SIDEWALK), np.uint8(Label.ROAD))
+    gutter = np.clip(1 + behind_road_curb / np.float32(0.45), 0, 1) * np.float32(0.16)  # dirt gathers at the curb
     color *= (1 - gutter)[..., None]
-    _lerp(color, _KERB_ALBEDO, _coverage(behind_road_kerb))
+    _lerp(color, _KERB_ALBEDO, _coverage(behind_road_curb))
     _lerp(color, _paving(raised, behind, rng), _coverage(behind))
     grassy = _grass_mask(stage, raised.t, behind) & on_top
     if grassy.any():
@@ -54,15 +54,15 @@ def draw_ground(stage: Stage, rng: np.random.Generator) -> None:
 
 
 def _coverage(distance: np.ndarray) -> np.ndarray:
-    """Returns how much of each pixel lies where `distance` to an edge, meters, is positive: 0..1."""
+    """Returns the share of each pixel in which `distance` to an edge, in meters, is positive, 0..1."""
     across = cv2.Sobel(distance, cv2.CV_32F, 1, 0, ksize=1, scale=0.5)
     down = cv2.Sobel(distance, cv2.CV_32F, 0, 1, ksize=1, scale=0.5)
     share: np.ndarray = np.clip(0.5 + distance / (cv2.magnitude(across, down) + np.float32(1e-6)), 0, 1)
     return share
 
 
-def _lerp(color: np.ndarray, other: np.ndarray, share: np.ndarray) -> None:
-    color += (other - color) * share[..., None]
+def _lerp(color: np.ndarray, target: np.ndarray, share: np.ndarray) -> None:
+    color += (target - color) * share[..., None]
 
 
 def _asphalt(view: GroundView, rng: np.random.Generator) -> np.ndarray:
@@ -71,7 +71,7 @@ def _asphalt(view: GroundView, rng: np.random.Generator) -> np.ndarray:
     tone = 1 + np.float32(0.07) * view.texture(70.0, 0.1, rng)
     tone += np.float32(0.035) * view.texture(9.0, 1.0, rng)
     tone += np.float32(0.045) * view.texture(8.0, 1.2, rng, stretch=16.0)  # wear runs along the lanes
-    for _ in range(int(rng.integers(0, 5))):  # patches where the road was dug up
+    for _ in range(int(rng.integers(0, 5))):  # repaired patches
         middle_s, middle_t = rng.uniform(4, 45), rng.uniform(-6, 6)
         half_s, half_t = rng.uniform(0.6, 5), rng.uniform(0.4, 1.2)
         patch = band(view.s, middle_s, half_s, view.along) * band(view.t, middle_t, half_t, view.across)
@@ -86,7 +86,7 @@ def _asphalt(view: GroundView, rng: np.random.Generator) -> np.ndarray:
 
 
 def _cracks(view: GroundView, tone: np.ndarray, rng: np.random.Generator) -> None:
-    """Darkens thin wandering lines: cracks and the tar that closes them."""
+    """Darkens thin irregular lines: cracks, and the tar that fills them."""
     near = view.along[:, 0] < 0.35
     first = int(np.argmax(near))
     if not near.any():
@@ -94,7 +94,7 @@ def _cracks(view: GroundView, tone: np.ndarray, rng: np.random.Generator) -> Non
     s, t = view.s[first:], view.t[first:]
     for _ in range(int(rng.integers(0, 4)) - 1):
         lengthwise = rng.random() < 0.6
-        place, across = (t, s) if lengthwise else (s, t)
+        position, across = (t, s) if lengthwise else (s, t)
         start, waves = rng.uniform(-3, 3) if lengthwise else rng.uniform(6, 16), rng.uniform(0.3, 1.2, 3)
         path = np.float32(start)
         for order, wave in enumerate(waves):
@@ -103,19 +103,19 @@ def _cracks(view: GroundView, tone: np.ndarray, rng: np.random.Generator) -> Non
             )
         footprint = view.across[first:] if lengthwise else view.along[first:]
         tone[first:] *= 1 - np.float32(rng.uniform(0.12, 0.3)) * band(
-            place - path, 0.0, rng.uniform(0.004, 0.012), footprint
+            position - path, 0.0, rng.uniform(0.004, 0.012), footprint
         )
 
 
 def _paving(view: GroundView, behind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Returns the color of the pavement with its kerbstones, (rows, W, 3) float32."""
+    """Returns the color of the sidewalk with its curbstones, (rows, W, 3) float32."""
     base = rng.uniform(122, 152) * np.array([1.0, rng.uniform(0.94, 0.99), rng.uniform(0.86, 0.97)])
     slab_s, slab_t = float(rng.choice([0.3, 0.4, 0.6])), float(rng.choice([0.3, 0.5, 0.75]))
     tone = 1 + np.float32(0.05) * view.texture(60.0, 0.2, rng)
     tone += np.float32(0.06) * view.texture(6.0, 1.1, rng)
     joints = np.maximum(stripes(view.s, slab_s, 0.015, view.along), stripes(view.t, slab_t, 0.015, view.across))
     tone -= np.float32(0.24) * joints
-    tone += np.where(behind < np.float32(0.16), np.float32(0.12), np.float32(0))  # kerbstones are paler
+    tone += np.where(behind < np.float32(0.16), np.float32(0.12), np.float32(0))  # curbstones are paler
     tone -= np.float32(0.3) * band(behind, 0.17, 0.015, np.maximum(view.across, np.float32(0.01))) * view.fade(0.05)
     paving: np.ndarray = tone[..., None] * base.astype(np.float32)
     return paving
@@ -129,7 +129,7 @@ def _grass_mask(stage: Stage, t: np.ndarray, behind: np.ndarray) -> np.ndarray:
         if side.verge > 0:
             mask |= here & (behind > np.float32(0.18)) & (behind < np.float32(side.verge))
         if side.yard_is_grass:
-            mask |= here & (behind > np.float32(side.verge + side.pavement))
+            mask |= here & (behind > np.float32(side.verge + side.sidewalk))
     return mask
 
 

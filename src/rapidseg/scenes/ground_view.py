@@ -1,4 +1,4 @@
-"""The ground as each pixel sees it, and textures on it."""
+"""The ground point of each pixel, and textures on the ground."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rapidseg.scenes.noise import TILE, cloud_tile, sample
 
 @dataclass(frozen=True)
 class GroundView:
-    """Where the pixels below the horizon meet the ground; all float32, (rows, W) or (rows, 1).
+    """The ground points of the pixels below the horizon; all float32, (rows, W) or (rows, 1).
 
     Attributes:
-        s, t: place in the street, meters.
-        along, across: meters that a pixel covers in depth and sideways.
+        s, t: street coordinates in meters.
+        along, across: size of a pixel on the ground in meters, in depth and sideways.
     """
 
     s: np.ndarray
@@ -24,17 +24,17 @@ class GroundView:
     across: np.ndarray
 
     def fade(self, size_m: float) -> np.ndarray:
-        """Returns how much of a pattern with details of `size_m` meters is still seen: far off it averages out."""
+        """Returns the visible contrast of details of `size_m` meters, 0..1: far away they average out."""
         seen: np.ndarray = np.clip(np.float32(size_m) / np.maximum(self.along, self.across) - np.float32(0.3), 0, 1)
         return seen
 
     def texture(
         self, texels_per_m: float, exponent: float, rng: np.random.Generator, *, stretch: float = 1.0
     ) -> np.ndarray:
-        """Returns noise (rows, W), mean 0 and variance 1 near the camera, made longer along the street by `stretch`."""
+        """Returns noise (rows, W), mean 0 and variance 1 near the camera, stretched along the street by `stretch`."""
         offset = rng.uniform(0, TILE, 2).astype(np.float32)
         fade = self.fade(2 / texels_per_m)
-        rows = int(np.searchsorted(fade[:, 0] > 0, True))  # above this row nothing of it is left to see
+        rows = int(np.searchsorted(fade[:, 0] > 0, True))  # above this row it is not visible
         values = np.zeros(self.t.shape, np.float32)
         if rows < len(values):
             columns = self.t[rows:] * np.float32(texels_per_m) + offset[0]
@@ -43,16 +43,16 @@ class GroundView:
         return values
 
 
-def band(place: np.ndarray, middle: float, half_width: float, footprint: np.ndarray) -> np.ndarray:
-    """Returns how much of each pixel lies within `half_width` of `middle`, 0..1; exact for a box-shaped pixel."""
-    reach = (np.float32(half_width) - np.abs(place - np.float32(middle))) / footprint + np.float32(0.5)
+def band(position: np.ndarray, middle: float, half_width: float, footprint: np.ndarray) -> np.ndarray:
+    """Returns the share of each pixel within `half_width` of `middle`, 0..1; exact for a box-shaped pixel."""
+    reach = (np.float32(half_width) - np.abs(position - np.float32(middle))) / footprint + np.float32(0.5)
     share: np.ndarray = np.clip(reach, 0, np.minimum(1, np.float32(2 * half_width) / footprint))
     return share
 
 
-def stripes(place: np.ndarray, spacing: float, width: float, footprint: np.ndarray) -> np.ndarray:
-    """Returns how much of each pixel falls on stripes `width` wide, repeated every `spacing` meters: 0..1."""
-    away = np.abs(place - np.float32(spacing) * np.rint(place / np.float32(spacing)))
+def stripes(position: np.ndarray, spacing: float, width: float, footprint: np.ndarray) -> np.ndarray:
+    """Returns the share of each pixel on stripes of `width`, repeated every `spacing` meters, 0..1."""
+    away = np.abs(position - np.float32(spacing) * np.rint(position / np.float32(spacing)))
     share: np.ndarray = np.clip((np.float32(width / 2) - away) / footprint + np.float32(0.5), 0, 1)
     share *= np.clip(np.float32(spacing * 0.5) / footprint - np.float32(0.4), 0, 1)
     return share

@@ -1,4 +1,4 @@
-"""What is on the fronts of houses: floors of windows, doors, shops and awnings."""
+"""The fronts of houses: floors of windows, doors, shops and awnings."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _FRAME = np.array([[222.0, 222.0, 218.0], [92.0, 78.0, 66.0], [70.0, 74.0, 78.0]
 
 
 def _spread(length: float, pitch: float) -> tuple[np.ndarray, float]:
-    """Returns the middles of as many openings as fit, and their distance."""
+    """Returns the middles of as many openings as fit, and their spacing."""
     count = max(1, int(length / pitch))
     step = length / count
     return (np.arange(count) + 0.5) * step, step
 
 
 def paint_house_front(painter: FrontPainter, albedo: np.ndarray, rng: np.random.Generator, *, shop: bool) -> None:
-    """Paints floors of windows over a shop or over a ground floor with a door."""
+    """Paints floors of windows above a shop or above a ground floor with a door."""
     wall = painter.wall
     ground_floor = float(rng.uniform(3.3, 4.2)) if shop else float(rng.uniform(2.8, 3.4))
     floors = max(1, int((wall.height - ground_floor) / 3.0)) if wall.height > ground_floor + 2.4 else 0
@@ -118,14 +118,14 @@ def _shop(painter: FrontPainter, height: float, albedo: np.ndarray, rng: np.rand
             left, right, low, np.full(len(left), height - 1.15), rng,
             reveal=board * 0.3, frame=board * 0.4 + 20, recess_m=0.2, panes=1,
         )  # fmt: skip
-        if painter.distance < 25:  # what is on show behind the glass
+        if painter.distance < 25:  # the display behind the glass
             count = int(rng.integers(3, 9))
-            place = rng.uniform(a0 + 0.3, a1 - 0.5, count)
+            position = rng.uniform(a0 + 0.3, a1 - 0.5, count)
             base = rng.uniform(0.6, 1.2, count)
             for item in range(count):
                 goods = rng.uniform(50, 170) + rng.normal(0, 22, 3)
                 painter.rectangles(
-                    place[item], place[item] + 0.35, base[item], base[item] + rng.uniform(0.2, 0.7), goods
+                    position[item], position[item] + 0.35, base[item], base[item] + rng.uniform(0.2, 0.7), goods
                 )
         painter.ledge(a0, a1, height - 1.0, height - 0.4, 0.14, board)
         if painter.distance < 70:
@@ -155,7 +155,7 @@ def _awning(painter: FrontPainter, a0: float, a1: float, y: float, rng: np.rando
 
 
 def paint_office_front(painter: FrontPainter, albedo: np.ndarray, rng: np.random.Generator) -> None:
-    """Paints rows or bands of windows over shops."""
+    """Paints rows or bands of windows above shops."""
     wall = painter.wall
     ground_floor = float(rng.uniform(3.4, 4.4))
     floors = max(1, int((wall.height - ground_floor - 0.6) / 3.2))

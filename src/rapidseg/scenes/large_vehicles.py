@@ -8,7 +8,7 @@ from rapidseg.scenes.meshes import Material, Mesh, Part, box_mesh, end_panels, s
 
 
 def truck_parts(length: float, height: float) -> tuple[Part, ...]:
-    """Returns chassis, box and cab of a lorry."""
+    """Returns chassis, box and cab of a truck."""
     half, front = 1.225, length / 2
     cab_back = front - 1.9
     chassis = box_mesh((-front, front - 0.1), (0.5, 0.95), (-half * 0.82, half * 0.82), Material.RUBBER)

@@ -1,4 +1,4 @@
-"""What the camera adds: mirrored light on wet roads, the bonnet, exposure, blur, vignetting and noise."""
+"""Effects on the whole image: reflections on wet roads, the hood, exposure, blur, vignetting and noise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rapidseg.scenes.stage import Stage
 
 
 def wet_the_road(stage: Stage, rng: np.random.Generator) -> None:
-    """Lets a wet road mirror what stands above the horizon, smeared downwards."""
+    """Adds reflections of objects above the horizon to a wet road, smeared downwards."""
     wetness = stage.light.wetness
     if wetness <= 0:
         return
@@ -36,8 +36,8 @@ def wet_the_road(stage: Stage, rng: np.random.Generator) -> None:
     view[:] = np.clip(mixed, 0, 255).astype(np.uint8)
 
 
-def draw_bonnet(stage: Stage, rng: np.random.Generator) -> None:
-    """Draws the camera car's own bonnet along the lower edge; its label is ignored."""
+def draw_hood(stage: Stage, rng: np.random.Generator) -> None:
+    """Draws the hood of the camera car along the lower edge; its label is ignored."""
     height, width = stage.camera.size_hw
     top = height * (1 - rng.uniform(0.05, 0.13))
     bow = height * rng.uniform(0.015, 0.05)
@@ -60,7 +60,7 @@ def draw_bonnet(stage: Stage, rng: np.random.Generator) -> None:
 
 
 def expose(stage: Stage, rng: np.random.Generator) -> None:
-    """Applies exposure, white balance, contrast, blur, vignetting and noise to the picture, in place."""
+    """Applies exposure, white balance, contrast, blur, vignetting and noise to the image, in place."""
     image = stage.canvas.image
     height, width = image.shape[:2]
     mean = float(image[:: max(height // 64, 1), :: max(width // 64, 1)].mean())

@@ -1,4 +1,4 @@
-"""Time of day and weather: how surfaces, sky and distance look."""
+"""Time of day and weather: the colors of surfaces, sky and haze."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Light:
-    """The light of one scene. Colors are RGB, 0..255; gains multiply them.
+    """The light of a scene. Colors are RGB, 0..255; gains multiply them.
 
     Attributes:
         weather: `sunny`, `cloudy`, `overcast`, `dusk`, `fog` or `rain`.
         sun: unit vector (3,) towards the sun, in the camera's frame.
-        sun_gain: what full sun adds, RGB (3,).
-        sky_gain: what the whole sky adds, RGB (3,).
+        sun_gain: gain of full sunlight, RGB (3,).
+        sky_gain: gain of the light of the whole sky, RGB (3,).
         zenith, horizon: colors of the clear sky, RGB (3,).
-        cloud_cover: share of the sky that clouds cover, 0..1.
-        haze_color: what distance fades to, RGB (3,).
-        haze_per_m: share of light lost a meter.
-        wetness: how much a wet road mirrors, 0..1.
+        cloud_cover: share of the sky covered by clouds, 0..1.
+        haze_color: color of haze in front of distant objects, RGB (3,).
+        haze_per_m: share of light lost per meter.
+        wetness: reflectance of the road, 0..1.
     """
 
     weather: str
@@ -42,7 +42,7 @@ class Light:
         return gain
 
     def haze(self, distance_m: float) -> float:
-        """Returns the share of haze, 0..1, in front of something at this distance."""
+        """Returns the share of haze in the color of an object at this distance, 0..1."""
         return float(1.0 - np.exp(-self.haze_per_m * distance_m))
 
     def through_haze(self, color: np.ndarray, distance_m: float) -> np.ndarray:
@@ -51,7 +51,7 @@ class Light:
         return mixed
 
     def reflected(self, directions: np.ndarray) -> np.ndarray:
-        """Returns the RGB (..., 3) that a mirror shows in unit directions (..., 3): ground, a row of houses, sky."""
+        """Returns the RGB (..., 3) of reflections in unit directions (..., 3): ground, a row of houses, sky."""
         up = directions[..., 1:2]
         sky = self.horizon + (self.zenith - self.horizon) * np.clip(up * 1.2, 0, 1)
         houses = 0.42 * self.sky_gain * np.array([120.0, 115.0, 108.0])

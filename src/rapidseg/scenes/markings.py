@@ -21,11 +21,11 @@ def _dashes(view: GroundView, length: float, gap: float, phase: float) -> np.nda
 
 
 def paint_markings(view: GroundView, street: Street, color: np.ndarray, rng: np.random.Generator) -> None:
-    """Paints over `color` (rows, W, 3) float32, in place."""
+    """Paints markings onto `color` (rows, W, 3) float32, in place."""
     white = (np.array([214.0, 213.0, 208.0]) * rng.uniform(0.88, 1.05)).astype(np.float32)
     alpha = np.zeros(view.t.shape, np.float32)
     open_road = np.ones_like(view.s)
-    for middle, half_width in street.crossings:  # lines stop where another street crosses
+    for middle, half_width in street.crossings:  # lines stop at crossing streets
         open_road *= 1 - band(view.s, middle, half_width + 4.5, view.along)
 
     dash, gap, phase = rng.choice([3.0, 4.0, 6.0]), rng.choice([3.0, 6.0, 8.0]), rng.uniform(0, 10)
@@ -50,7 +50,7 @@ def paint_markings(view: GroundView, street: Street, color: np.ndarray, rng: np.
     if rng.random() < 0.25:
         _arrow(view, street, alpha, rng)
 
-    if rng.random() < 0.12:  # a cycle lane in red asphalt along the kerb
+    if rng.random() < 0.12:  # a cycle lane in red asphalt along the curb
         cycle_lane = band(view.t, street.drive_side * (street.half_width - 0.95), 0.75, view.across)
         red = np.array([132.0, 84.0, 74.0], np.float32)
         color += (red - color) * (cycle_lane * np.float32(0.8))[..., None]

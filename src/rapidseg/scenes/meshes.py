@@ -1,6 +1,6 @@
-"""Solid bodies of vehicles: quadrilaterals with materials, lit, mirrored in and drawn back to front.
+"""Solid bodies of vehicles: quadrilaterals with materials, light and reflections, drawn from back to front.
 
-A vehicle's own frame is meters: x forward from its middle, y up from the ground, z to its right.
+A vehicle's frame is in meters: x forward from its middle, y up from the ground, z to its right.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rapidseg.scenes.stage import Stage
 
 
 class Material(IntEnum):
-    """What a face is made of."""
+    """The material of a face."""
 
     PAINT = 0
     SECOND_PAINT = 1
@@ -31,7 +31,7 @@ class Material(IntEnum):
     SCREEN = 8  # a lit display
 
 
-# Color in diffuse light, and the share of light that is mirrored straight on.
+# Color in diffuse light, and the share of light that is reflected at a right angle.
 _LOOK: Mapping[Material, tuple[tuple[float, float, float], float]] = {
     Material.GLASS: ((22, 26, 30), 0.16),
     Material.RUBBER: ((30, 30, 32), 0.01),
@@ -51,7 +51,7 @@ _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES), np.zeros(20)], axis=-1)
 
 @dataclass(frozen=True)
 class Mesh:
-    """Faces in a vehicle's own frame.
+    """Faces in a vehicle's frame.
 
     Attributes:
         quads: (N, 4, 3) corners, counterclockwise seen from outside.
@@ -72,7 +72,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Part:
-    """A convex part of a vehicle: its body, and what is drawn over it, in this order."""
+    """A convex part of a vehicle: its body, and details that are drawn over it in order."""
 
     body: Mesh
     details: Mesh
@@ -80,7 +80,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a vehicle stands: the ground point (3,) under its middle, and its direction.
+    """Position and direction of a vehicle: the ground point (3,) below its middle, and its heading.
 
     `heading` is in radians, to the right of the camera's axis.
     """
@@ -89,7 +89,7 @@ class Pose:
     heading: float
 
     def to_camera(self, points: np.ndarray) -> np.ndarray:
-        """Returns points (..., 3) of the vehicle's frame in the camera's frame."""
+        """Converts points (..., 3) from the vehicle's frame to the camera's frame."""
         cos, sin = np.cos(self.heading), np.sin(self.heading)
         x, y, z = points[..., 0], points[..., 1], points[..., 2]
         turned = np.stack([x * sin + z * cos, y, x * cos - z * sin], axis=-1)
@@ -97,13 +97,13 @@ class Pose:
         return moved
 
     def sees(self, direction: np.ndarray, point: np.ndarray) -> bool:
-        """Returns whether a face at `point` with the level normal `direction`, in its own frame, faces the camera."""
+        """Returns whether a face at `point` with the horizontal normal `direction`, in its frame, faces the camera."""
         normal = self.to_camera(direction) - self.base
         return float(normal @ self.to_camera(point)) < 0
 
 
 class MeshPainter:
-    """Draws the faces of one vehicle on a sheet."""
+    """Draws the faces of a vehicle on a sheet."""
 
     def __init__(self, stage: Stage, pose: Pose, paint: np.ndarray, second: np.ndarray, sheet: Sheet) -> None:
         self.stage, self.pose, self.sheet = stage, pose, sheet
@@ -113,10 +113,10 @@ class MeshPainter:
         self._mirror = np.array([share for _, share in table])
 
     def faces(self, mesh: Mesh, *, sort: bool = True) -> None:
-        """Draws the faces that look towards the camera."""
+        """Draws the faces that face the camera."""
         quads = self.pose.to_camera(mesh.quads)
         eye = np.array([0.0, self.stage.camera.height_m, 0.0])
-        # The camera's frame is left-handed, a vehicle's own is right-handed: hence the order of the factors.
+        # The camera's frame is left-handed and a vehicle's is right-handed, hence the order of the factors.
         normals = np.cross(quads[:, 3] - quads[:, 1], quads[:, 2] - quads[:, 0])
         size = np.linalg.norm(normals, axis=1, keepdims=True)
         normals = normals / np.maximum(size, 1e-9)
@@ -133,7 +133,7 @@ class MeshPainter:
         self.sheet.faces(corners[order], colors[order])
 
     def _lit(self, normals: np.ndarray, rays: np.ndarray, materials: np.ndarray) -> np.ndarray:
-        """Returns the RGB (N, 3) of faces: diffuse light, mirrored surroundings, the sun's highlight."""
+        """Returns the RGB (N, 3) of faces: diffuse light, reflections, highlight of the sun."""
         light = self.stage.light
         rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
         facing = -(rays * normals).sum(axis=1, keepdims=True)
@@ -148,7 +148,7 @@ class MeshPainter:
         return np.where(glow, self._albedo[materials], lit)
 
     def parts(self, parts: tuple[Part, ...]) -> None:
-        """Draws convex parts, the nearest last."""
+        """Draws convex parts, from far to near."""
         middles = [part.body.quads.reshape(-1, 3).mean(axis=0) for part in parts]
         distances = [float(np.linalg.norm(self.pose.to_camera(middle)[[0, 2]])) for middle in middles]
         for index in np.argsort(distances, kind="stable")[::-1]:
@@ -156,17 +156,17 @@ class MeshPainter:
             self.faces(parts[index].details, sort=False)
 
     def flat(self, points: np.ndarray, color: np.ndarray) -> None:
-        """Draws a polygon (N, 3) of the vehicle's frame in a color that is already lit."""
+        """Draws a polygon (N, 3) in the vehicle's frame, in a color that includes the light."""
         points = self.pose.to_camera(points)
         if points[:, 2].min() > NEAR_M:
             self.sheet.polygon(self.stage.camera.project(points), color, None)
 
     def disc(self, center: np.ndarray, radius: float, color: np.ndarray) -> None:
-        """Draws a disc that stands upright along the vehicle."""
+        """Draws an upright disc along the vehicle."""
         self.flat(center + radius * _CIRCLE, color)
 
     def cylinder(self, center: np.ndarray, radius: float, depth: float, color: np.ndarray) -> None:
-        """Draws a disc with a rim that reaches `depth` meters along z."""
+        """Draws a disc with a rim of `depth` meters along z."""
         rims = [center + radius * _CIRCLE, center + np.array([0.0, 0.0, depth]) + radius * _CIRCLE]
         points = self.pose.to_camera(np.concatenate(rims))
         if points[:, 2].min() > NEAR_M:

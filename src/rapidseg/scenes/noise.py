@@ -1,4 +1,4 @@
-"""Textures that repeat without a seam; each is made once a process, always the same."""
+"""Seamless repeating textures; each is created once per process and is always the same."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def cloud_tile(exponent: float, seed: int = 0) -> np.ndarray:
 
 @cache
 def leaf_tile() -> tuple[np.ndarray, np.ndarray]:
-    """Returns foliage: the brightness of leaves, 0..1, and a random value that is one over each leaf, 0..1.
+    """Returns foliage: the brightness of leaves, 0..1, and a random value that is constant over each leaf, 0..1.
 
-    Both are (3 * TILE, 3 * TILE) float32, three repeats along each side, to cut parts from without wrapping.
+    Both are (3 * TILE, 3 * TILE) float32, three repeats along each side, so that parts can be cropped without wrapping.
 
-    Leaves lie over each other at random: a "dead leaves" picture, whose statistics are those of photographs.
+    Leaves overlap at random: a "dead leaves" image, which has the statistics of photographs.
     """
     rng = np.random.default_rng(7)
     brightness = np.zeros((TILE, TILE), np.float32)
@@ -62,7 +62,7 @@ def brick_tile() -> np.ndarray:
 
 @cache
 def tile_pyramid(name: str) -> tuple[np.ndarray, ...]:
-    """Returns a tile (`brick` or `plaster`) at full, half, quarter ... size, for drawing it far away."""
+    """Returns a tile (`brick` or `plaster`) at full, half, quarter ... size, to draw it far away."""
     tile = brick_tile() if name == "brick" else 0.7 * cloud_tile(1.5, 4) + 0.3 * cloud_tile(0.3, 6)
     levels: list[np.ndarray] = [tile.astype(np.float32)]
     while levels[-1].shape[0] > 8:
@@ -72,7 +72,7 @@ def tile_pyramid(name: str) -> tuple[np.ndarray, ...]:
 
 
 def sample(tile: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Returns a tile's values at float32 texel coordinates (each within +-30000), repeating it without end."""
+    """Returns the values of an endlessly repeated tile at float32 texel coordinates (each within +-30000)."""
     return cv2.remap(tile, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 

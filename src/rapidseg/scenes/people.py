@@ -27,7 +27,7 @@ _SHOES = np.array([[30, 28, 28], [82, 62, 48], [186, 184, 180]], np.float64)
 
 
 class _Body:
-    """The clothes of one person, and the limbs drawn so far."""
+    """The clothes of a person, and the limbs so far."""
 
     def __init__(self, rng: np.random.Generator, label: Label, scale: float) -> None:
         self.rng, self.label, self.scale = rng, label, scale
@@ -54,7 +54,7 @@ class _Body:
         self.limbs.append(Limb(first, last, *radii, color, self.label, *wide))
 
     def shoulders(self, x: float, y: float) -> None:
-        """Adds what slopes from the neck to the shoulders, at height `y`."""
+        """Adds the shoulders at height `y`."""
         self.add((x, y - 0.10, 0), (x, y + 0.02, 0), 0.10, 0.055, self.top, 0.10, 0.025)
 
     def head(self, x: float, y: float, *, helmet: bool = False) -> None:
@@ -69,7 +69,7 @@ class _Body:
 
 
 def _turn(start: Point, length: float, angle: float, aside: float = 0.0) -> Point:
-    """Returns where a bone of some length ends that hangs down, swung forward by an angle in radians."""
+    """Returns the end of a hanging bone of a length that is swung forward by an angle in radians."""
     return (start[0] + length * np.sin(angle), start[1] - length * np.cos(angle), start[2] + aside)
 
 
@@ -102,7 +102,7 @@ def make_pedestrian(base: np.ndarray, heading: float, rng: np.random.Generator) 
     body.add((0.0, hip - 0.02, 0.0), (0.02, shoulder - 0.1, 0.0), 0.10, 0.105, body.top, 0.055, 0.09)
     body.shoulders(0.02, shoulder)
     body.head(0.02, shoulder)
-    if rng.random() < 0.25:  # a rucksack
+    if rng.random() < 0.25:  # a backpack
         body.add((-0.17, 1.32, 0.0), (-0.19, 1.05, 0.0), 0.12, 0.13, _TOPS[rng.integers(len(_TOPS))])
     elif rng.random() < 0.3:  # a bag in the hand
         side = rng.choice([-1, 1])
@@ -204,6 +204,6 @@ def make_rider(base: np.ndarray, heading: float, rng: np.random.Generator, *, mo
 
 
 def make_parked_cycle(base: np.ndarray, heading: float, rng: np.random.Generator, *, motorcycle: bool) -> Figure:
-    """Returns a bicycle or a motorcycle that nobody sits on."""
+    """Returns a bicycle or a motorcycle without a rider."""
     parts, wheels = motorcycle_parts(rng) if motorcycle else bicycle_parts(rng)
     return Figure(Pose(base, heading), tuple(parts), tuple(wheels))

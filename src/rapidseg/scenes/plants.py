@@ -1,4 +1,4 @@
-"""Trees, bushes and hedges: lumps of leaves."""
+"""Trees, bushes and hedges as clusters of leaves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rapidseg.scenes.canvas import Label, Sheet
 from rapidseg.scenes.noise import TILE, cloud_tile, leaf_tile
 from rapidseg.scenes.stage import Stage
 
-# Leaves in diffuse light: summer greens, olive, dark conifers, and some autumn.
+# Leaves in diffuse light: summer greens, olive, dark conifers, and some autumn colors.
 LEAVES = np.array(
     [
         [78, 98, 48],
@@ -32,14 +32,14 @@ _BARK = np.array([92.0, 80.0, 68.0])
 
 @dataclass(frozen=True)
 class Plant:
-    """Lumps of leaves, with a trunk or without.
+    """Spherical lumps of leaves, with or without a trunk.
 
     Attributes:
-        base: (3,) where it stands.
-        lumps: (N, 4) center and radius of each, meters, relative to `base`.
+        base: (3,) ground point.
+        lumps: (N, 4) center and radius of each, in meters, relative to `base`.
         trunk: radius of the trunk in meters, 0 for a bush.
         leaf: size of a leaf in meters.
-        seed: makes its leaves.
+        seed: seed of its leaves.
     """
 
     base: np.ndarray
@@ -62,7 +62,7 @@ class Plant:
 
 
 def make_tree(base: np.ndarray, height: float, rng: np.random.Generator) -> Plant:
-    """Returns a tree: a crown of lumps around an egg, on a trunk."""
+    """Returns a tree: an egg-shaped crown on a trunk."""
     bare = height * rng.uniform(0.22, 0.34)
     reach = np.array([height * rng.uniform(0.22, 0.34), (height - bare) / 2, 0.0])
     reach[2] = reach[0]
@@ -111,7 +111,7 @@ def draw_plant(stage: Stage, plant: Plant) -> None:
         _draw_trunk(stage, plant, distance, sunlit)
     lumps = plant.lumps[np.argsort(-plant.lumps[:, 2], kind="stable")]
     if float(lumps[:, 3].max()) * camera.pixels_per_meter(plant.base[2]) < 5:
-        lumps = lumps[::3]  # small in the picture: fewer, larger ones look the same
+        lumps = lumps[::3]  # small in the image: fewer, larger ones look the same
         lumps = lumps * np.array([1.0, 1.0, 1.0, 1.35])
     lumps = lumps[plant.base[2] + lumps[:, 2] - lumps[:, 3] > NEAR_M]
     if not len(lumps):
@@ -127,7 +127,7 @@ def draw_plant(stage: Stage, plant: Plant) -> None:
         middles - np.array([left, top]), sizes, centers, light.sun, (bottom - top, right - left)
     )
 
-    # Leaves, and twigs of leaves four times as large: crops of the leaf tile, brought to their size in the picture.
+    # Leaves, and twigs of leaves four times as large: crops of the leaf tile, resized to their size in the image.
     texels_per_px = _LEAF_TEXELS / plant.leaf / camera.pixels_per_meter(float(centers[:, 2].mean()))
     offset = rng.integers(0, TILE, 2)
     brightness, order = (_crop(tile, offset, texels_per_px, depth.shape) for tile in leaf_tile())
@@ -135,9 +135,9 @@ def draw_plant(stage: Stage, plant: Plant) -> None:
     ragged = depth - np.float32(0.22) * order - np.float32(0.50) * twig_order
     alpha = np.clip(ragged * np.float32(8.0) + np.float32(0.3), 0, 1)
     base = LEAVES[rng.choice(len(LEAVES), p=[0.18, 0.18, 0.16, 0.14, 0.14, 0.12, 0.05, 0.03])] * rng.uniform(0.8, 1.1)
-    # Leaves let some of the sun through.
+    # Leaves are translucent.
     towards_sun = (np.float32(0.22) + np.float32(0.78) * np.clip(shade, 0, 1)) * np.float32(sunlit)
-    inside = np.clip(np.float32(0.42) + np.float32(1.1) * ragged, 0.35, 1)  # deep between the leaves it is dark
+    inside = np.clip(np.float32(0.42) + np.float32(1.1) * ragged, 0.35, 1)  # darker inside the crown
     leaf_light = np.float32(0.25) + np.float32(0.75) * brightness + np.float32(0.55) * twig_brightness
     tone = leaf_light * inside
     up = np.float32(0.55) + np.float32(0.45) * np.clip(shade * np.float32(0.5) + np.float32(0.5), 0, 1)
@@ -154,8 +154,8 @@ def draw_plant(stage: Stage, plant: Plant) -> None:
 
 
 def _crop(tile: np.ndarray, offset: np.ndarray, texels_per_px: float, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns a part of a repeating tile at `texels_per_px`, as large as `shape`."""
-    if texels_per_px > 3:  # many leaves a pixel: what is left is faint noise
+    """Returns a part of a repeating tile at `texels_per_px`, of the given shape."""
+    if texels_per_px > 3:  # many leaves per pixel: only faint noise is left
         soft = np.float32(min(1.0, 3 / texels_per_px))
         faint: np.ndarray = np.float32(0.55) + (_crop(tile, offset, 3.0, shape) - np.float32(0.55)) * soft
         return faint
@@ -170,8 +170,8 @@ def _crop(tile: np.ndarray, offset: np.ndarray, texels_per_px: float, shape: tup
 def _lump_fields(
     middles: np.ndarray, sizes: np.ndarray, centers: np.ndarray, sun: np.ndarray, shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns how deep each pixel lies inside the lumps, below 0 outside, and how far it faces the sun, -1..1."""
-    step = max(1, max(shape) // 64)  # lumps are smooth: a coarse grid will do
+    """Returns the depth of each pixel inside the lumps, negative outside, and how far it faces the sun, -1..1."""
+    step = max(1, max(shape) // 64)  # lumps are smooth, so a coarse grid is enough
     rows = np.arange(-(-shape[0] // step), dtype=np.float32)[:, None] * step + np.float32((step - 1) / 2)
     columns = np.arange(-(-shape[1] // step), dtype=np.float32)[None, :] * step + np.float32((step - 1) / 2)
     depth = np.full((rows.shape[0], columns.shape[1]), -1.0, np.float32)
@@ -188,7 +188,7 @@ def _lump_fields(
         inside = 1 - across * across - down * down
         forward = np.sqrt(np.maximum(inside, 0))
         facing = np.float32(sun[0]) * across - np.float32(sun[1]) * down - np.float32(sun[2]) * forward
-        low = np.float32((center[1] - lowest) / (highest - lowest + 0.1))  # lower leaves stand in others' shadow
+        low = np.float32((center[1] - lowest) / (highest - lowest + 0.1))  # lower leaves are shaded by higher ones
         facing = facing * np.float32(0.7) + np.float32(0.55) * low - np.float32(0.15)
         before, shaded = depth[near], shade[near]
         over = np.where(

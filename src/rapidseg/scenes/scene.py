@@ -1,4 +1,4 @@
-"""Draws one labeled street scene."""
+"""Draws a labeled street scene."""
 
 from __future__ import annotations
 
@@ -6,31 +6,37 @@ import numpy as np
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import CITYSCAPES
+from rapidseg.core.sizes import SizeHW, format_size
 from rapidseg.data.layouts.cityscapes import LABEL_IDS
 from rapidseg.data.sample import Sample
 from rapidseg.scenes.camera import Camera
+from rapidseg.scenes.contents import Contents
 from rapidseg.scenes.ground import draw_ground
-from rapidseg.scenes.lens import draw_bonnet, expose, wet_the_road
+from rapidseg.scenes.lens import draw_hood, expose, wet_the_road
 from rapidseg.scenes.light import draw_light
-from rapidseg.scenes.placing import Contents
 from rapidseg.scenes.sky import draw_sky
 from rapidseg.scenes.stage import Stage
 from rapidseg.scenes.street import draw_street
 from rapidseg.scenes.surroundings import place_surroundings
 from rapidseg.scenes.traffic import place_traffic
 
-DEFAULT_SIZE_HW = (1024, 2048)  # that of Cityscapes
-_SMALLEST, _LARGEST = 32, 8192
+DEFAULT_SIZE_HW = (1024, 2048)  # as in Cityscapes
+_MIN_SIDE, _MAX_SIDE = 32, 8192
 
 TRAIN_IDS = np.full(256, CITYSCAPES.ignore_index, np.uint8)  # train id of each label id
 TRAIN_IDS[list(LABEL_IDS)] = np.arange(len(LABEL_IDS))
 
 
-def draw_scene(seed: int, index: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW) -> Sample:
-    """Draws scene `index` of the series `seed`; it depends on nothing else.
+def draw_scene(seed: int, index: int, size_hw: SizeHW = DEFAULT_SIZE_HW) -> Sample:
+    """Draws scene `index` of the series `seed`. The same arguments always give the same scene.
+
+    Args:
+        seed: 0 or more.
+        index: 0 or more.
+        size_hw: height and width in pixels, 32 to 8192 each.
 
     Returns:
-        A sample whose label holds the 19 train ids of `CITYSCAPES`, and 255 where it is ignored.
+        Image and label; the label holds the 19 train ids of `CITYSCAPES`, and 255 for ignored pixels.
 
     Raises:
         InputError: a size below 32 or above 8192, or a negative seed or index.
@@ -40,27 +46,27 @@ def draw_scene(seed: int, index: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW
 
 
 def scene_name(index: int) -> str:
-    """Returns what a scene is called in the layout of Cityscapes: city, sequence and frame."""
+    """Returns the name of a scene in the layout of Cityscapes: city, sequence and frame."""
     return f"synth/synth_{index:06d}_000019"
 
 
-def check_scene(seed: int, index: int, size_hw: tuple[int, int]) -> None:
-    """Makes sure that a scene can be drawn.
+def check_scene(seed: int, index: int, size_hw: SizeHW) -> None:
+    """Checks the arguments of `draw_scene`.
 
     Raises:
         InputError: a size below 32 or above 8192, or a negative seed or index.
     """
-    if min(size_hw) < _SMALLEST or max(size_hw) > _LARGEST:
+    if min(size_hw) < _MIN_SIDE or max(size_hw) > _MAX_SIDE:
         raise InputError(
-            f"a scene of {size_hw[0]}x{size_hw[1]} pixels (HxW) cannot be drawn; give {_SMALLEST} to {_LARGEST} each"
+            f"cannot draw a scene of {format_size(size_hw)} pixels; height and width must be {_MIN_SIDE} to {_MAX_SIDE}"
         )
-    for name, value in (("seed", seed), ("scene", index)):
+    for name, value in (("seed", seed), ("index", index)):
         if value < 0:
-            raise InputError(f"{name} {value} must not be negative; give 0 or more")
+            raise InputError(f"{name} is {value}, but must be 0 or more")
 
 
-def draw_scene_with_label_ids(seed: int, index: int, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns image (H, W, 3) uint8 RGB and label ids of Cityscapes (H, W) uint8 of a scene; see `draw_scene`."""
+def draw_scene_with_label_ids(seed: int, index: int, size_hw: SizeHW) -> tuple[np.ndarray, np.ndarray]:
+    """Returns image (H, W, 3) uint8 RGB and Cityscapes label ids (H, W) uint8 of a scene; see `draw_scene`."""
     check_scene(seed, index, size_hw)
     rng = np.random.default_rng((seed, index))
     light, street = draw_light(rng), draw_street(rng)
@@ -68,21 +74,21 @@ def draw_scene_with_label_ids(seed: int, index: int, size_hw: tuple[int, int]) -
     contents = Contents()
     place_surroundings(contents, street, rng)
     place_traffic(contents, street, rng)
-    stage.cast_shadows(contents.house_bodies, contents.other_bodies)
+    stage.cast_shadows(contents.house_bodies, contents.object_bodies)
     stage.darken_feet(contents.footprints)
     draw_sky(stage, rng)
     draw_ground(stage, rng)
     contents.draw(stage)
     wet_the_road(stage, rng)
     if rng.random() < 0.3:
-        draw_bonnet(stage, rng)
+        draw_hood(stage, rng)
     expose(stage, rng)
     return stage.canvas.image, stage.canvas.label
 
 
-def _draw_camera(size_hw: tuple[int, int], rng: np.random.Generator) -> Camera:
+def _draw_camera(size_hw: SizeHW, rng: np.random.Generator) -> Camera:
     height, width = size_hw
-    # A wide picture is a crop of a taller one: the angle of view goes with the width.
+    # A wide image is a crop of a taller one: the angle of view depends on the width.
     return Camera(
         size_hw=size_hw,
         focal_px=float(width * rng.uniform(0.85, 1.15)),

@@ -1,4 +1,4 @@
-"""The sky: clear or clouded."""
+"""The sky: clear or cloudy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rapidseg.scenes.stage import Stage
 
 
 def draw_sky(stage: Stage, rng: np.random.Generator) -> None:
-    """Fills the picture from its upper edge to the horizon."""
+    """Fills the image from its upper edge to the horizon."""
     camera, light = stage.camera, stage.light
     height, width = camera.size_hw
     bottom = min(max(int(camera.horizon_v) + 2, 1), height)
@@ -24,7 +24,7 @@ def draw_sky(stage: Stage, rng: np.random.Generator) -> None:
     sky = np.broadcast_to(light.horizon + (light.zenith - light.horizon) * rise, (len(rows), columns.shape[1], 3))
     sky = sky.astype(np.float32)
 
-    # Clouds lie on a plane overhead, so they crowd towards the horizon; the offset keeps them from turning into lines.
+    # Clouds are on a plane overhead, so they are denser near the horizon; the offset keeps them from becoming lines.
     away = 1 / (slope + np.float32(0.10))
     stretch = np.float32(rng.uniform(26, 48))
     offset = rng.uniform(0, TILE, 2).astype(np.float32)
@@ -38,7 +38,7 @@ def draw_sky(stage: Stage, rng: np.random.Generator) -> None:
         (map_u + np.float32(6 * towards[0])).astype(np.float32),
         np.ascontiguousarray(map_v + np.float32(6 * towards[1])),
     )
-    if light.cloud_cover >= 0.9:  # a closed cover: only its thickness varies
+    if light.cloud_cover >= 0.9:  # overcast: only the thickness varies
         amount = light.horizon * (0.02 if light.weather in ("fog", "rain") else 0.05)
         sky += (density * np.minimum(slope * 8 + 0.15, 1))[..., None] * amount.astype(np.float32)
     else:
@@ -49,7 +49,7 @@ def draw_sky(stage: Stage, rng: np.random.Generator) -> None:
         white = (light.horizon * 0.35 + np.array([250.0, 248.0, 244.0]) * 0.65).astype(np.float32)
         cloud = bright[..., None] * white
         sky += cover[..., None] * (cloud - sky)
-    if light.sun_gain.max() > 0.3 and light.sun[2] > 0.2:  # a glow where the sun is near the picture
+    if light.sun_gain.max() > 0.3 and light.sun[2] > 0.2:  # a glow if the sun is near the image
         distance = np.hypot(aside - light.sun[0] / light.sun[2], slope - light.sun[1] / light.sun[2])
         glow = np.exp(-distance * 5.0).astype(np.float32)
         sky += glow[..., None] * (np.array([255.0, 240.0, 214.0], np.float32) - sky) * np.float32(0.9)

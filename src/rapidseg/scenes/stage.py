@@ -1,4 +1,4 @@
-"""What everything that draws a part of a scene is handed."""
+"""The state that all drawing functions share."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from rapidseg.scenes.canvas import Canvas, Sheet
 from rapidseg.scenes.light import Light
 from rapidseg.scenes.street import Street
 
-_SHADE_SCALE = 2  # shadows on the ground are drawn at half size: they are soft
-_SHADOWS_SEEN_M = 110.0  # farther off, the ground is seen too flatly
+_SHADE_SCALE = 2  # shadows on the ground are soft, so half the resolution is enough
+_SHADOWS_SEEN_M = 110.0  # beyond, the viewing angle of the ground is too flat
 
 
 @dataclass
 class Stage:
-    """One scene while it is drawn.
+    """A scene while it is drawn.
 
     Attributes:
-        camera, street, light: what the scene is like.
-        canvas: what has been drawn so far.
-        house_shade: (H / 2, W / 2) float32, the share of sun that houses leave to the ground seen at a pixel, 0..1.
-        shade: the same with the shadows of everything else.
-        openness: the same for the light of the whole sky: less of it reaches the foot of things.
+        camera, street, light: the description of the scene.
+        canvas: the image and the label map.
+        house_shade: (H / 2, W / 2) float32, share of sunlight on the ground at each pixel with the shadows of houses
+            only, 0..1.
+        shade: the same with all shadows.
+        openness: the same for the light of the sky; the ground around objects receives less of it.
     """
 
     camera: Camera
@@ -42,18 +43,18 @@ class Stage:
         self.house_shade = np.ones((-(-height // _SHADE_SCALE), -(-width // _SHADE_SCALE)), np.float32)
         self.shade = self.openness = self.house_shade
 
-    def cast_shadows(self, houses: list[np.ndarray], others: list[np.ndarray]) -> None:
-        """Finds the shadows on the ground of convex bodies, each given by points (N, 3) on its surface."""
+    def cast_shadows(self, houses: list[np.ndarray], objects: list[np.ndarray]) -> None:
+        """Computes the shadows on the ground of convex bodies, each given by points (N, 3) on its surface."""
         if self.light.sun_gain.max() < 0.1:
             return
         dark = np.zeros(self.shade.shape, np.uint8)
         self._shade(dark, houses)
         self.house_shade = self._softened(dark)
-        self._shade(dark, others)
+        self._shade(dark, objects)
         self.shade = self._softened(dark)
 
     def darken_feet(self, footprints: list[np.ndarray]) -> None:
-        """Darkens the ground around what stands on it, given by convex footprints (N, 3), whatever the weather."""
+        """Darkens the ground around objects in any weather; `footprints` are convex polygons (N, 3)."""
         dark = np.zeros(self.openness.shape, np.uint8)
         for reach_m, depth in ((0.45, 28), (0.22, 62), (0.08, 110)):
             layer = np.zeros_like(dark)
@@ -86,7 +87,7 @@ class Stage:
         return 1 - cv2.GaussianBlur(dark, (reach, reach), 0).astype(np.float32) / 255
 
     def sunlit(self, point: np.ndarray) -> float:
-        """Returns how much sun, 0..1, houses leave at a point (3,) on the ground; 1 where it is outside the picture."""
+        """Returns the share of sunlight at a ground point (3,) in the shadows of houses, 0..1; 1 outside the image."""
         column, row = np.rint(self.camera.project(point) / _SHADE_SCALE).astype(int)
         height, width = self.house_shade.shape
         return float(self.house_shade[row, column]) if 0 <= row < height and 0 <= column < width else 1.0

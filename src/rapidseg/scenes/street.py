@@ -1,7 +1,8 @@
-"""The street: where its kerbs, lanes, crossings and the ground beside it are.
+"""The street: its curbs, lanes, crossings and the ground beside it.
 
-A place in the street is `s`, meters ahead along it, and `t`, meters to the right of its middle. The street bends with a
-constant curvature and the camera stands in it askew; `place` and `locate` go between (s, t) and the camera's frame.
+Street coordinates are `s`, meters ahead along the street, and `t`, meters to the right of its middle. The street has a
+constant curvature, and the camera is at an angle to it; `to_camera` and `to_street` convert between (s, t) and the
+camera's frame.
 """
 
 from __future__ import annotations
@@ -11,26 +12,26 @@ from dataclasses import dataclass
 import numpy as np
 
 FAR_M = 260.0  # the scene ends here
-KERB_M = 0.12  # height of the pavement over the road
+CURB_M = 0.12  # height of the sidewalk above the road
 
 
 @dataclass(frozen=True)
 class Side:
-    """What lies beside the road, on one side. Widths in meters, counted from the kerb outwards.
+    """One side of the road. Widths are in meters, from the curb outwards.
 
     Attributes:
         style: `town` (closed row of houses), `suburb` (houses in gardens) or `park`.
-        verge: width of the grass between kerb and pavement; 0 where there is none.
-        pavement: width of the pavement.
-        yard: width of the ground between pavement and houses.
-        yard_is_grass: whether that ground is grass; otherwise it is paved.
-        parked: whether cars are parked along the kerb.
-        trees: whether trees stand along the kerb.
+        verge: width of the grass between curb and sidewalk, or 0.
+        sidewalk: width of the sidewalk.
+        yard: width of the ground between sidewalk and houses.
+        yard_is_grass: whether the yard is grass; otherwise it is paved.
+        parked: whether cars are parked along the curb.
+        trees: whether trees stand along the curb.
     """
 
     style: str
     verge: float
-    pavement: float
+    sidewalk: float
     yard: float
     yard_is_grass: bool
     parked: bool
@@ -38,8 +39,8 @@ class Side:
 
     @property
     def frontage(self) -> float:
-        """Meters from the kerb to the front of the houses."""
-        return self.verge + self.pavement + self.yard
+        """Meters from the curb to the front of the houses."""
+        return self.verge + self.sidewalk + self.yard
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,16 @@ class Street:
     """A street with the streets that cross it.
 
     Attributes:
-        half_width: meters from the middle to the kerb.
+        half_width: meters from the middle to the curb.
         lane_width: meters.
         lanes: lanes in each direction.
-        drive_side: 1 where people drive on the right, -1 on the left.
-        camera_t: where the camera stands.
-        yaw: angle of the street to the camera's axis, radians, to the right.
-        curvature: 1 / radius in 1/meters, to the right.
+        drive_side: 1 for traffic on the right, -1 for traffic on the left.
+        camera_t: `t` of the camera.
+        yaw: angle between street and camera axis in radians, positive to the right.
+        curvature: 1 / radius in 1/meters, positive to the right.
         crossings: (s of the middle, half width) of each crossing street.
-        left, right: what lies beside the road.
-        tram_t: middle of a tram track, or None.
+        left, right: the sides of the road.
+        tram_t: `t` of the middle of a tram track, or None.
     """
 
     half_width: float
@@ -74,21 +75,21 @@ class Street:
     def side(self, sign: int) -> Side:
         return self.right if sign > 0 else self.left
 
-    def place(self, s: np.ndarray | float, t: np.ndarray | float, height: np.ndarray | float = 0.0) -> np.ndarray:
-        """Returns points (..., 3) in the camera's frame."""
+    def to_camera(self, s: np.ndarray | float, t: np.ndarray | float, height: np.ndarray | float = 0.0) -> np.ndarray:
+        """Converts street coordinates to points (..., 3) in the camera's frame."""
         s, t, height = np.broadcast_arrays(np.asarray(s, np.float64), t, height)
         x = t - self.camera_t + self.curvature * s * s / 2
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         return np.stack([x * cos + s * sin, height, s * cos - x * sin], axis=-1)
 
-    def stand(self, s: np.ndarray | float, t: np.ndarray | float) -> np.ndarray:
-        """Returns points (..., 3) on the ground: on the road, or on what lies higher beside it."""
-        points = self.place(s, t)
-        points[..., 1] = np.where(self.depth_behind_kerb(np.asarray(s), np.asarray(t)) > 0, KERB_M, 0.0)
+    def ground_point(self, s: np.ndarray | float, t: np.ndarray | float) -> np.ndarray:
+        """Returns points (..., 3) on the ground: on the road, or on the higher sidewalk beside it."""
+        points = self.to_camera(s, t)
+        points[..., 1] = np.where(self.depth_behind_curb(np.asarray(s), np.asarray(t)) > 0, CURB_M, 0.0)
         return points
 
-    def locate(self, x: np.ndarray, z: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-        """Returns (s, t) of ground points; `scale` moves them along their line of sight first."""
+    def to_street(self, x: np.ndarray, z: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+        """Converts ground points to (s, t); `scale` moves them along their line of sight first."""
         cos, sin = np.float32(np.cos(self.yaw) * scale), np.float32(np.sin(self.yaw) * scale)
         s = z * cos + x * sin
         t = x * cos - z * sin + np.float32(self.camera_t)
@@ -100,8 +101,8 @@ class Street:
         """Returns the street's direction at `s`, radians to the right of the camera's axis."""
         return float(self.yaw + np.arctan(self.curvature * s))
 
-    def depth_behind_kerb(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Returns how many meters a place lies behind the nearest kerb; negative on a road. Corners are rounded."""
+    def depth_behind_curb(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Returns the distance in meters behind the nearest curb; negative on a road. Corners are rounded."""
         depth: np.ndarray = np.abs(t) - np.float32(self.half_width)
         for middle, half_width in self.crossings:
             across = np.abs(s - np.float32(middle)) - np.float32(half_width)
@@ -114,8 +115,8 @@ class Street:
         return all(abs(s - middle) > half_width + margin for middle, half_width in self.crossings)
 
     def blocks(self, sign: int) -> list[tuple[float, float]]:
-        """Returns where house rows begin and end along `s` on one side: between the crossing streets."""
-        margin = min(self.side(sign).pavement, 3.5)
+        """Returns start and end in `s` of the rows of houses on one side, between crossing streets."""
+        margin = min(self.side(sign).sidewalk, 3.5)
         ends = [-30.0]
         for middle, half_width in sorted(self.crossings):
             ends += [middle - half_width - margin, middle + half_width + margin]
@@ -134,7 +135,7 @@ def _draw_side(rng: np.random.Generator, style: str) -> Side:
     return Side(
         style=style,
         verge=verge,
-        pavement=float(rng.uniform(2.2, 5.0) if style == "town" else rng.uniform(1.8, 3.2)),
+        sidewalk=float(rng.uniform(2.2, 5.0) if style == "town" else rng.uniform(1.8, 3.2)),
         yard=yard,
         yard_is_grass=grass,
         parked=bool(rng.random() < 0.6),

@@ -1,4 +1,4 @@
-"""Repeating textures on upright rectangles, in perspective."""
+"""Repeating textures on vertical rectangles, in perspective."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rapidseg.scenes.camera import NEAR_M
 from rapidseg.scenes.canvas import Canvas
 from rapidseg.scenes.noise import TILE, tile_pyramid
 
-_FADE = 0.75  # what is left of a texture's contrast at each halving of its size
+_FADE = 0.75  # factor for the contrast of a texture at each halving of its resolution
 
 
 def lay_texture(
@@ -21,15 +21,15 @@ def lay_texture(
     strength: float,
     texels_per_m: float,
 ) -> None:
-    """Multiplies what is painted in a rectangle with 1 + strength * texture.
+    """Multiplies the colors in a rectangle by 1 + strength * texture.
 
     Args:
-        canvas: the picture to change.
+        canvas: the canvas to change.
         quad: (4, 3) corners in the camera's frame: lower left, lower right, upper right, upper left.
-        origin, along: (3,) where the texture starts, and the unit vector in which its columns run.
-        name: which texture; see `tile_pyramid`.
-        strength: how much lighter and darker it makes, as a share.
-        texels_per_m: its fineness.
+        origin, along: (3,) start of the texture, and the unit vector in which its columns run.
+        name: name of the texture; see `tile_pyramid`.
+        strength: relative change of brightness.
+        texels_per_m: resolution of the texture.
     """
     shown = _cut_near(quad)
     if shown is None:
@@ -39,12 +39,12 @@ def lay_texture(
     if box is None:
         return
     left, top, right, bottom = box
-    places = np.stack([(shown - origin) @ along, shown[:, 1]], axis=-1)
-    level = _level(places, projected, texels_per_m)
+    positions = np.stack([(shown - origin) @ along, shown[:, 1]], axis=-1)
+    level = _level(positions, projected, texels_per_m)
     strength *= _FADE**level
     if strength < 0.01:
         return
-    source = places * (texels_per_m / 2**level * np.array([1, -1])) + TILE
+    source = positions * (texels_per_m / 2**level * np.array([1, -1])) + TILE
     target = (projected - np.array([left, top])).astype(np.float32)
     homography = cv2.getPerspectiveTransform(source.astype(np.float32), target)
     size_wh = (right - left, bottom - top)
@@ -58,7 +58,7 @@ def lay_texture(
 
 
 def _cut_near(quad: np.ndarray) -> np.ndarray | None:
-    """Returns the part of an upright rectangle in front of the near plane, or None."""
+    """Returns the part of a vertical rectangle in front of the near plane, or None."""
     depth = quad[:2, 2]
     if depth.max() < NEAR_M:
         return None
@@ -72,11 +72,11 @@ def _cut_near(quad: np.ndarray) -> np.ndarray | None:
     return cut
 
 
-def _level(places: np.ndarray, projected: np.ndarray, texels_per_m: float) -> int:
-    """Returns how often the texture is to be halved so that about a texel falls on a pixel, 0 to 6."""
-    extent = np.maximum(np.ptp(places, axis=0), 1e-6)
+def _level(positions: np.ndarray, projected: np.ndarray, texels_per_m: float) -> int:
+    """Returns how often to halve the texture so that a texel covers about a pixel, 0 to 6."""
+    extent = np.maximum(np.ptp(positions, axis=0), 1e-6)
     across = abs(projected[1, 0] - projected[0, 0]) / extent[0]
     up = max(abs(projected[3, 1] - projected[0, 1]), abs(projected[2, 1] - projected[1, 1])) / extent[1]
-    # Walls are mostly seen askew: halving for their narrow direction alone would blur the other one too much.
+    # Most walls are seen at a flat angle: halving for the narrow direction alone would blur the other one too much.
     pixels_per_m = max(min(2 * across, up), 1e-3)
     return int(np.clip(np.floor(np.log2(max(texels_per_m / pixels_per_m, 1.0))), 0, 6))

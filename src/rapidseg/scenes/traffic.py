@@ -1,11 +1,11 @@
-"""Places what moves or is parked: vehicles, people and bicycles."""
+"""Places moving and parked objects: vehicles, people and bicycles."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from rapidseg.scenes.contents import Contents
 from rapidseg.scenes.people import make_parked_cycle, make_pedestrian, make_rider
-from rapidseg.scenes.placing import Contents
 from rapidseg.scenes.street import Street
 from rapidseg.scenes.vehicles import make_vehicle
 
@@ -32,12 +32,14 @@ def _tram(contents: Contents, street: Street, rng: np.random.Generator) -> None:
         return
     s = rng.uniform(26, 70)
     if contents.claim(s, street.tram_t, 1.0):
-        contents.add_vehicle(make_vehicle("tram", street.stand(s, street.tram_t), street.heading(s) + np.pi, rng))
+        contents.add_vehicle(
+            make_vehicle("tram", street.ground_point(s, street.tram_t), street.heading(s) + np.pi, rng)
+        )
 
 
 def _moving(contents: Contents, street: Street, busy: float, rng: np.random.Generator) -> None:
     inner = 1.6 if street.tram_t is not None else 0.0
-    for direction in (1, -1):  # with the camera, and towards it
+    for direction in (1, -1):  # away from the camera, and towards it
         for lane in range(street.lanes):
             t = direction * street.drive_side * (inner + (lane + 0.5) * street.lane_width)
             own = abs(t - street.camera_t) < 1.5
@@ -48,15 +50,15 @@ def _moving(contents: Contents, street: Street, busy: float, rng: np.random.Gene
                 if rng.random() < busy and (street.clear_of_crossings(s, 1.0) or rng.random() < 0.4):
                     aside = t + float(rng.normal(0, 0.15))
                     heading = street.heading(s) + (0 if direction > 0 else np.pi) + float(rng.normal(0, 0.02))
-                    contents.add_vehicle(make_vehicle(kind, street.stand(s, aside), heading, rng))
+                    contents.add_vehicle(make_vehicle(kind, street.ground_point(s, aside), heading, rng))
                 s += _HALF_LENGTH[kind] + rng.uniform(2.5, 6) / busy + rng.exponential(8 / busy)
-    for middle, half_width in street.crossings:  # waiting to come out of the crossing street
+    for middle, half_width in street.crossings:  # waiting in the crossing street
         if rng.random() < 0.35 and middle > 14:
             sign = int(rng.choice([-1, 1]))
             t = sign * (street.half_width + rng.uniform(2.5, 9))
             s = middle + sign * street.drive_side * half_width * 0.45
             heading = street.heading(s) - sign * np.pi / 2
-            contents.add_vehicle(make_vehicle("car", street.stand(s, t), heading, rng))
+            contents.add_vehicle(make_vehicle("car", street.ground_point(s, t), heading, rng))
 
 
 def _parked(contents: Contents, street: Street, sign: int, rng: np.random.Generator) -> None:
@@ -69,9 +71,11 @@ def _parked(contents: Contents, street: Street, sign: int, rng: np.random.Genera
         if rng.random() < fullness and street.clear_of_crossings(s, 6.0):
             turned = facing if rng.random() < 0.9 else facing + np.pi
             heading = street.heading(s) + turned + float(rng.normal(0, 0.02))
-            contents.add_vehicle(make_vehicle(kind, street.stand(s, t + float(rng.normal(0, 0.06))), heading, rng))
+            contents.add_vehicle(
+                make_vehicle(kind, street.ground_point(s, t + float(rng.normal(0, 0.06))), heading, rng)
+            )
         elif rng.random() < 0.12:
-            base = street.stand(s, t)
+            base = street.ground_point(s, t)
             contents.add_figure(
                 make_parked_cycle(base, street.heading(s) + sign * rng.uniform(0.8, 1.4), rng, motorcycle=True)
             )
@@ -83,16 +87,16 @@ def _walkers(contents: Contents, street: Street, sign: int, rng: np.random.Gener
     mean = {"town": 7.0, "suburb": 2.0, "park": 2.5}[side.style]
     for _ in range(int(rng.poisson(mean))):
         s = 6 + float(rng.exponential(22))
-        t = street.half_width + side.verge + rng.uniform(0.5, max(side.pavement - 0.4, 0.6))
+        t = street.half_width + side.verge + rng.uniform(0.5, max(side.sidewalk - 0.4, 0.6))
         heading = street.heading(s) + (0 if rng.random() < 0.5 else np.pi) + float(rng.normal(0, 0.25))
         if rng.random() < 0.12:
             heading = rng.uniform(0, 2 * np.pi)
         if s > 120 or not street.clear_of_crossings(s, 1.0):
             continue
         for companion in range(2 if rng.random() < 0.25 else 1):
-            place = sign * (t + companion * 0.65)
-            if contents.claim(s, place, 0.3):
-                contents.add_figure(make_pedestrian(street.stand(s, place), heading, rng))
+            person_t = sign * (t + companion * 0.65)
+            if contents.claim(s, person_t, 0.3):
+                contents.add_figure(make_pedestrian(street.ground_point(s, person_t), heading, rng))
 
 
 def _people_crossing(contents: Contents, street: Street, rng: np.random.Generator) -> None:
@@ -102,7 +106,7 @@ def _people_crossing(contents: Contents, street: Street, rng: np.random.Generato
             at, t = s + float(rng.normal(0, 0.8)), rng.uniform(-street.half_width, street.half_width)
             if at > 8 and contents.claim(at, t, 0.9):
                 heading = street.heading(at) + rng.choice([-1, 1]) * np.pi / 2 + float(rng.normal(0, 0.2))
-                contents.add_figure(make_pedestrian(street.stand(at, t), heading, rng))
+                contents.add_figure(make_pedestrian(street.ground_point(at, t), heading, rng))
 
 
 def _riders(contents: Contents, street: Street, rng: np.random.Generator) -> None:
@@ -114,7 +118,7 @@ def _riders(contents: Contents, street: Street, rng: np.random.Generator) -> Non
         t = street.drive_side * edge * (1 if with_us else -1)
         if s < 100 and contents.claim(s, t, 1.0):
             heading = street.heading(s) + (0 if with_us else np.pi) + float(rng.normal(0, 0.06))
-            contents.add_figure(make_rider(street.stand(s, t), heading, rng, motorcycle=motorcycle))
+            contents.add_figure(make_rider(street.ground_point(s, t), heading, rng, motorcycle=motorcycle))
 
 
 def _parked_cycles(contents: Contents, street: Street, sign: int, rng: np.random.Generator) -> None:
@@ -122,7 +126,7 @@ def _parked_cycles(contents: Contents, street: Street, sign: int, rng: np.random
         return
     side = street.side(sign)
     s, across = rng.uniform(7, 40), rng.random() < 0.5
-    t = sign * (street.half_width + side.verge + min(side.pavement * 0.5, 1.1))
+    t = sign * (street.half_width + side.verge + min(side.sidewalk * 0.5, 1.1))
     turn = rng.uniform(1.1, 1.6) if across else 0.1
     for _ in range(int(rng.integers(1, 7))):
         s += rng.uniform(0.5, 0.9) if across else rng.uniform(1.8, 2.4)
@@ -130,4 +134,4 @@ def _parked_cycles(contents: Contents, street: Street, sign: int, rng: np.random
             heading = street.heading(s) + turn + float(rng.normal(0, 0.06))
             motorcycle = bool(rng.random() < 0.1)
             contents.claim(s, t, 0.4)
-            contents.add_figure(make_parked_cycle(street.stand(s, t), heading, rng, motorcycle=motorcycle))
+            contents.add_figure(make_parked_cycle(street.ground_point(s, t), heading, rng, motorcycle=motorcycle))

@@ -31,11 +31,11 @@ _LABELS = {"car": Label.CAR, "truck": Label.TRUCK, "bus": Label.BUS, "tram": Lab
 
 @dataclass(frozen=True)
 class Vehicle:
-    """One vehicle.
+    """A vehicle.
 
     Attributes:
         kind: `car`, `truck`, `bus` or `tram`.
-        pose: where it stands.
+        pose: position and heading.
         length, width, height: meters.
         parts: its body.
         axles: (x, radius) of its wheels.
@@ -53,7 +53,7 @@ class Vehicle:
     second: np.ndarray
 
     def footprint(self, grow: float = 1.0) -> np.ndarray:
-        """Returns the corners (4, 3) of the ground under it."""
+        """Returns the corners (4, 3) of its footprint."""
         x, z = self.length / 2 * grow, self.width / 2 * grow
         return self.pose.to_camera(np.array([[-x, 0, -z], [x, 0, -z], [x, 0, z], [-x, 0, z]]))
 
@@ -100,7 +100,7 @@ def make_vehicle(kind: str, base: np.ndarray, heading: float, rng: np.random.Gen
 
 
 def draw_vehicle(stage: Stage, vehicle: Vehicle) -> None:
-    """Draws a vehicle and the darkness under it."""
+    """Draws a vehicle and the dark ground below it."""
     corners = vehicle.footprint(1.06)
     if corners[:, 2].min() < NEAR_M + 0.2:
         return
@@ -121,7 +121,7 @@ def draw_vehicle(stage: Stage, vehicle: Vehicle) -> None:
     }
     far_to_near = sorted(seen, key=lambda side: seen[side])
     for side in far_to_near:
-        _tyres(painter, vehicle, side)
+        _tires(painter, vehicle, side)
         if not seen[side]:
             _mirror(painter, vehicle, side)
     painter.parts(vehicle.parts)
@@ -144,8 +144,8 @@ def _mirror(painter: MeshPainter, vehicle: Vehicle, side: int) -> None:
     painter.faces(mirror)
 
 
-def _tyres(painter: MeshPainter, vehicle: Vehicle, side: int) -> None:
-    """Draws the wheels of one side as dark cylinders, of which the body will cover most."""
+def _tires(painter: MeshPainter, vehicle: Vehicle, side: int) -> None:
+    """Draws the wheels of one side as dark cylinders, most of which the body covers."""
     gain = painter.stage.light.gain(np.zeros(3), 0.0)
     for x, radius in vehicle.axles:
         outer = side * (vehicle.width / 2 - 0.02)
@@ -153,14 +153,14 @@ def _tyres(painter: MeshPainter, vehicle: Vehicle, side: int) -> None:
 
 
 def _wheels(painter: MeshPainter, vehicle: Vehicle, side: int) -> None:
-    """Draws the wheels of one side as they are seen on it: arch, tyre, rim and spokes."""
+    """Draws the visible wheels of one side: arch, tire, rim and spokes."""
     gain = painter.stage.light.gain(np.zeros(3), 0.0)
-    tyre, arch = np.array([26.0, 26.0, 28.0]) * gain, np.array([12.0, 12.0, 13.0]) * gain
+    tire, arch = np.array([26.0, 26.0, 28.0]) * gain, np.array([12.0, 12.0, 13.0]) * gain
     rim = np.array([150.0, 152.0, 155.0]) * gain * (1.1 if vehicle.kind == "car" else 0.7)
     for x, radius in vehicle.axles:
         hub = np.array([x, radius, side * (vehicle.width / 2 + 0.012)])
         painter.disc(hub + np.array([0.0, 0.04, -side * 0.007]), radius * 1.15, arch)
-        painter.disc(hub, radius, tyre)
+        painter.disc(hub, radius, tire)
         painter.disc(hub, radius * 0.66, rim * 0.4)
         angles = np.arange(5) * (2 * np.pi / 5) + radius * 7
         for angle in angles:
@@ -171,7 +171,7 @@ def _wheels(painter: MeshPainter, vehicle: Vehicle, side: int) -> None:
 
 
 def _darken_below(stage: Stage, vehicle: Vehicle) -> None:
-    """Darkens the ground under a vehicle, softly: little light gets there, whatever the weather."""
+    """Softly darkens the ground below a vehicle, which receives little light in any weather."""
     corners = stage.camera.project_polygon(vehicle.footprint(1.0))
     if len(corners) < 3:
         return

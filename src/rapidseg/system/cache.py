@@ -1,43 +1,54 @@
-"""The folder where compiled code and compiled models wait for the next process."""
+"""The cache folder: where compiled code, compiled models and downloads are kept for the next process."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
+import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-_MAX_BYTES = 1 << 30  # of a folder: some 200 sizes of Fast-SCNN, or four of a large ResNet
+import platformdirs
+
+COMPILED = ("numba", "openvino", "onnxruntime", "tensorrt")  # folders whose content is recreated when needed
+MAX_BYTES = 1 << 30  # of a folder: about 200 sizes of Fast-SCNN, or four of a large ResNet
 
 
-def cache_folder(name: str) -> Path | None:
-    """Returns an existing, writable folder `name` below the cache folder, or None where nothing can be written.
+@dataclass(frozen=True)
+class CacheFolder:
+    """A folder of the cache.
 
-    The cache folder is `RAPIDSEG_CACHE` from the environment, else `rapidseg` in the user's own cache folder.
+    Attributes:
+        name: what it holds, such as "openvino".
+        files: the number of files in it.
+        size_bytes: their size.
     """
-    try:
-        folder = cache_root() / name
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except (OSError, RuntimeError):  # RuntimeError: the user has no home folder
-        return None
+
+    name: str
+    files: int
+    size_bytes: int
 
 
-def keep_newest(folder: Path) -> None:
-    """Deletes the files of a folder that were changed longest ago, until the others take no more than 1 GiB."""
-    with contextlib.suppress(OSError):  # another process may clear up at the same time
-        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
-        size_bytes = 0
-        for file in files:
-            size_bytes += file.stat().st_size
-            if size_bytes > _MAX_BYTES and file != files[0]:
-                file.unlink()
+@dataclass(frozen=True)
+class CacheSummary:
+    """The cache.
+
+    Attributes:
+        folder: its path; None where the user has no home folder.
+        writable: whether files can be written there.
+        folders: the folders in it.
+    """
+
+    folder: Path | None
+    writable: bool
+    folders: tuple[CacheFolder, ...]
 
 
 def cache_root() -> Path:
-    """Returns the cache folder, which need not exist.
+    """Returns the cache folder, which may not exist yet.
+
+    It is `RAPIDSEG_CACHE` from the environment, else `rapidseg` in the user's own cache folder.
 
     Raises:
         RuntimeError: the user has no home folder.
@@ -45,8 +56,78 @@ def cache_root() -> Path:
     chosen = os.environ.get("RAPIDSEG_CACHE")
     if chosen:
         return Path(chosen).expanduser().absolute()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "rapidseg" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "rapidseg"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rapidseg"
+    path = platformdirs.user_cache_path("rapidseg", appauthor=False)
+    if path.parts[0] == "~":  # older releases of platformdirs return this instead of raising
+        raise RuntimeError("the home folder of the user is unknown")
+    return path.absolute()
+
+
+def cache_folder(name: str) -> Path | None:
+    """Returns the folder `name` in the cache, created and writable; None where it cannot be written."""
+    try:
+        folder = cache_root() / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):
+        return None
+
+
+def keep_newest(folder: Path, max_bytes: int | None = None) -> None:
+    """Deletes the files of a folder that were changed longest ago, until the others fit into a limit.
+
+    The newest file stays, whatever its size.
+
+    Args:
+        folder: whose files to look at, not those in folders below it.
+        max_bytes: the limit; None: `MAX_BYTES`, 1 GiB.
+    """
+    limit = MAX_BYTES if max_bytes is None else max_bytes
+    with contextlib.suppress(OSError):  # another process may delete files at the same time
+        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+        size_bytes = 0
+        for file in files:
+            size_bytes += file.stat().st_size
+            if size_bytes > limit and file != files[0]:
+                file.unlink()
+
+
+def summarize_cache() -> CacheSummary:
+    """Counts the files in the cache."""
+    try:
+        root = cache_root()
+    except RuntimeError:
+        return CacheSummary(None, False, ())
+    writable = cache_folder("numba") is not None
+    children = []
+    with contextlib.suppress(OSError):  # the folder does not exist yet, or may not be read
+        children = sorted(child for child in root.iterdir() if child.is_dir())
+    return CacheSummary(root, writable, tuple(_summarize(child) for child in children))
+
+
+def clear_compiled() -> int:
+    """Deletes compiled code and compiled models; downloads stay.
+
+    A process that starts at the same time may miss a file, and compiles it again.
+
+    Returns:
+        How many bytes were deleted.
+    """
+    summary = summarize_cache()
+    freed_bytes = 0
+    for folder in summary.folders:
+        if summary.folder is not None and folder.name in COMPILED:
+            shutil.rmtree(summary.folder / folder.name, ignore_errors=True)
+            freed_bytes += folder.size_bytes
+    return freed_bytes
+
+
+def _summarize(folder: Path) -> CacheFolder:
+    sizes = []
+    for path in folder.rglob("*"):
+        try:
+            if path.is_file():
+                sizes.append(path.stat().st_size)
+        except OSError:  # another process has just deleted it
+            continue
+    return CacheFolder(folder.name, len(sizes), sum(sizes))

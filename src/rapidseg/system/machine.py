@@ -1,38 +1,26 @@
-"""The machine: processor, memory, and how much of them this process may use."""
+"""The machine as a whole: what figures were measured on."""
 
 from __future__ import annotations
 
-import math
-import os
 import platform
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from rapidseg.system.cpu import cpu_count
-
-# What decides the speed of a network on a CPU, and LLVM's names of it.
-_FEATURES = {
-    "AVX2": ("avx2",),
-    "AVX-512": ("avx512f",),
-    "VNNI": ("avx512vnni", "avxvnni"),
-    "BF16": ("avx512bf16", "bf16"),
-    "AMX": ("amx-bf16", "amx-int8"),
-    "NEON": ("neon",),
-}
-_CGROUP = Path("/sys/fs/cgroup")
+from rapidseg.system.cgroup import Cgroups
+from rapidseg.system.cpu import affinity_count, cpu_features, cpu_name, cpu_quota
+from rapidseg.system.memory import memory_bytes
 
 
 class Machine(BaseModel):
-    """What figures were measured on, as far as it matters for them.
+    """What decides how fast a network runs on a CPU.
 
     Attributes:
         cpu: the processor's name.
-        cpus: how many of them this process may use.
-        cpu_quota: processors' worth of time that a container grants; None without such a limit.
+        cpus: how many CPUs this process may run on.
+        cpu_quota: how many CPUs' worth of time a container grants; None without such a quota.
         features: instruction sets that decide the speed of networks.
-        memory_bytes: main memory, or what a container grants of it; None where the system does not tell.
+        memory_bytes: main memory, or a container's limit where that is lower; None where unknown.
         system: operating system and architecture.
     """
 
@@ -50,50 +38,17 @@ class Machine(BaseModel):
         return self.model_dump(mode="json")
 
 
-def find_machine() -> Machine:
-    """Describes the machine that this process runs on."""
+def find_machine(cgroups: Cgroups | None = None) -> Machine:
+    """Describes the machine that this process runs on.
+
+    Args:
+        cgroups: where to read a container's limits; None: from this system.
+    """
     return Machine(
-        cpu=_cpu_name(),
-        cpus=cpu_count(),
-        cpu_quota=_cpu_quota(),
-        features=_cpu_features(),
-        memory_bytes=_memory_bytes(),
+        cpu=cpu_name(),
+        cpus=affinity_count(),
+        cpu_quota=cpu_quota(cgroups),
+        features=cpu_features(),
+        memory_bytes=memory_bytes(cgroups),
         system=f"{platform.system()} {platform.machine()}",
     )
-
-
-def _cpu_name() -> str:
-    import openvino  # it asks the processor itself, on every system
-
-    core = openvino.Core()
-    if "CPU" in core.available_devices:
-        return str(core.get_property("CPU", "FULL_DEVICE_NAME"))
-    return platform.processor() or platform.machine()
-
-
-def _cpu_features() -> tuple[str, ...]:
-    from llvmlite import binding  # which Numba brings
-
-    has = binding.get_host_cpu_features()
-    return tuple(name for name, words in _FEATURES.items() if any(has.get(word) for word in words))
-
-
-def _cpu_quota() -> float | None:
-    """Returns what `cpu.max` of control groups grants: microseconds of CPU in each period."""
-    quota, _, period = _cgroup_entry("cpu.max").partition(" ")
-    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() else None
-
-
-def _memory_bytes() -> int | None:
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return None
-    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    granted = _cgroup_entry("memory.max")
-    return int(min(installed, int(granted) if granted.isdecimal() else math.inf))
-
-
-def _cgroup_entry(name: str) -> str:
-    try:
-        return (_CGROUP / name).read_text().strip()
-    except OSError:
-        return ""

@@ -1,20 +1,36 @@
-"""The most memory that this process has held."""
+"""Main memory of this machine, and the most memory that this process has used."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from rapidseg.system import cgroup
+from rapidseg.system.cgroup import Cgroups
+from rapidseg.system.gpu import open_nvml
 
 _STATUS = Path("/proc/self/status")
 
 
-def peak_memory_bytes() -> int | None:
-    """Returns the largest resident set size of this process so far; None where the system does not tell.
+def memory_bytes(cgroups: Cgroups | None = None) -> int | None:
+    """Returns the size of main memory in bytes, or a container's limit where that is lower; None where unknown.
 
-    Linux's `getrusage` is of no use here: it counts what the parent held when it started this process.
+    Args:
+        cgroups: where to read the limit; None: from this system.
+    """
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    cgroups = cgroups or cgroup.SYSTEM_CGROUPS
+    limits = [*cgroups.read("memory.max"), *cgroups.read_v1("memory", "memory.limit_in_bytes")]
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([installed, *(int(limit) for limit in limits if limit.isdecimal())])
+
+
+def peak_memory_bytes() -> int | None:
+    """Returns the largest resident set size of this process so far, in bytes; None where unknown.
+
+    `getrusage` does not help on Linux: it includes the memory that the parent used when it started this process.
     """
     if _STATUS.exists():
         for line in _STATUS.read_text().splitlines():
@@ -29,21 +45,22 @@ def peak_memory_bytes() -> int | None:
 
 
 def peak_gpu_memory_bytes() -> int | None:
-    """Returns the most memory that this process has held on an NVIDIA GPU; None where it holds none.
+    """Returns the most memory that this process has used on NVIDIA GPUs, in bytes; None where unknown or none.
 
-    PyTorch counts itself. Other engines keep what they once took, so what the driver sees at the end is the peak.
+    PyTorch counts its own. Other engines keep what they once allocated, so the driver's figure at the end is the peak;
+    reading it needs the package nvidia-ml-py.
     """
-    torch = sys.modules.get("torch")  # never imported for this: an engine has, or has not
+    torch = sys.modules.get("torch")  # never imported for this: the engine has imported it, or does not use it
     if torch is not None and torch.cuda.is_initialized():
-        # What its allocator took, CUDA graphs included; not what libraries and the context take beside it.
+        # The memory of its allocator, CUDA graphs included; without that of libraries and the context.
         return sum(int(torch.cuda.max_memory_reserved(index)) for index in range(torch.cuda.device_count()))
-    if shutil.which("nvidia-smi") is None:
-        return None
-    command = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"]
-    try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
-    held = [line.split(",") for line in listed.splitlines() if line.count(",") == 1]
-    own = [int(mebibytes) << 20 for pid, mebibytes in held if pid.strip() == str(os.getpid())]
-    return sum(own) or None
+    with open_nvml() as nvml:
+        if nvml is None:
+            return None
+        try:
+            handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+            processes = [process for handle in handles for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]
+        except nvml.NVMLError:
+            return None
+        # The driver does not tell the memory of single processes on every system.
+        return sum(process.usedGpuMemory or 0 for process in processes if process.pid == os.getpid()) or None

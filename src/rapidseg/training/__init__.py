@@ -1,9 +1,12 @@
 """From a recipe to weights.
 
-from rapidseg.training import load_recipe, train
+from rapidseg.recipes.loading import load_recipe
+from rapidseg.training import train
 
-recipe = load_recipe("recipe.yaml", ["data.root=data/camvid", "optimizer.lr=0.05"])
-summary = train(recipe, "runs/first")
+recipe = load_recipe("camvid/fast-scnn", {"data.root": "data/camvid", "data.extra_datasets": []})
+report = train(recipe, "runs/first")
+
+`rapidseg.workflows.train` does both, and is what the command line calls.
 """
 
 from __future__ import annotations
@@ -13,23 +16,20 @@ from typing import TYPE_CHECKING, Any
 from rapidseg.recipes.loading import load_recipe
 from rapidseg.recipes.schema import Recipe
 from rapidseg.training.cpu import let_waiting_threads_sleep
+from rapidseg.training.report import TrainingReport
+from rapidseg.training.stopping import TrainingStopped
 
 if TYPE_CHECKING:
-    from rapidseg.training.run import TrainingSummary, train
-    from rapidseg.training.stopping import TrainingStopped
+    from rapidseg.training.run import train
 
-__all__ = ["Recipe", "TrainingStopped", "TrainingSummary", "load_recipe", "train"]
+__all__ = ["Recipe", "TrainingReport", "TrainingStopped", "load_recipe", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    # Lightning takes seconds to import, and whoever only reads recipes does not need it.
-    if name in ("TrainingSummary", "train"):
+    # Lightning takes seconds to import, and code that only reads recipes does not need it.
+    if name == "train":
         let_waiting_threads_sleep()  # now or never: the next line imports PyTorch
-        from rapidseg.training import run
+        from rapidseg.training.run import train
 
-        return getattr(run, name)
-    if name == "TrainingStopped":
-        from rapidseg.training.stopping import TrainingStopped
-
-        return TrainingStopped
+        return train
     raise AttributeError(f"module 'rapidseg.training' has no attribute {name!r}")

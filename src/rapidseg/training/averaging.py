@@ -14,13 +14,13 @@ class MovingAverage(WeightAveraging):
     """Averages weights and running statistics after every step of the optimizer.
 
     After step n the average moves by 1 - d towards the weights, where d is the smaller of `decay` and
-    (1 + n) / (10 + n): at first it follows closely, since the random weights of the beginning are not worth
-    remembering. The rule is that of TensorFlow's `ExponentialMovingAverage` with `num_updates`.
+    (1 + n) / (10 + n): at first it follows closely, so that it forgets the random initial weights. The rule is that of
+    TensorFlow's `ExponentialMovingAverage` with `num_updates`.
     """
 
     def __init__(self, decay: float) -> None:
         def average(averages: list[Tensor], values: list[Tensor], num_averaged: Tensor | int) -> None:
-            if not averages[0].is_floating_point():  # the number of batches that a layer has seen
+            if not averages[0].is_floating_point():  # counters of batches
                 torch._foreach_copy_(averages, values)
                 return
             steps = int(num_averaged)
@@ -31,7 +31,7 @@ class MovingAverage(WeightAveraging):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
         if self._average_model is not None:
-            # Read in every step: on a GPU, that would wait for it every time.
+            # Every step reads it, and would have to wait for a GPU.
             self._average_model.n_averaged = self._average_model.n_averaged.cpu()
 
     @property

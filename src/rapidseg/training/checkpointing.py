@@ -1,4 +1,4 @@
-"""The state of a run on disk, from which it can go on."""
+"""The state of a run on disk, from which it resumes exactly."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rapidseg.core.files import atomic_path
 from rapidseg.recipes.schema import Recipe
-from rapidseg.training.progress import MetricsCallback
+from rapidseg.training.metrics_callback import MetricsCallback
 from rapidseg.training.run_folder import RunFolder
 from rapidseg.training.stopping import StopRequested, StopSignals
-from rapidseg.training.validation import Scoring, Weights
+from rapidseg.training.validation import ValidationCallback, Weights
 
 
-class Saving(Callback):
-    """Saves the last weights and the whole state every `save_every` iterations, after evaluations, and at a stop.
+class CheckpointCallback(Callback):
+    """Saves weights and state every `save_every` iterations, after evaluations, at the end, and when a signal stops.
 
-    It must be the last callback, so that a state on disk has everything of its iteration behind it.
+    It must be the last callback, so that a saved state includes the work of all others on its iteration.
     """
 
     def __init__(
@@ -25,15 +25,15 @@ class Saving(Callback):
         recipe: Recipe,
         weights: Weights,
         folder: RunFolder,
-        telemetry: MetricsCallback,
-        scoring: Scoring | None,
+        metrics: MetricsCallback,
+        validation: ValidationCallback | None,
         signals: StopSignals,
     ) -> None:
         self._recipe = recipe
         self._weights = weights
         self._folder = folder
-        self._telemetry = telemetry
-        self._scoring = scoring
+        self._metrics = metrics
+        self._validation = validation
         self._signals = signals
 
     def on_train_batch_end(
@@ -42,7 +42,7 @@ class Saving(Callback):
         if (batch_idx + 1) % self._recipe.accumulate:
             return
         iteration = trainer.global_step
-        scored = self._scoring is not None and self._scoring.score_at(iteration) is not None
+        scored = self._validation is not None and self._validation.score_at(iteration) is not None
         if scored or iteration % self._recipe.save_every == 0 or iteration == self._recipe.iterations:
             self._save(trainer)
         self._signals.check()
@@ -52,8 +52,8 @@ class Saving(Callback):
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        with self._telemetry.watch.paused():
-            score = None if self._scoring is None else self._scoring.score_at(trainer.global_step)
+        with self._metrics.watch.paused():
+            score = None if self._validation is None else self._validation.score_at(trainer.global_step)
             self._weights.save(self._folder.last, score)
             with atomic_path(self._folder.state) as temporary:
                 trainer.save_checkpoint(temporary)

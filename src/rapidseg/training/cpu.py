@@ -1,4 +1,4 @@
-"""Settings of the process that make training on a CPU several times faster. Nothing here imports PyTorch."""
+"""Process settings that make training on a CPU several times faster. Nothing here imports PyTorch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _M_MMAP_THRESHOLD = -3
 
 
 def let_waiting_threads_sleep() -> bool:
-    """Tells OpenMP that a thread which waits for the others shall sleep instead of spinning.
+    """Makes waiting OpenMP threads sleep instead of spin.
 
-    PyTorch's threads meet hundreds of times in a step. By default they spin while they wait, which is best if nothing
-    else runs; but workers that augment samples run on the same cores, and then the threads spin while the one that
-    they wait for is not let onto a core. `docs/training.md` has the measurement. A value of `OMP_WAIT_POLICY` that the
-    user set is left as it is.
+    PyTorch's threads synchronize hundreds of times per step. By default they spin while they wait, which is fastest on
+    an idle machine. But the workers that augment images need the same cores, and spinning threads then keep the thread
+    they wait for off its core. `docs/performance.md` has the measurement. An `OMP_WAIT_POLICY` that the user has set is
+    kept.
 
     Returns:
-        Whether it was done: OpenMP reads the setting once, when PyTorch is imported.
+        Whether it took effect: OpenMP reads the setting once, when PyTorch is imported.
     """
     if "torch" in sys.modules:
         return False
@@ -30,15 +30,15 @@ def let_waiting_threads_sleep() -> bool:
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc to reuse large blocks instead of giving them back to the system.
+    """Makes glibc reuse large freed blocks instead of returning them to the system.
 
     A training step allocates the same activations, of tens of megabytes each, again and again. By default glibc maps
-    each of them afresh and the system clears every page of it, which can cost as much time as the convolutions do
-    (`docs/training.md` has the measurement). It holds for the whole process and until its end; the process keeps the
-    most memory that it ever needed.
+    each of them anew and the kernel clears every page, which can take as long as the convolutions
+    (`docs/decisions/0003-memory-allocation-in-cpu-training.md`). The setting holds until the process ends, and the
+    process keeps its peak memory.
 
     Returns:
-        Whether it was done: only glibc on Linux has the setting.
+        Whether it took effect: only glibc on Linux has the setting.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False

@@ -1,4 +1,4 @@
-"""A log with one JSON document a line."""
+"""A log with one JSON document per line."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lightning.pytorch.loggers import Logger
 
 
 class JsonLinesLogger(Logger):
-    """Appends `{"iteration": 20, "time": ..., "train/loss": ...}` for each set of figures.
+    """Appends `{"iteration": 20, "time": ..., "train/loss": ...}` for each set of metrics.
 
     Args:
-        path: the file; it is made, or gone on with.
-        keep_until: lines of later iterations are dropped: they are from a run that was killed after its last saved
-            state, and will come again.
+        path: the file; created, or continued.
+        keep_until: lines of later iterations are dropped: the run was killed after it saved its last state, and will
+            write them again.
     """
 
     def __init__(self, path: Path, keep_until: int) -> None:
@@ -36,7 +36,7 @@ class JsonLinesLogger(Logger):
         return ""
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Does nothing: the recipe stands in its own file."""
+        """Does nothing: the recipe has its own file."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         record: dict[str, Any] = {"iteration": step, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")}
@@ -48,5 +48,5 @@ class JsonLinesLogger(Logger):
 def _iteration(line: str) -> float:
     try:
         return float(json.loads(line)["iteration"])
-    except (ValueError, KeyError, TypeError):  # a line that was cut short when the machine stopped
+    except (ValueError, KeyError, TypeError):  # a line that the end of the process cut short
         return math.inf

@@ -1,4 +1,4 @@
-"""Batches of augmented samples, in an order from which a run can go on."""
+"""Micro-batches of augmented samples, in an order that a resumed run continues exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rapidseg.data.augmentation import TrainingSamples
 
 
 class Batch(NamedTuple):
-    """What the network sees in one pass.
+    """A micro-batch: the input of one forward pass.
 
     Attributes:
         images: (N, H, W, 3) uint8 RGB.
@@ -32,34 +32,34 @@ class Batch(NamedTuple):
 
 
 class SampleLoader(DataLoader[Any]):
-    """Pass `m` of a run holds the samples `m * micro_batch_size` and following, whatever happened before.
+    """Micro-batch `m` of a run holds the samples from `m * micro_batch_size` on, whatever happened before.
 
-    Lightning stores `state_dict` in its checkpoints and gives it back before a run goes on.
+    Lightning stores `state_dict` in its checkpoints and restores it before it resumes a run.
 
     Args:
-        samples: by number, without end.
-        micro_batch_size: images in one pass.
-        num_passes: passes in the whole run.
-        workers: processes that prepare passes ahead.
-        pin_memory: whether to prepare for copies to a GPU.
+        samples: by index, endless.
+        micro_batch_size: images per micro-batch.
+        num_micro_batches: micro-batches in the whole run.
+        workers: processes that prepare micro-batches ahead.
+        pin_memory: whether to pin memory for copies to a GPU.
 
     Attributes:
-        waited_s: seconds that the training process has waited for batches.
+        waited_s: seconds that the training process has waited for micro-batches.
     """
 
     def __init__(
-        self, samples: TrainingSamples, *, micro_batch_size: int, num_passes: int, workers: int, pin_memory: bool
+        self, samples: TrainingSamples, *, micro_batch_size: int, num_micro_batches: int, workers: int, pin_memory: bool
     ) -> None:
-        self._passes = _Passes(micro_batch_size, num_passes)
+        self._schedule = _Schedule(micro_batch_size, num_micro_batches)
         super().__init__(
             _Samples(samples),
-            batch_sampler=self._passes,
+            batch_sampler=self._schedule,
             num_workers=workers,
             collate_fn=_collate,
             pin_memory=pin_memory,
             worker_init_fn=_prepare_worker,
             prefetch_factor=4 if workers else None,
-            generator=torch.Generator(),  # or each epoch draws from the generator that dropout uses
+            generator=torch.Generator(),  # else each epoch draws from the generator that dropout uses
         )
         self.waited_s = 0.0
         self._running: Generator[Batch, None, None] | None = None
@@ -69,7 +69,7 @@ class SampleLoader(DataLoader[Any]):
         return self._running
 
     def close(self) -> None:
-        """Ends the workers; they ignore signals, so nobody else does before the process ends."""
+        """Ends the workers; they ignore signals, so nothing else ends them before the process does."""
         if self._running is not None:
             self._running.close()
 
@@ -84,36 +84,36 @@ class SampleLoader(DataLoader[Any]):
                     return
                 if isinstance(batch, RapidSegError):
                     raise batch
-                self._passes.first += 1
+                self._schedule.first += 1
                 yield batch
         finally:
             del batches  # ends its workers, even where a traceback keeps this frame
 
     def state_dict(self) -> dict[str, Any]:
-        return {"passes": self._passes.first}
+        return {"passes": self._schedule.first}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._passes.first = state["passes"]
+        self._schedule.first = state["passes"]
 
 
-class _Passes(Sampler[list[int]]):
-    """The numbers of the samples of each pass, from the pass `first` on; its length counts all passes of the run."""
+class _Schedule(Sampler[list[int]]):
+    """The sample indices of each micro-batch, from micro-batch `first` on; its length is that of the whole run."""
 
-    def __init__(self, micro_batch_size: int, num_passes: int) -> None:
+    def __init__(self, micro_batch_size: int, num_micro_batches: int) -> None:
         self.first = 0
-        self._pass_size = micro_batch_size
-        self._num_passes = num_passes
+        self._micro_batch_size = micro_batch_size
+        self._num_micro_batches = num_micro_batches
 
     def __len__(self) -> int:
-        return self._num_passes
+        return self._num_micro_batches
 
     def __iter__(self) -> Iterator[list[int]]:
-        for number in range(self.first, self._num_passes):
-            yield list(range(number * self._pass_size, (number + 1) * self._pass_size))
+        for index in range(self.first, self._num_micro_batches):
+            yield list(range(index * self._micro_batch_size, (index + 1) * self._micro_batch_size))
 
 
 class _Samples(Dataset[Any]):
-    """Hands errors about the data on as values: raised in a worker, they would come out wrapped in a traceback."""
+    """Returns errors about the data as values: raised in a worker, they would arrive wrapped in a traceback."""
 
     def __init__(self, samples: TrainingSamples) -> None:
         self._samples = samples
@@ -137,6 +137,6 @@ def _collate(items: Sequence[tuple[np.ndarray, np.ndarray, str] | RapidSegError]
 
 def _prepare_worker(_: int) -> None:
     cv2.setNumThreads(0)  # there are as many workers as cores already
-    # Ctrl-C in a terminal and the stop of a service reach every process; the training process still needs its data.
+    # Ctrl-C and a service manager signal every process of the group; the training process still needs its data.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -16,16 +16,16 @@ from rapidseg.recipes.schema import Recipe, SgdOptimizer
 from rapidseg.training.loader import Batch
 from rapidseg.training.schedule import learning_rate
 
-_DIVERGED = 1e4  # no weight of a network that learns comes near it; NaN is not below it either
+_DIVERGED = 1e4  # far above any weight of a network that learns; comparing NaN with it is false as well
 
 
 class TrainingModule(LightningModule):
-    """A network and what it learns by.
+    """A network with its losses and its optimizer.
 
     Args:
-        recipe: the run.
-        model: the network, with fresh weights.
-        losses: what is minimized.
+        recipe: of the run.
+        model: the network, with initial weights.
+        losses: minimized, summed over the heads.
     """
 
     mean: Tensor
@@ -34,7 +34,7 @@ class TrainingModule(LightningModule):
     def __init__(self, recipe: Recipe, model: SegmentationModel, losses: HeadLosses) -> None:
         super().__init__()
         self.recipe = recipe
-        # Convolutions on CPUs and tensor cores are fastest with the channels of a pixel side by side.
+        # Convolutions on CPUs and tensor cores are fastest in channels-last memory.
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.losses = losses
         for name, values in (("mean", model.spec.mean), ("std", model.spec.std)):
@@ -45,7 +45,7 @@ class TrainingModule(LightningModule):
         """Returns `loss`, a scalar, and `parts`, the weighted loss of each head.
 
         Raises:
-            TrainingError: the loss is not finite; iteration and images are named.
+            TrainingError: the loss is not finite; the message names the iteration and the images.
         """
         loss, parts = self.compute_loss(batch)
         if not torch.isfinite(loss):
@@ -54,7 +54,7 @@ class TrainingModule(LightningModule):
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch, a scalar, and the weighted loss of each head."""
-        images = batch.images.permute(0, 3, 1, 2).float()  # a view with channels last
+        images = batch.images.permute(0, 3, 1, 2).float()  # a channels-last view
         outputs = self.model.forward_all((images - self.mean) / self.std)
         return self.losses(outputs, batch.labels, self.model.upsample)
 
@@ -80,7 +80,7 @@ class TrainingModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # A state that was loaded but not taken up yet, because the run is stopped again before its first step, stays.
+        # Keeps a state that was loaded but not applied yet: the run was stopped again before its first step.
         checkpoint["random_state"] = self._random_state or {
             "cpu": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all(),
@@ -90,7 +90,7 @@ class TrainingModule(LightningModule):
         self._random_state = checkpoint["random_state"]
 
     def on_train_start(self) -> None:
-        # Only now: what Lightning does in between may draw random numbers.
+        # Not earlier: Lightning may draw random numbers before.
         if self._random_state is not None:
             torch.set_rng_state(self._random_state["cpu"].cpu())
             if len(self._random_state["cuda"]) == torch.cuda.device_count():
@@ -100,13 +100,13 @@ class TrainingModule(LightningModule):
     def _explain_divergence(self, loss: Tensor, batch: Batch) -> str:
         largest = max(parameter.detach().abs().max().item() for parameter in self.model.parameters())
         cause = (
-            "the weights are sound, so these images or the precision are to blame: look at them, or take "
-            "precision=float32"
+            "the weights are in a normal range, so the cause is in these images or in the precision: check the images, "
+            "or set precision=float32"
             if largest < _DIVERGED
-            else f"the weights have grown to {largest:.2g}, so earlier steps were too long: lower optimizer.lr, "
-            "lengthen schedule.warmup_iterations, or set clip_gradient_norm"
+            else f"the weights have grown to {largest:.2g}, so earlier steps were too large: lower optimizer.lr, "
+            "raise schedule.warmup_iterations, or set clip_gradient_norm"
         )
         return (
             f"the loss is {loss.item()} at iteration {self.trainer.global_step + 1}, for the images "
-            f"{', '.join(batch.names)}; {cause}. The last saved state is kept; begin a new run in another folder"
+            f"{', '.join(batch.names)}; {cause}. States saved before are kept; start a new run in another folder"
         )

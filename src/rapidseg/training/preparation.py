@@ -1,11 +1,12 @@
-"""From a recipe to what a run needs: data, network and losses."""
+"""From a recipe to the parts of a run: data, network and losses."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,27 +14,30 @@ from torch import nn
 
 from rapidseg import __version__
 from rapidseg.core.errors import ConfigError, DatasetError
+from rapidseg.core.progress import SILENT, Counter, Progress, counter
 from rapidseg.data import Dataset, open_dataset
 from rapidseg.data.augmentation import TrainingSamples
-from rapidseg.importing import Progress, load_backbone
+from rapidseg.importing import load_backbone
 from rapidseg.losses import HeadLosses, Ohem, PixelLoss, balanced_class_weights
 from rapidseg.models import SegmentationModel, count_parameters, create_model
 from rapidseg.recipes.schema import DataSection, LossSection, ModelSection, Recipe
+from rapidseg.system.cpu import limit_library_threads, thread_limit
 from rapidseg.training.cpu import keep_freed_memory
 from rapidseg.training.loader import SampleLoader
 from rapidseg.training.module import TrainingModule
+from rapidseg.training.report import RunCheck
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a run needs.
+    """The parts of a run.
 
     Attributes:
-        module: the network and its losses.
-        loader: the batches of the whole run.
-        train: what is learned.
-        val: what is scored; None if nothing is.
-        device: where it is computed.
+        module: the network, its losses and its optimizer.
+        loader: the micro-batches of the whole run.
+        train: the data to learn from.
+        val: the data to score; None without validation.
+        device: that the run uses.
     """
 
     module: TrainingModule
@@ -43,35 +47,35 @@ class Prepared:
     device: Literal["cpu", "cuda"]
 
 
-def prepare(
-    recipe: Recipe, device: str = "auto", *, from_the_start: bool = True, progress: Progress | None = None
-) -> Prepared:
-    """Does everything that comes before the first step, without reading images unless classes are to be balanced.
+def prepare(recipe: Recipe, device: str = "auto", *, resuming: bool = False, progress: Progress = SILENT) -> Prepared:
+    """Does everything before the first step. Reads images only to balance classes (`loss.class_weights: balanced`).
 
     Args:
-        recipe: the run.
-        device: `cpu`, `cuda`, or `auto`, which takes a CUDA GPU if there is one.
-        from_the_start: whether the first weights matter; not so where a saved state will take their place.
-        progress: is called with the bytes of the backbone's weights that were downloaded and those in all, or None.
+        recipe: of the run.
+        device: `cpu`, `cuda`, or `auto`, which uses a CUDA GPU if one is available.
+        resuming: whether a saved state will replace the initial weights, which then need no backbone's weights.
+        progress: reports the download of the backbone's weights, and the images whose pixels are counted.
 
     Raises:
-        ConfigError: the recipe does not fit the data or the network, or the device is not there.
+        ConfigError: the recipe does not fit the data or the network, or the device is not available.
         DatasetError: the data are missing or incomplete, or their classes differ.
-        ModelFileError, RapidSegError: the backbone's weights cannot be had, or do not fit it.
+        ModelFileError, RapidSegError: the backbone's weights are not available, or do not fit it.
     """
     chosen = _choose_device(device)
+    limit_library_threads()
     if chosen == "cpu":
         if recipe.precision == "fp16":
-            raise ConfigError("precision fp16 needs a CUDA GPU; take bf16 or float32 on a CPU")
+            raise ConfigError("precision fp16 needs a CUDA GPU; use bf16 or float32 on a CPU")
         keep_freed_memory()
     torch.manual_seed(recipe.seed)
-    train = _open_training_data(recipe.data)
-    val = None if recipe.data.val is None else open_dataset(recipe.data.kind, recipe.data.root, recipe.data.val)
-    model = _make_model(recipe.model, train)
-    losses = _make_losses(recipe.loss, train)
+    parts = _open_training_data(recipe.data)
+    train = Dataset.join(parts)
+    val = None if recipe.data.val is None else open_dataset(recipe.data.name, recipe.data.root, recipe.data.val)
+    model = _make_model(recipe.model, train, _trained_on(parts))
+    losses = _make_losses(recipe.loss, train, counter(progress, "counting pixels of classes"))
     losses.check_outputs(_outputs_of(model))
-    if from_the_start and recipe.model.backbone_weights is not None:
-        load_backbone(model, recipe.model.backbone_weights, progress=progress)
+    if not resuming and recipe.model.backbone_weights is not None:
+        load_backbone(model, recipe.model.backbone_weights, progress=counter(progress, "downloading", unit="bytes"))
     samples = TrainingSamples(
         train,
         recipe.data.augmentation,
@@ -84,53 +88,51 @@ def prepare(
     loader = SampleLoader(
         samples,
         micro_batch_size=recipe.micro_batch_size,
-        num_passes=recipe.iterations * recipe.accumulate,
-        workers=recipe.data.workers,
+        num_micro_batches=recipe.iterations * recipe.accumulate,
+        workers=min(recipe.data.workers, thread_limit() or recipe.data.workers),
         pin_memory=chosen == "cuda",
     )
     return Prepared(TrainingModule(recipe, model, losses), loader, train, val, chosen)
 
 
-def check_run(recipe: Recipe, device: str = "auto", *, progress: Progress | None = None) -> dict[str, Any]:
+def check_run(recipe: Recipe, device: str = "auto", *, progress: Progress = SILENT) -> RunCheck:
     """Prepares a run and computes the loss of its first batch; writes nothing.
-
-    Returns:
-        For JSON: the `loss`, `loss_parts` of each head, the number of `train_images`, `val_images` and `parameters`,
-        and the `device`.
 
     Raises:
         ConfigError, DatasetError: as `prepare` does, and for images of the first batch that cannot be used.
     """
     prepared = prepare(recipe, device, progress=progress)
     module = prepared.module.to(prepared.device)
-    with closing(prepared.loader) as loader:  # or its workers would keep the process from ending
+    with closing(prepared.loader) as loader:  # ends its workers
         batch = next(iter(loader))
     batch = batch._replace(images=batch.images.to(prepared.device), labels=batch.labels.to(prepared.device))
     with torch.no_grad():
         loss, parts = module.compute_loss(batch)
-    return {
-        "loss": loss.item(),
-        "loss_parts": {name: part.item() for name, part in parts.items()},
-        "train_images": len(prepared.train),
-        "val_images": None if prepared.val is None else len(prepared.val),
-        "parameters": count_parameters(module.model),
-        "device": prepared.device,
-    }
+    return RunCheck(
+        loss=loss.item(),
+        loss_parts={name: part.item() for name, part in parts.items()},
+        train_images=len(prepared.train),
+        val_images=None if prepared.val is None else len(prepared.val),
+        parameters=count_parameters(module.model),
+        device=prepared.device,
+    )
 
 
-def count_pixels(dataset: Dataset) -> np.ndarray:
-    """Reads every sample and returns (K,) int64, the pixels of each class.
+def count_pixels(dataset: Dataset, progress: Counter | None = None) -> np.ndarray:
+    """Reads every sample and returns (K,) int64, the number of pixels of each class.
 
     Raises:
         DatasetError: no pixel is labeled.
     """
     counts = np.zeros(256, np.int64)
-    for sample in dataset:
+    for done, sample in enumerate(dataset, start=1):
         counts += np.bincount(sample.label.ravel(), minlength=256)
+        if progress is not None:
+            progress(done, len(dataset))
     counts = counts[: dataset.labels.num_classes]
     if not counts.any():
         raise DatasetError(
-            f"{dataset.name} {dataset.split}: every pixel is ignored, so there is nothing to learn; look at the labels "
+            f"{dataset.name} {dataset.split}: every pixel is ignored, so there is nothing to learn; check the labels "
             "with `rapidseg data check`"
         )
     return counts
@@ -138,29 +140,35 @@ def count_pixels(dataset: Dataset) -> np.ndarray:
 
 def _choose_device(device: str) -> Literal["cpu", "cuda"]:
     if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"unknown device {device!r}; give auto, cpu or cuda")
+        raise ConfigError(f"unknown device {device!r}; use auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("no CUDA GPU can be used; take device cpu, or install a CUDA build of PyTorch")
+        raise ConfigError("PyTorch finds no CUDA GPU; use device cpu, or install a CUDA build of PyTorch")
     return "cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda"
 
 
-def _open_training_data(options: DataSection) -> Dataset:
-    parts = [open_dataset(options.kind, options.root, options.train)] * options.repeat
-    for extra in options.extra:
-        parts += [open_dataset(extra.kind, extra.root, extra.split)] * extra.repeat
-    return Dataset.join(parts)
+def _open_training_data(options: DataSection) -> list[Dataset]:
+    parts = [open_dataset(options.name, options.root, options.train)] * options.repeat
+    for extra in options.extra_datasets:
+        parts += [open_dataset(extra.name, extra.root, extra.split)] * extra.repeat
+    return parts
 
 
-def _make_model(options: ModelSection, train: Dataset) -> SegmentationModel:
-    """Builds the network with fresh weights and all that its specification can say before training."""
+def _trained_on(parts: Sequence[Dataset]) -> tuple[str, ...]:
+    """Returns each `dataset/split` once, as the specification of the weights lists them."""
+    return tuple(dict.fromkeys(f"{part.name}/{split}" for part in parts for split in part.split.split("+")))
+
+
+def _make_model(options: ModelSection, train: Dataset, trained_on: tuple[str, ...]) -> SegmentationModel:
+    """Builds the network with initial weights, and states in its specification what is known before training."""
     model = create_model(options.name, labels=train.labels, variant=options.variant, **options.options)
     source = f"trained with rapidseg {__version__}"
     if options.backbone_weights is not None:
-        source += f", beginning from the backbone {PurePath(options.backbone_weights).name}"
+        source += f", starting from the backbone {PurePath(options.backbone_weights).name}"
     model.spec = model.spec.model_copy(
         update={
             "input_short_side": options.input_short_side,
             "dataset": f"{train.name} {train.split}",
+            "trained_on": trained_on,
             "source": source,
         }
     )
@@ -172,7 +180,7 @@ def _make_model(options: ModelSection, train: Dataset) -> SegmentationModel:
 
 
 def _outputs_of(model: SegmentationModel) -> list[str]:
-    """Returns the names of what a network computes."""
+    """Returns the names of a network's outputs."""
     model.eval()
     with torch.inference_mode():
         names = list(model.forward_all(torch.zeros(1, 3, 64, 64)))
@@ -180,15 +188,15 @@ def _outputs_of(model: SegmentationModel) -> list[str]:
     return names
 
 
-def _make_losses(options: LossSection, train: Dataset) -> HeadLosses:
+def _make_losses(options: LossSection, train: Dataset, progress: Counter) -> HeadLosses:
     weights = options.class_weights
     if weights == "balanced":
-        weights = tuple(balanced_class_weights(count_pixels(train)).tolist())
+        weights = tuple(balanced_class_weights(count_pixels(train, progress)).tolist())
     loss = PixelLoss(
         options.kind,
         num_classes=train.labels.num_classes,
         ignore_index=train.labels.ignore_index,
-        average=options.average,
+        reduction=options.reduction,
         class_weights=weights,
         label_smoothing=options.label_smoothing,
         ohem=None if options.ohem is None else Ohem(**options.ohem.model_dump()),

@@ -6,25 +6,26 @@ import contextlib
 import os
 import pickle
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rapidseg.core.errors import ConfigError, TrainingError
+from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.recipes.schema import Recipe
 from rapidseg.training.averaging import MovingAverage
-from rapidseg.training.checkpointing import Saving
+from rapidseg.training.checkpointing import CheckpointCallback
 from rapidseg.training.json_lines import JsonLinesLogger
-from rapidseg.training.preparation import prepare
-from rapidseg.training.progress import MetricsCallback, NullReporter, Reporter
+from rapidseg.training.metrics_callback import MetricsCallback
+from rapidseg.training.preparation import Prepared, prepare
+from rapidseg.training.report import TrainingReport
 from rapidseg.training.run_folder import RunFolder
 from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
-from rapidseg.training.validation import Scoring, Weights
+from rapidseg.training.validation import ValidationCallback, Weights
 
 _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "float32": "32-true",
@@ -33,85 +34,82 @@ _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
 }
 
 
-@dataclass(frozen=True)
-class TrainingSummary:
-    """What a run came to.
-
-    Attributes:
-        output: its folder.
-        iterations: done.
-        seconds: taken, all processes together.
-        images_per_s: mean of this process, without evaluation and saving; 0 if nothing was left to do.
-        best, last: `iteration`, `mean_iou`, `mean_accuracy` and `pixel_accuracy` of the best and of the last
-            evaluation; None if nothing was scored.
-        best_weights, last_weights: their files.
-    """
-
-    output: Path
-    iterations: int
-    seconds: float
-    images_per_s: float
-    best: dict[str, Any] | None
-    last: dict[str, Any] | None
-    best_weights: Path | None
-    last_weights: Path
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns everything for JSON."""
-        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
-
-
 def train(
     recipe: Recipe | None,
     output: str | os.PathLike[str],
     *,
     resume: bool = False,
     device: str = "auto",
-    reporter: Reporter | None = None,
+    progress: Progress = SILENT,
     command: Sequence[str] = (),
-) -> TrainingSummary:
+) -> TrainingReport:
     """Trains a network.
 
-    Ctrl-C and SIGTERM end the iteration, save, and raise `TrainingStopped`. A run that goes on computes what it would
-    have computed without the stop.
+    Ctrl-C and SIGTERM end the iteration, save the state, and raise `TrainingStopped`. A resumed run computes exactly
+    what it would have computed without the interruption. A run that fails before its first iteration is done leaves
+    its folder as it was.
 
     Args:
-        recipe: the run; None with `resume` takes that of the folder.
+        recipe: of the run; None with `resume` uses the recipe in the folder.
         output: the run's folder; docs/training.md lists its files.
-        resume: go on with the run in that folder.
-        device: `cpu`, `cuda`, or `auto`, which takes a CUDA GPU if there is one.
-        reporter: is told what happens.
-        command: words of the command line, to be written beside the recipe.
+        resume: resume the run in that folder.
+        device: `cpu`, `cuda`, or `auto`, which uses a CUDA GPU if one is available.
+        progress: reports `training` in iterations, with losses and speed as metrics, and `evaluating` in images.
+        command: words of the command line, written beside the recipe.
 
     Raises:
         ConfigError: the recipe does not fit the data or the network, or the folder cannot be used.
         DatasetError: the data are missing or wrong.
         TrainingError: the loss is not finite, or the saved state cannot be read.
-        TrainingStopped: a signal came.
+        TrainingStopped: a signal stopped the run.
     """
     folder = RunFolder(Path(output))
     if resume:
         recipe = folder.resume(recipe)
     elif recipe is None:
-        raise ConfigError("a recipe is needed, except to go on with a run (--resume)")
-    reporter = reporter or NullReporter()
+        raise ConfigError("a new run needs a recipe; without one a run can only be resumed (--resume, resume=True)")
     state = folder.state if resume and folder.state.exists() else None
-    prepared = prepare(recipe, device, from_the_start=state is None, progress=reporter.downloading)
-    module, loader = prepared.module, prepared.loader
+    prepared = prepare(recipe, device, resuming=state is not None, progress=progress)
     if not resume:
         folder.begin(recipe, command)
-
-    average = None if recipe.ema_decay is None else MovingAverage(recipe.ema_decay)
-    weights = Weights(module, average)
-    telemetry = MetricsCallback(recipe, loader, reporter)
     with _quiet_lightning(), StopSignals() as signals:
-        scoring = None
+        run = _Run(recipe, prepared, folder, state, progress, signals)
+        try:
+            return run.fit()
+        except Exception:
+            if not resume and run.trainer.global_step == 0:
+                folder.discard()
+            raise
+
+
+class _Run:
+    """The callbacks and the trainer of a run."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        prepared: Prepared,
+        folder: RunFolder,
+        state: Path | None,
+        progress: Progress,
+        signals: StopSignals,
+    ) -> None:
+        self._prepared = prepared
+        self._folder = folder
+        self._state = state
+        self._signals = signals
+        average = None if recipe.ema_decay is None else MovingAverage(recipe.ema_decay)
+        weights = Weights(prepared.module, average)
+        self._metrics = MetricsCallback(recipe, prepared.loader, progress)
+        self._validation: ValidationCallback | None = None
         if prepared.val is not None:
-            scoring = Scoring(recipe, prepared.val, weights, folder, telemetry, reporter, signals)
-        saving = Saving(recipe, weights, folder, telemetry, scoring, signals)
-        callbacks: list[Callback | None] = [average, telemetry, scoring, saving]
+            self._validation = ValidationCallback(
+                recipe, prepared.val, weights, folder, self._metrics, progress, signals
+            )
+        checkpoint = CheckpointCallback(recipe, weights, folder, self._metrics, self._validation, signals)
+        callbacks: list[Callback | None] = [average, self._metrics, self._validation, checkpoint]
         done = _iterations_in(state)
-        trainer = Trainer(
+        self.trainer = Trainer(
             accelerator="gpu" if prepared.device == "cuda" else "cpu",
             devices=1,
             precision=_PRECISIONS[recipe.precision],
@@ -134,27 +132,35 @@ def train(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
+
+    def fit(self) -> TrainingReport:
+        """Trains to the end; raises what `train` raises."""
         try:
-            trainer.fit(module, loader, ckpt_path=None if state is None else str(state))
+            self.trainer.fit(
+                self._prepared.module,
+                self._prepared.loader,
+                ckpt_path=None if self._state is None else str(self._state),
+            )
         except StopRequested:
-            assert signals.received is not None
-            raise TrainingStopped(trainer.global_step, signals.received) from None
+            assert self._signals.received is not None
+            raise TrainingStopped(self.trainer.global_step, self._signals.received) from None
         finally:
-            loader.close()
-    return TrainingSummary(
-        output=folder.path,
-        iterations=trainer.global_step,
-        seconds=telemetry.seconds,
-        images_per_s=telemetry.images_per_s(trainer.global_step),
-        best=None if scoring is None else scoring.best,
-        last=None if scoring is None else scoring.last,
-        best_weights=folder.best if folder.best.exists() else None,
-        last_weights=folder.last,
-    )
+            self._prepared.loader.close()
+        validation = self._validation
+        return TrainingReport(
+            output=self._folder.path,
+            iterations=self.trainer.global_step,
+            seconds=self._metrics.seconds,
+            images_per_s=self._metrics.images_per_s(self.trainer.global_step),
+            best=None if validation is None else validation.best,
+            last=None if validation is None else validation.last,
+            best_weights=self._folder.best if self._folder.best.exists() else None,
+            last_weights=self._folder.last,
+        )
 
 
 def _iterations_in(state: Path | None) -> int:
-    """Returns how many iterations a saved state has behind it.
+    """Returns the iterations after which a state was saved; 0 without a state.
 
     Raises:
         TrainingError: the file cannot be read.
@@ -165,18 +171,18 @@ def _iterations_in(state: Path | None) -> int:
         return int(torch.load(state, map_location="cpu", weights_only=True)["global_step"])
     except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, EOFError) as error:
         raise TrainingError(
-            f"{state} is no state of a run that can be read ({error}); begin a new run in another folder"
+            f"cannot read {state}, the saved state of the run ({error}); start a new run in another folder"
         ) from error
 
 
 def _quiet_lightning() -> contextlib.AbstractContextManager[None]:
-    """Drops warnings of Lightning and PyTorch about choices that are intended."""
+    """Silences warnings of Lightning and PyTorch about choices that are intended."""
     return quiet_libraries(
         loggers=["lightning.pytorch"],
         ignored_warnings=(
-            ".*does not have many workers.*",  # the recipe says how many
+            ".*does not have many workers.*",  # the recipe sets the number
             r".*`lr_scheduler\.step\(\)` before `optimizer\.step\(\)`.*",  # fp16 skips steps at first
-            ".*multi-threaded, use of fork.*",  # workers use neither PyTorch's threads nor TensorBoard's
+            ".*multi-threaded, use of fork.*",  # workers use neither the threads of PyTorch nor those of TensorBoard
             ".*GPU available but not used.*",  # by --device cpu
             ".*LeafSpec.*",  # Lightning 2.6 with PyTorch 2.13
         ),

@@ -1,9 +1,11 @@
-"""The folder of a run: its files, and whether it may be used."""
+"""The folder of a run: its files, and whether a run may use it."""
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import shlex
+import shutil
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +19,7 @@ from rapidseg.core.files import write_text
 from rapidseg.recipes.loading import dump_recipe, flatten, load_recipe
 from rapidseg.recipes.schema import Recipe
 
-# What a run may change when it goes on: where things are and how much is told, not what is learned.
+# Keys that may change when a run is resumed: where the data are and how much is logged, not what is learned.
 _CHANGEABLE = ("data.root", "data.workers", "data.cache", "save_every", "log_every")
 
 
@@ -26,11 +28,11 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        recipe: the recipe with every key, and in comments what it ran with.
-        state: the whole state of training, from which it can go on.
+        recipe: the recipe with every key; command, versions and platform in comments.
+        state: the whole state of training, from which it resumes.
         best, last: weights with their specification.
-        log: figures, one JSON document a line.
-        tensorboard: figures for TensorBoard.
+        log: metrics, one JSON document per line.
+        tensorboard: metrics for TensorBoard.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,31 +43,44 @@ class RunFolder:
         self.last = path / "last.safetensors"
         self.log = path / "log.jsonl"
         self.tensorboard = path / "tensorboard"
+        self._created = False
 
     def begin(self, recipe: Recipe, command: Sequence[str]) -> None:
-        """Makes the folder and writes the recipe.
+        """Creates the folder and writes the recipe.
 
         Raises:
-            ConfigError: it holds a run already, or is a file.
+            ConfigError: the folder already contains a run, or is a file.
         """
         if self.path.is_file():
-            raise ConfigError(f"{self.path} is a file; give a folder for the run")
+            raise ConfigError(f"{self.path} is a file; choose a folder for the run")
         if self.recipe.exists() or self.state.exists():
-            raise ConfigError(f"{self.path} already holds a run; go on with it with --resume, or choose another folder")
+            raise ConfigError(
+                f"{self.path} already contains a run; resume it (--resume, resume=True) or choose another folder"
+            )
+        self._created = not self.path.exists()
         write_text(self.recipe, _header(command) + dump_recipe(recipe))
 
+    def discard(self) -> None:
+        """Removes what `begin` and the loggers wrote, for a run that failed before its first iteration was done."""
+        with contextlib.suppress(OSError):
+            self.recipe.unlink(missing_ok=True)
+            self.log.unlink(missing_ok=True)
+            shutil.rmtree(self.tensorboard, ignore_errors=True)
+            if self._created:
+                self.path.rmdir()
+
     def resume(self, recipe: Recipe | None) -> Recipe:
-        """Returns the recipe to go on with.
+        """Returns the recipe to resume with.
 
         Args:
-            recipe: the recipe that the user gave, if any; it may differ from the folder's in where the data are and
-                in what is told, not in what is learned.
+            recipe: the user's, or None. It may differ from the folder's in where the data are and in how much is
+                logged, not in what is learned.
 
         Raises:
-            ConfigError: there is no run, or its recipe is another.
+            ConfigError: the folder contains no run, or a run with another recipe.
         """
         if not self.recipe.exists():
-            raise ConfigError(f"{self.path} holds no run to go on with; leave --resume out to begin one")
+            raise ConfigError(f"{self.path} contains no run to resume; start one without --resume (resume=True)")
         own = load_recipe(self.recipe)
         if recipe is None:
             return own
@@ -77,8 +92,8 @@ class RunFolder:
         ]
         if differing:
             raise ConfigError(
-                f"the run in {self.path} has another recipe; it differs in {', '.join(differing)}. Leave the recipe "
-                "out to go on with the old one, or begin a new run in another folder"
+                f"the run in {self.path} has another recipe; it differs in {', '.join(differing)}. Resume without "
+                "naming a recipe to use its own, or start a new run in another folder"
             )
         return recipe
 
@@ -87,7 +102,7 @@ def _header(command: Sequence[str]) -> str:
     lines = [
         f"rapidseg {__version__}, torch {torch.__version__}, lightning {lightning.__version__}, "
         f"python {platform.python_version()}, {platform.platform()}",
-        f"begun {datetime.now(timezone.utc).isoformat(timespec='seconds')}",
+        f"started {datetime.now(timezone.utc).isoformat(timespec='seconds')}",
     ]
     if command:
         lines.insert(0, f"command: {shlex.join(command)}")

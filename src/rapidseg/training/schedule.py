@@ -8,17 +8,17 @@ from rapidseg.recipes.schema import PolySchedule, Recipe
 
 
 def learning_rate(recipe: Recipe, iteration: int) -> float:
-    """Returns the rate that the optimizer uses in one iteration.
+    """Returns the learning rate of one iteration.
 
-    Warm-up rises linearly from `warmup_start` times the base rate; the first iteration at the full rate is number
-    `warmup_iterations`. From there to the last iteration, whose rate is exactly `eta_min`, progress t runs from 0
-    to 1, and the rate is `eta_min + (lr - eta_min) * f(t)`. For poly, f is `(1 - t) ** power` (Liu et al.,
+    The warm-up rises linearly from `warmup_start` times the base rate and reaches the base rate in iteration
+    `warmup_iterations`. From there to the last iteration, whose rate is exactly `eta_min`, t runs from 0 to 1, and the
+    rate is `eta_min + (lr - eta_min) * f(t)`. For poly, f is `(1 - t) ** power` (Liu et al.,
     ParseNet, arXiv 1506.04579; without warm-up these are the values of mmengine's `PolyLR`); for cosine,
     `(1 + cos(pi t)) / 2` (Loshchilov and Hutter, arXiv 1608.03983).
 
     Args:
-        recipe: the run.
-        iteration: counted from 0; beyond the last one the rate stays.
+        recipe: of the run.
+        iteration: counted from 0; after the last iteration the rate stays at `eta_min`.
     """
     base, schedule = recipe.optimizer.lr, recipe.schedule
     warmup = schedule.warmup_iterations

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run finishes its iteration and saves before it stops."""
+"""Ctrl-C and SIGTERM: a run finishes its iteration and saves its state before it stops."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TrainingStopped(KeyboardInterrupt):
-    """A run was asked to stop, and its state is on disk.
+    """A signal stopped a run after it saved its state; the run can be resumed.
 
     Attributes:
         iteration: iterations done.
-        signal_number: of the signal that asked.
+        signal_number: of the signal.
     """
 
     def __init__(self, iteration: int, signal_number: int) -> None:
@@ -25,34 +25,34 @@ class TrainingStopped(KeyboardInterrupt):
 
 
 class StopRequested(Exception):
-    """Leaves Lightning's loops; it must not be a KeyboardInterrupt, at which Lightning ends the process."""
+    """Leaves Lightning's loops. It must not be a KeyboardInterrupt, on which Lightning ends the process."""
 
 
 class StopSignals:
-    """While this context lasts, the first signal is remembered and a second one acts as it always does."""
+    """A context in which the first signal is only recorded; a second one has its usual effect."""
 
     def __init__(self) -> None:
         self.received: int | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
-        if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
-            self._before = {number: signal.signal(number, self._remember) for number in _SIGNALS}
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers in no other thread
+            self._before = {number: signal.signal(number, self._record) for number in _SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
         self._restore()
 
     def check(self) -> None:
-        """Raises StopRequested if a signal came."""
+        """Raises StopRequested if a signal was received."""
         if self.received is not None:
             raise StopRequested
 
-    def _remember(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         self.received = number
         self._restore()
 
     def _restore(self) -> None:
-        # At a signal and once more at the end: Lightning puts back, when it is done, the handlers that it found.
+        # After a signal and again at the end: Lightning finally reinstalls the handlers that it saw at its start.
         for number, handler in self._before.items():
             signal.signal(number, handler)

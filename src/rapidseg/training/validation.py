@@ -1,4 +1,4 @@
-"""Scores of the weights while they are being learned, and the best of them on disk."""
+"""Scores of the weights during training, and the best weights on disk."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from rapidseg.core.progress import Progress, counter
 from rapidseg.core.spec import Score
 from rapidseg.data import Dataset
-from rapidseg.evaluation import Evaluation, evaluate
+from rapidseg.evaluation import Evaluation, score
 from rapidseg.models import SegmentationModel, save_model
 from rapidseg.recipes.schema import Recipe
 from rapidseg.runtime import Segmenter
 from rapidseg.training.averaging import MovingAverage
+from rapidseg.training.metrics_callback import MetricsCallback, log
 from rapidseg.training.module import TrainingModule
-from rapidseg.training.progress import MetricsCallback, Reporter, log
 from rapidseg.training.run_folder import RunFolder
 from rapidseg.training.stopping import StopSignals
 
+EVALUATING = "evaluating"
+"""The task under which a run reports the images that it has scored."""
+
 
 class Weights:
-    """The weights that a run is about: their moving average if the recipe has one, else the learned ones."""
+    """The weights that a run scores and stores: their moving average if the recipe has one, else the learned ones."""
 
     def __init__(self, module: TrainingModule, average: MovingAverage | None) -> None:
         self._module = module
@@ -33,26 +37,25 @@ class Weights:
         return self._module.model if self._average is None else self._average.model
 
     def save(self, path: Path, score: Score | None) -> None:
-        """Writes them with their specification; `score` is what they reached, if they were scored."""
+        """Writes them with their specification, and with their score if they were scored."""
         model = self.model()
-        plain = model.spec
-        model.spec = plain.model_copy(update={"scores": () if score is None else (score,)})
+        spec = model.spec
+        model.spec = spec.model_copy(update={"scores": () if score is None else (score,)})
         try:
             save_model(model, path)
         finally:
-            model.spec = plain
+            model.spec = spec
 
 
-class Scoring(Callback):
+class ValidationCallback(Callback):
     """Scores the weights every `evaluate_every` iterations and at the end, and keeps the best.
 
-    This is a callback and not Lightning's validation loop because the figures must come from the very scorer that
-    `rapidseg eval` uses, and because a run that is stopped in the middle of an evaluation must go on with exactly
-    that evaluation.
+    It is a callback rather than Lightning's validation loop because its scores must come from the scorer that
+    `rapidseg eval` uses, and because a run that is stopped during an evaluation must resume with that evaluation.
 
     Attributes:
-        last, best: figures of the last and of the best evaluation: `iteration`, `mean_iou`, `mean_accuracy` and
-            `pixel_accuracy`; None before the first.
+        last, best: `iteration`, `mean_iou`, `mean_accuracy` and `pixel_accuracy` of the last and of the best
+            evaluation; None before the first.
     """
 
     def __init__(
@@ -61,26 +64,30 @@ class Scoring(Callback):
         dataset: Dataset,
         weights: Weights,
         folder: RunFolder,
-        telemetry: MetricsCallback,
-        reporter: Reporter,
+        metrics: MetricsCallback,
+        progress: Progress,
         signals: StopSignals,
     ) -> None:
         self._recipe = recipe
         self._dataset = dataset
         self._weights = weights
         self._folder = folder
-        self._telemetry = telemetry
-        self._reporter = reporter
+        self._metrics = metrics
+        self._progress = progress
         self._signals = signals
         self.last: dict[str, Any] | None = None
         self.best: dict[str, Any] | None = None
 
+    @property
+    def state_key(self) -> str:
+        return "Scoring"  # under which states on disk have it since the first version
+
     def score_at(self, iteration: int) -> Score | None:
-        """Returns the score of the last evaluation if it was at that iteration."""
+        """Returns the score of the last evaluation if that was after `iteration`."""
         return self._score(self.last) if self.last is not None and self.last["iteration"] == iteration else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # A run that was stopped in the middle of an evaluation begins with it.
+        # A run that was stopped during an evaluation starts with it.
         if trainer.global_step and self._is_due(trainer.global_step) and self.score_at(trainer.global_step) is None:
             self._run(trainer)
 
@@ -100,7 +107,7 @@ class Scoring(Callback):
         return iteration % self._recipe.evaluate_every == 0 or iteration == self._recipe.iterations
 
     def _run(self, trainer: Trainer) -> None:
-        with self._telemetry.watch.paused():
+        with self._metrics.watch.paused():
             evaluation = self._evaluate()
             scores = evaluation.scores
             iteration = trainer.global_step
@@ -118,7 +125,7 @@ class Scoring(Callback):
             if self.best is None or self.last["mean_iou"] > self.best["mean_iou"]:
                 self.best = self.last
                 self._weights.save(self._folder.best, self._score(self.last))
-            self._reporter.metrics(iteration, metrics)
+            self._progress.metrics(iteration, metrics)
 
     def _evaluate(self) -> Evaluation:
         segmenter = Segmenter.from_model(self._weights.model())
@@ -127,12 +134,12 @@ class Scoring(Callback):
             self._signals.check()
             return segmenter.class_map(image)
 
-        return evaluate(predict, self._dataset, progress=self._reporter.evaluating)
+        return score(predict, self._dataset, progress=counter(self._progress, EVALUATING))
 
-    def _score(self, figures: dict[str, Any]) -> Score | None:
-        if math.isnan(figures["mean_iou"]):  # the split has no labeled pixel
+    def _score(self, scores: dict[str, Any]) -> Score | None:
+        if math.isnan(scores["mean_iou"]):  # the split has no labeled pixel
             return None
-        values = {name: value for name, value in figures.items() if name != "iteration"}
+        values = {name: value for name, value in scores.items() if name != "iteration"}
         return Score(dataset=self._dataset.name, split=self._dataset.split, protocol=_protocol(self._recipe), **values)
 
 

@@ -1,5 +1,5 @@
-"""One function a job: the command line and `import rapidseg` both call these.
+"""One module per job, each with a public function that both the command line and `import rapidseg` call.
 
-Each takes keyword arguments, returns a frozen report with `to_dict()`, prints nothing, and reports progress through
-`rapidseg.core.progress`.
+The functions take keyword arguments, return a frozen report with `to_dict()`, print nothing, and report progress
+through `rapidseg.core.progress`.
 """

@@ -1,12 +1,12 @@
-"""The models that others published, and the figures of ours, as data files: names, figures, sources, addresses.
+"""Published and built-in models as data: names, figures, sources and URLs.
 
     from rapidseg import zoo
 
     model = zoo.find("pspnet-r50-d8-cityscapes")
     model.published.mean_iou_percent   # 78.55, as its source prints it
-    model.url                          # where its weights are
+    model.url                          # the URL of its weights
 
-The files are in `published/` (one a published row), `built_in/` and `architectures.yaml`. Nothing here needs PyTorch.
+The files are in `published/` (one per published model), `built_in/` and `architectures.yaml`. PyTorch is not needed.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def find(name: str) -> PublishedModel:
     """Returns the published model of that name; its `url` and `sha256_prefix` say where its weights are.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such model.
     """
     models = published_models()
     if name not in models:
         hint = nearest_hint(name, tuple(models))
-        raise ConfigError(f"no published model {name!r}{hint}; `rapidseg models` lists them")
+        raise ConfigError(f"unknown published model {name!r}{hint}; `rapidseg models` lists them")
     return models[name]

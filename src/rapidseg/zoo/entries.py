@@ -1,7 +1,7 @@
-"""What the data files of the zoo may say. A figure of ours cannot stand there without command, data and machine.
+"""The schema of the zoo's data files. A figure of ours needs the command, data and machine that gave it.
 
-Figures that others published are kept as they printed them, in percent; figures of ours are fractions, as everywhere
-else in this project. Their names tell them apart.
+Published figures are kept as their sources print them, in percent; figures of ours are fractions, as everywhere else in
+this project. Their names tell them apart.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Words = Annotated[str, Field(min_length=3)]
 Address = Annotated[str, Field(pattern=r"^https://\S+$")]
-# Names are words on a command line, and names of the files that the commands in the documentation write.
+# Names are typed on the command line, and are the names of files that the documentation's commands write.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
 class _Entry(BaseModel):
-    """A part of a data file: unknown keys are refused, and nothing changes once it is read."""
+    """A part of a data file: unknown keys are rejected, and values are immutable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class NamedEntry(_Entry):
-    """What a file, or a place in one, says about one thing that has a name."""
+    """An entry that has a name."""
 
     name: Name
 
 
 class Measurement(_Entry):
-    """A figure that was measured with this project.
+    """A figure that was measured with RapidSeg.
 
     Attributes:
-        quantity: what was measured. `mean_iou` is a fraction.
+        quantity: what was measured; `mean_iou` is a fraction.
         value: the figure.
-        command: the command line that gives it.
-        data: the images that it was measured on, and how they were shown to the network.
-        machine: what it ran on.
+        command: the command line that measures it.
+        data: the images that it was measured on, and the protocol.
+        machine: the machine that it was measured on.
     """
 
     quantity: Literal["mean_iou", "mean_iou_ms_flip", "frames_per_second", "latency_ms"]
@@ -52,22 +52,22 @@ class Measurement(_Entry):
     machine: Words
 
     @model_validator(mode="after")
-    def _fractions_are_no_percents(self) -> Measurement:
+    def _check_fraction(self) -> Measurement:
         if self.quantity.startswith("mean_iou") and self.value > 1:
             raise ValueError(f"{self.quantity} is a fraction from 0 to 1, not {self.value}")
         return self
 
 
 class Figures(_Entry):
-    """What one source printed about a model; None: it printed nothing.
+    """Figures of a model in one source; None: not published there.
 
     Attributes:
-        source: the page.
-        memory_gb: of each GPU in training.
-        frames_per_second: of prediction, one image at a time, as the source measured it.
-        mean_iou_percent: whole images, one scale, on Cityscapes `val`.
-        mean_iou_ms_flip_percent: with several scales and mirrored images.
-        note: what a reader must know to read the figures right.
+        source: URL of the page.
+        memory_gb: memory of each GPU in training.
+        frames_per_second: speed of prediction, one image at a time, as the source measured it.
+        mean_iou_percent: mIoU on Cityscapes `val`, whole images, single scale.
+        mean_iou_ms_flip_percent: mIoU with several scales and mirrored images.
+        note: what a reader must know to interpret the figures.
     """
 
     source: Address
@@ -82,9 +82,9 @@ class Training(_Entry):
     """How the published weights were trained.
 
     Attributes:
-        crop_size: height and width of what the network saw.
+        crop_size: height and width of the crops that the network saw.
         iterations: steps of the optimizer.
-        images_per_gpu, num_gpus: one step saw their product.
+        images_per_gpu, num_gpus: their product is the batch size.
     """
 
     crop_size: tuple[Count, Count]
@@ -94,16 +94,16 @@ class Training(_Entry):
 
     @property
     def batch_size(self) -> int:
-        """Images in one step, all in all."""
+        """Images per step, over all GPUs."""
         return self.images_per_gpu * self.num_gpus
 
 
 class Weights(_Entry):
-    """A file of weights on the net.
+    """A file of weights that can be downloaded.
 
     Attributes:
-        url: its address. The name ends in the first 8 hexadecimal digits of its SHA-256, as OpenMMLab's names do.
-        note: which of several files this is.
+        url: its URL. The file's name ends in the first 8 hexadecimal digits of its SHA-256, like OpenMMLab's names.
+        note: how it differs from the model's other files.
     """
 
     url: Annotated[str, Field(pattern=r"^https://\S+-[0-9a-f]{8}\.pth$")]
@@ -117,25 +117,25 @@ class Weights(_Entry):
     def sha256_prefix(self) -> str:
         """The first 8 hexadecimal digits of the file's SHA-256."""
         match = re.search(r"-([0-9a-f]{8})\.pth$", self.url)
-        assert match is not None, "the pattern of `url` demands it"
+        assert match is not None, "the pattern of `url` requires it"
         return match[1]
 
 
 class PublishedModel(NamedEntry):
-    """A row of the tables that this project is measured against.
+    """A model that others published, with the figures that RapidSeg is compared with.
 
     Attributes:
-        name: of the row, here.
-        method, backbone: as its source calls them.
-        architecture, variant, options: what `rapidseg.models.create_model` builds for its weights.
-        dataset: what it was trained and scored on.
+        name: the model's name in RapidSeg.
+        method, backbone: names in the source.
+        architecture, variant, options: arguments of `rapidseg.models.create_model` for its weights.
+        dataset: the data set that it was trained and scored on.
         recipe: the recipe that trains it.
-        configuration: the source's own configuration file.
+        configuration: URL of the source's configuration file.
         training: how it was trained.
         published: its figures, as published.
-        revised: what a later table of the same source says where it says something else.
-        weights: its files; the first is the one to take.
-        measured: figures of ours.
+        revised: its figures in a later table of the same source, where they differ.
+        weights: its files; the first is the default.
+        measured: figures that were measured with RapidSeg.
     """
 
     method: Words
@@ -154,7 +154,7 @@ class PublishedModel(NamedEntry):
 
     @property
     def url(self) -> str:
-        """The address of its weights."""
+        """The URL of its weights."""
         return self.weights[0].url
 
     @property
@@ -163,7 +163,7 @@ class PublishedModel(NamedEntry):
         return self.weights[0].sha256_prefix
 
     def commands(self) -> tuple[str, str, str]:
-        """Returns the command lines that fetch the weights, make a model file of them, and score it."""
+        """Returns the command lines that download the weights, export them to a model file, and evaluate it."""
         return (
             f"rapidseg import {self.name} -o {self.name}.safetensors",
             f"rapidseg export {self.name}.safetensors -o {self.name}.onnx",
@@ -172,7 +172,7 @@ class PublishedModel(NamedEntry):
 
 
 class _ScoreOrigin(_Entry):
-    """How a score in a model file was measured: the score of that data set and split gives the figure."""
+    """How the score of a data set and split in a model file was measured."""
 
     dataset: Words
     split: Words
@@ -181,12 +181,12 @@ class _ScoreOrigin(_Entry):
 
 
 class BuiltInModel(NamedEntry):
-    """A model file in the package. Its figures are those of the scores in the file, which they are never copied from.
+    """A model file in the package. Its figures are the scores in the file; they are not repeated here.
 
     Attributes:
-        name: what `rapidseg.load` calls it.
+        name: its name for `rapidseg.load`.
         recipe: the recipe that trained it.
-        page: the document about it.
+        page: the page that describes it.
         scores: command and machine of each score in the file.
     """
 
@@ -196,20 +196,20 @@ class BuiltInModel(NamedEntry):
 
     @field_validator("scores")
     @classmethod
-    def _each_once(cls, scores: tuple[_ScoreOrigin, ...]) -> tuple[_ScoreOrigin, ...]:
+    def _check_duplicates(cls, scores: tuple[_ScoreOrigin, ...]) -> tuple[_ScoreOrigin, ...]:
         keys = [(score.dataset, score.split) for score in scores]
         if len(set(keys)) != len(keys):
-            raise ValueError("each data set and split may stand once")
+            raise ValueError("duplicate data set and split")
         return scores
 
     def measurements(self, spec: ModelSpec) -> tuple[Measurement, ...]:
-        """Returns the figures in the file's specification, with what is known here about how they were measured."""
+        """Returns the scores in the file's specification, with the command and machine that gave them."""
         origins = {(score.dataset, score.split): score for score in self.scores}
-        found = []
+        measurements = []
         for score in spec.scores:
             origin = origins.get((score.dataset, score.split))
             if origin is not None:
-                found.append(
+                measurements.append(
                     Measurement(
                         quantity="mean_iou",
                         value=score.mean_iou,
@@ -218,17 +218,17 @@ class BuiltInModel(NamedEntry):
                         machine=origin.machine,
                     )
                 )
-        return tuple(found)
+        return tuple(measurements)
 
 
 class Reported(_Entry):
-    """A figure in a paper or a project's page that belongs to no file of weights here.
+    """A figure in a paper or on a project's page that does not belong to a file of weights.
 
     Attributes:
-        method: what was measured.
-        data: on which images.
+        method: the method that was measured.
+        data: the images that it was measured on.
         mean_iou_percent, frames_per_second: as printed; at least one of them.
-        source: where it is printed.
+        source: URL of the page.
     """
 
     method: Words
@@ -238,14 +238,14 @@ class Reported(_Entry):
     source: Address
 
     @model_validator(mode="after")
-    def _says_something(self) -> Reported:
+    def _check_figures(self) -> Reported:
         if self.mean_iou_percent is None and self.frames_per_second is None:
-            raise ValueError("give mean_iou_percent, frames_per_second or both")
+            raise ValueError("state mean_iou_percent, frames_per_second or both")
         return self
 
 
 class ArchitectureEntry(NamedEntry):
-    """An architecture, as far as it can be told without PyTorch; a test holds it to `rapidseg.models.ARCHITECTURES`.
+    """An architecture, as known without PyTorch. A test compares it with `rapidseg.models.ARCHITECTURES`.
 
     Attributes:
         name, paper, variants: as in the registry.

@@ -4,51 +4,195 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 import yaml
 
+from rapidseg.cli import completion
+from rapidseg.cli.help import DATA, MODEL, OUTPUT
 from rapidseg.core.errors import InputError
+from rapidseg.core.sizes import InputSize, SizeHW, parse_input_size, parse_size
 from rapidseg.core.strict_yaml import parse_yaml
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output instead.")]
+Engine = Literal["auto", "openvino", "onnxruntime", "torch"]
+Precision = Literal["auto", "float32", "bf16", "fp16", "int8"]
 
+_MODEL_HELP = (
+    "Name of a built-in or published model, model file (.onnx), checkpoint (.safetensors, .pth) or tuned file (.yaml)."
+)
+_DATA_HELP = "camvid, cityscapes, cityscapes-coarse, synth-as-camvid, or a YAML file that describes the data set."
 
-SizeOption = Annotated[
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document to standard output instead.", rich_help_panel=OUTPUT),
+]
+ReportFileOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="File for the JSON document.", show_default=False, rich_help_panel=OUTPUT),
+]
+
+# The model, and what runs it.
+ModelArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        help=_MODEL_HELP,
+        show_default="fast-scnn-camvid",
+        autocompletion=completion.complete_model,
+    ),
+]
+ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--size",
-        help="Size at which the network sees the images: the shorter side, or HEIGHTxWIDTH.",
+        "--model",
+        "-m",
+        help=_MODEL_HELP,
+        show_default="fast-scnn-camvid",
+        autocompletion=completion.complete_model,
+        rich_help_panel=MODEL,
+    ),
+]
+ModelsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="Model files (.onnx) or names of built-in models.",
+        show_default="fast-scnn-camvid",
+        autocompletion=completion.complete_model,
+    ),
+]
+EngineOption = Annotated[
+    Engine, typer.Option("--engine", help="Inference engine; checkpoints run in torch.", rich_help_panel=MODEL)
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="Number type of the network; auto is the fastest that keeps the class map.",
+        rich_help_panel=MODEL,
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda, or another device that the engine supports.",
+        autocompletion=completion.complete_device,
+        rich_help_panel=MODEL,
+    ),
+]
+EnginesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engines",
+        help="Comma-separated engines: openvino, onnxruntime, torch.",
+        show_default="all that are installed",
+        autocompletion=completion.complete_engines,
+        rich_help_panel=MODEL,
+    ),
+]
+PrecisionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precisions",
+        help="Comma-separated precisions: float32, bf16, fp16, int8.",
+        show_default="all that run",
+        autocompletion=completion.complete_precisions,
+        rich_help_panel=MODEL,
+    ),
+]
+InputSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input-size",
+        metavar="N|HxW",
+        help="Size at which the network sees the images: N pixels on the shorter side, or HEIGHTxWIDTH.",
         show_default="the model's own",
+        rich_help_panel=MODEL,
     ),
 ]
 
-# What is compared, and on which labeled images: for the commands that measure speed.
-EnginesOption = Annotated[
-    str | None, typer.Option("--engines", help="Engines, with commas between them.", show_default="all that there are")
-]
-PrecisionsOption = Annotated[
-    str | None, typer.Option("--precisions", help="Precisions, with commas between them.", show_default="all that run")
-]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or another that the engine finds.")]
+# Labeled images.
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", help="Data set to measure mIoU on: camvid, cityscapes, or a YAML file.", show_default=False),
+    typer.Option(
+        "--data",
+        help=f"Data set to measure mIoU on: {_DATA_HELP}",
+        show_default=False,
+        autocompletion=completion.complete_dataset,
+        rich_help_panel=DATA,
+    ),
+]
+RequiredDataOption = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help=f"Data set: {_DATA_HELP}",
+        show_default=False,
+        autocompletion=completion.complete_dataset,
+        rich_help_panel=DATA,
+    ),
+]
+DatasetArgument = Annotated[
+    str,
+    typer.Argument(metavar="DATASET", help=_DATA_HELP, show_default=False, autocompletion=completion.complete_dataset),
 ]
 RootOption = Annotated[
     Path | None,
-    typer.Option("--root", help="The data set's folder; a YAML file may state it itself.", show_default=False),
-]
-SplitOption = Annotated[str, typer.Option("--split", help="Split to score, such as val or test.")]
-MapOption = Annotated[
-    str | None,
     typer.Option(
-        "--map",
-        help="How the model's classes count as those of the data: cityscapes-to-camvid.",
-        show_default="by name",
+        "--root",
+        help="Folder of the data set; not needed where a YAML file names it.",
+        show_default=False,
+        rich_help_panel=DATA,
     ),
 ]
+SplitOption = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        help="Split to score, such as val or test.",
+        autocompletion=completion.complete_split,
+        rich_help_panel=DATA,
+    ),
+]
+ClassMappingOption = Annotated[
+    Literal["cityscapes-to-camvid"] | None,
+    typer.Option(
+        "--class-mapping",
+        help="How to count the model's classes as those of the data set.",
+        show_default="by class names",
+        rich_help_panel=DATA,
+    ),
+]
+ImageSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size",
+        metavar="HxW",
+        help="Size of the images, HEIGHTxWIDTH in pixels.",
+        show_default="the image's own",
+        rich_help_panel=DATA,
+    ),
+]
+
+
+def optional_size(text: str | None) -> SizeHW | None:
+    """Reads the value of an option that takes `HxW`.
+
+    Raises:
+        InputError: the text has another form.
+    """
+    return None if text is None else parse_size(text)
+
+
+def optional_input_size(text: str | None) -> InputSize | None:
+    """Reads the value of `--input-size`.
+
+    Raises:
+        InputError: the text has another form.
+    """
+    return None if text is None else parse_input_size(text)
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:
@@ -65,5 +209,5 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError:
             separator = ""
         if not separator or not key:
-            raise InputError(f"an option is KEY=VALUE, such as output_stride=32, not {text!r}")
+            raise InputError(f"{text!r} is not KEY=VALUE; write an option as, for example, output_stride=32")
     return options

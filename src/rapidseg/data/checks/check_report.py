@@ -1,4 +1,4 @@
-"""What a check of a data set found."""
+"""The result of checking a data set."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from rapidseg.data.masks import UnknownValues, format_value
 
 @dataclass(frozen=True)
 class FileFinding:
-    """A file that something was found in, and what."""
+    """A file with a mistake, and the mistake in words."""
 
     path: Path
     detail: str
-    foreign: UnknownValues | None = None
+    unknown_values: UnknownValues | None = None
 
     def to_dict(self) -> dict[str, Any]:
         document: dict[str, Any] = {"path": str(self.path), "detail": self.detail}
-        if self.foreign is not None:
-            document["pixels"] = self.foreign.num_pixels
-            document["num_values"] = self.foreign.num_values
-            document["values"] = {format_value(value): count for value, count in self.foreign.counts.items()}
+        if self.unknown_values is not None:
+            document["pixels"] = self.unknown_values.num_pixels
+            document["num_values"] = self.unknown_values.num_values
+            document["values"] = {format_value(value): count for value, count in self.unknown_values.counts.items()}
         return document
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of fault in one split.
+    """A kind of mistake in a split.
 
     Attributes:
-        kind: a word for programs, such as `missing` or `value`.
-        severity: `error` if training or scoring would fail or be wrong, else `warning`.
-        message: what was found.
-        advice: what to do about it; may be empty.
-        files: the files it was found in; empty where it concerns the split as a whole.
+        kind: name for programs, such as `missing` or `value`.
+        severity: `error` if training or scoring would fail or give wrong results, else `warning`.
+        message: the mistake in words.
+        advice: how to fix it; may be empty.
+        files: the files with this mistake; empty if it concerns the whole split.
     """
 
     kind: str
@@ -60,14 +60,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What was read of one split.
+    """Statistics and findings of a split.
 
     Attributes:
-        num_pairs: images that have a mask.
-        num_read: masks that could be read; the counts below are theirs.
-        class_pixels: pixels of each class.
-        class_images: images in which each class occurs.
-        ignored_pixels: pixels that the masks say to ignore.
+        num_pairs: number of images with a mask.
+        num_read: number of readable masks; the statistics below are of these.
+        class_pixels: number of pixels of each class.
+        class_images: number of images that contain each class.
+        ignored_pixels: number of pixels that the masks mark as ignored.
+        findings: the mistakes in this split.
     """
 
     name: str
@@ -79,18 +80,26 @@ class SplitReport:
     findings: tuple[Finding, ...]
 
     def class_share(self, index: int) -> float:
-        """Returns the share of a class in the pixels of all classes, from 0 to 1."""
+        """Returns the pixels of a class as a share of the pixels of all classes, from 0 to 1."""
         return self.class_pixels[index] / max(1, sum(self.class_pixels))
 
     @property
     def ignored_share(self) -> float:
-        """Share of ignored pixels in those of all classes and ignored ones, from 0 to 1."""
+        """Ignored pixels as a share of all pixels that are ignored or belong to a class, from 0 to 1."""
         return self.ignored_pixels / max(1, sum(self.class_pixels) + self.ignored_pixels)
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found in a data set; `shared` are findings that concern several splits."""
+    """The result of `check_dataset`.
+
+    Attributes:
+        name: name of the data set.
+        root: its folder.
+        labels: its classes.
+        splits: statistics and findings of each split.
+        shared: findings that concern several splits.
+    """
 
     name: str
     root: Path
@@ -101,16 +110,16 @@ class CheckReport:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings, errors first."""
-        everything = [finding for split in self.splits for finding in split.findings] + list(self.shared)
-        return tuple(sorted(everything, key=lambda finding: finding.severity != "error"))
+        findings = [finding for split in self.splits for finding in split.findings] + list(self.shared)
+        return tuple(sorted(findings, key=lambda finding: finding.severity != "error"))
 
     @property
     def ok(self) -> bool:
-        """Whether training and scoring would go right; warnings do not count."""
+        """Whether training and scoring will work; warnings do not count."""
         return all(finding.severity != "error" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything for JSON."""
+        """Returns the report, ready for JSON."""
         return {
             "dataset": self.name,
             "root": str(self.root),
@@ -137,8 +146,3 @@ class CheckReport:
             },
             "findings": [finding.to_dict() for finding in self.findings],
         }
-
-
-def format_size(size_hw: tuple[int, ...]) -> str:
-    """Returns (height, width) as people write it: `480x360`, width first."""
-    return f"{size_hw[1]}x{size_hw[0]}"

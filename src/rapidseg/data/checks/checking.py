@@ -1,4 +1,4 @@
-"""Reading every file of a data set before training does, and reporting what would go wrong."""
+"""Reads every file of a data set and reports what would go wrong in training and scoring."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 from rapidseg.core.errors import ImageError
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.parallel import ordered_map
-from rapidseg.data.checks.check_report import CheckReport, FileFinding, Finding, SplitReport, format_size
-from rapidseg.data.checks.diagnostics import explain_empty, explain_foreign, explain_sizes, explain_unreadable
-from rapidseg.data.layouts.base import Layout
+from rapidseg.core.sizes import format_size
+from rapidseg.data.checks.check_report import CheckReport, FileFinding, Finding, SplitReport
+from rapidseg.data.checks.diagnostics import explain_empty, explain_sizes, explain_unknown_values, explain_unreadable
+from rapidseg.data.layouts.base import DatasetLayout
 from rapidseg.data.layouts.pairing import Pair, SplitFiles
 from rapidseg.data.masks import UnknownValues
 from rapidseg.imaging import read_image
@@ -22,59 +23,61 @@ from rapidseg.system.cpu import cpu_count
 
 
 def check_dataset(
-    layout: Layout,
+    layout: DatasetLayout,
     splits: Sequence[str] | None = None,
     *,
     workers: int | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Callable[[str, int, int], object] | None = None,
 ) -> CheckReport:
-    """Reads every image and mask. Memory does not grow with the number of files, unless most of them are faulty.
+    """Reads every image and mask. Memory grows with the number of faulty files only.
 
     Args:
         layout: the data set, from `open_layout`.
-        splits: names of the splits to read; None: all.
-        workers: threads that read; None: one for each processor, up to 8.
-        progress: called with the split, the pairs done and all its pairs: once before the first pair, then after each.
+        splits: names of the splits to read; None: all of them.
+        workers: number of threads; None: one per CPU, at most 8.
+        progress: called with the split, its number of finished pairs and of all pairs, before the first pair and after
+            each; `Progress.update` has this form.
 
     Raises:
-        DatasetError: a folder or list of a split is not there, so that its files are not even known.
+        DatasetError: a folder or a list of a split does not exist, so its files are unknown.
     """
     files = {split: layout.files(split) for split in (layout.splits() if splits is None else splits)}
     workers = workers or min(8, cpu_count())
     reports = []
-    for split, found in files.items():
+    for split, split_files in files.items():
         tally = _Tally(layout.labels)
         if progress is not None:
-            progress(split, 0, len(found.pairs))
-        reads = ordered_map(_read_pair, found.pairs, threads=workers)
-        for done, (pair, read) in enumerate(zip(found.pairs, reads, strict=True), start=1):
+            progress(split, 0, len(split_files.pairs))
+        reads = ordered_map(_read_pair, split_files.pairs, threads=workers)
+        for done, (pair, read) in enumerate(zip(split_files.pairs, reads, strict=True), start=1):
             tally.add(pair, read)
             if progress is not None:
-                progress(split, done, len(found.pairs))
-        reports.append(_split_report(split, found, tally))
+                progress(split, done, len(split_files.pairs))
+        reports.append(_split_report(split, split_files, tally))
     return CheckReport(layout.name, layout.root, layout.labels, tuple(reports), tuple(_shared_images(files)))
 
 
 @dataclass(frozen=True, eq=False)
 class _ReadPair:
-    """What is kept of a pair once it has been read.
+    """The findings in a pair of files.
 
     Attributes:
-        unreadable: the files of the two that cannot be read.
-        sizes_hw: of the image and of the mask, where they differ.
-        label_pixels: (256,) int64, pixels of each label; None if the mask cannot be read.
-        foreign: values that stand for no class; their pixels are not among the others.
+        unreadable: the files that cannot be read.
+        sizes_hw: sizes of the image and of the mask if they differ, else None.
+        label_pixels: (256,) int64, number of pixels of each label without those of unknown values; None if the mask
+            cannot be read.
+        unknown_values: values that neither belong to a class nor are ignored; None if there are none.
     """
 
     unreadable: tuple[FileFinding, ...] = ()
     sizes_hw: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     label_pixels: np.ndarray | None = None
-    foreign: UnknownValues | None = None
+    unknown_values: UnknownValues | None = None
 
 
 @dataclass(eq=False)
 class _Tally:
-    """What the pairs of one split add up to."""
+    """Sums and findings over the pairs of a split."""
 
     labels: LabelSet
     num_read: int = 0
@@ -83,22 +86,22 @@ class _Tally:
     unreadable: list[FileFinding] = field(default_factory=list)
     sizes: dict[str, list[FileFinding]] = field(default_factory=dict)
     all_ignored: list[FileFinding] = field(default_factory=list)
-    foreign: list[tuple[Pair, UnknownValues]] = field(default_factory=list)
+    unknown_values: list[tuple[Pair, UnknownValues]] = field(default_factory=list)
 
     def add(self, pair: Pair, read: _ReadPair) -> None:
         self.unreadable += read.unreadable
         if read.sizes_hw is not None:
             image_hw, mask_hw = read.sizes_hw
-            detail = f"{format_size(mask_hw)} pixels, its image {format_size(image_hw)}"
+            detail = f"{format_size(mask_hw)} pixels, but its image has {format_size(image_hw)}"
             self.sizes.setdefault(explain_sizes(image_hw, mask_hw), []).append(FileFinding(pair.mask, detail))
-        if read.foreign is not None:
-            self.foreign.append((pair, read.foreign))
+        if read.unknown_values is not None:
+            self.unknown_values.append((pair, read.unknown_values))
         if read.label_pixels is None:
             return
         self.num_read += 1
         self.label_pixels += read.label_pixels
         self.label_images += read.label_pixels > 0
-        if read.foreign is None and not read.label_pixels[: self.labels.num_classes].any():
+        if read.unknown_values is None and not read.label_pixels[: self.labels.num_classes].any():
             self.all_ignored.append(FileFinding(pair.mask, "every pixel is ignored"))
 
 
@@ -118,9 +121,9 @@ def _read_pair(pair: Pair) -> _ReadPair:
     mask_hw = mask.label.shape
     sizes_hw = (image_hw, mask_hw) if image_hw is not None and image_hw != mask_hw else None
     pixels = np.bincount(mask.label.ravel(), minlength=256)
-    if mask.foreign is not None:  # foreign pixels are labeled as ignored, but nobody chose to ignore them
-        pixels[pair.mask_format.ignore_index] -= mask.foreign.num_pixels
-    return _ReadPair(tuple(unreadable), sizes_hw, pixels, mask.foreign)
+    if mask.unknown_values is not None:  # pixels of unknown values are labeled as ignored, but not ignored on purpose
+        pixels[pair.mask_format.ignore_index] -= mask.unknown_values.num_pixels
+    return _ReadPair(tuple(unreadable), sizes_hw, pixels, mask.unknown_values)
 
 
 def _without_path(error: ImageError, path: Path) -> str:
@@ -143,25 +146,25 @@ def _split_report(split: str, files: SplitFiles, tally: _Tally) -> SplitReport:
 
 def _file_findings(split: str, files: SplitFiles, tally: _Tally) -> Iterator[Finding]:
     if not files.pairs:
-        yield Finding("no_pairs", "error", split, "there is no image with a mask", "see the layouts in docs/data.md")
+        yield Finding("no_pairs", "error", split, "no image has a mask", "docs/data.md shows the expected folders")
     if files.missing:
-        found = tuple(FileFinding(missing.path, missing.reason) for missing in files.missing)
-        advice = files.advice or "restore them, or take away the image"
-        yield Finding("missing", "error", split, "missing files", advice, found)
+        absent = tuple(FileFinding(missing.path, missing.reason) for missing in files.missing)
+        advice = files.advice or "restore them, or remove their images"
+        yield Finding("missing", "error", split, "missing files", advice, absent)
     if files.masks_without_image:
-        found = tuple(FileFinding(path, "no image has this name") for path in files.masks_without_image)
-        advice = "they are not used; if they should be, restore the images or correct the suffixes"
-        yield Finding("mask_without_image", "warning", split, "masks without an image", advice, found)
+        unpaired = tuple(FileFinding(path, "no image has this name") for path in files.masks_without_image)
+        advice = "they are not used; to use them, restore their images or correct the suffixes"
+        yield Finding("mask_without_image", "warning", split, "masks without an image", advice, unpaired)
     if tally.unreadable:
         advice = "replace, convert or remove them"
         yield Finding("unreadable", "error", split, "unreadable files", advice, tuple(tally.unreadable))
     for advice, faulty in tally.sizes.items():
-        yield Finding("size", "error", split, "masks of another size than their image", advice, tuple(faulty))
+        yield Finding("size", "error", split, "masks whose size differs from their image", advice, tuple(faulty))
     present = set(np.flatnonzero(tally.label_pixels[: tally.labels.num_classes]).tolist())
     foreign_by_cause: dict[tuple[str, str], list[FileFinding]] = {}
-    for pair, foreign in tally.foreign:
-        advice = explain_foreign(foreign, tally.labels, pair.mask_format, pair.mask.suffix, present)
-        finding = FileFinding(pair.mask, str(foreign), foreign)
+    for pair, unknown_values in tally.unknown_values:
+        advice = explain_unknown_values(unknown_values, tally.labels, pair.mask_format, pair.mask.suffix, present)
+        finding = FileFinding(pair.mask, str(unknown_values), unknown_values)
         foreign_by_cause.setdefault((pair.mask_format.describe(), advice), []).append(finding)
     for (allowed, advice), faulty in foreign_by_cause.items():
         message = f"masks with values outside the classes ({allowed})"
@@ -176,9 +179,9 @@ def _class_findings(split: str, files: SplitFiles, tally: _Tally) -> Iterator[Fi
     formats = {id(pair.mask_format): pair.mask_format for pair in files.pairs}
     advice = explain_empty(empty, int(tally.label_pixels[labels.ignore_index]), labels, list(formats.values()))
     if len(empty) == labels.num_classes:
-        # Benchmarks publish such masks for test images whose labels they keep to themselves.
+        # Benchmarks publish such masks for test images whose labels are secret.
         severity: Literal["error", "warning"] = "warning" if split == "test" else "error"
-        yield Finding("nothing_labeled", severity, split, "no pixel of any class in the whole split", advice)
+        yield Finding("nothing_labeled", severity, split, "no pixel of the split belongs to a class", advice)
         return
     if tally.all_ignored:
         faulty = tuple(tally.all_ignored)
@@ -187,12 +190,12 @@ def _class_findings(split: str, files: SplitFiles, tally: _Tally) -> Iterator[Fi
             "warning",
             split,
             "masks in which every pixel is ignored",
-            "leave them out: nothing is learned from them",
+            "remove them: training learns nothing from them",
             faulty,
         )
     if empty:
         names = ", ".join(labels.names[index] for index in empty)
-        effect = "so it cannot be learned from it" if "train" in split else "so it gets no score"
+        effect = "so it cannot be learned" if "train" in split else "so it gets no score"
         effect = (
             effect if len(empty) == 1 else effect.replace("it cannot", "they cannot").replace("it gets", "they get")
         )
@@ -200,14 +203,14 @@ def _class_findings(split: str, files: SplitFiles, tally: _Tally) -> Iterator[Fi
 
 
 def _shared_images(files: dict[str, SplitFiles]) -> Iterator[Finding]:
-    """Finds images that several splits hold."""
+    """Finds images that are in several splits."""
     first_seen: dict[Path, str] = {}
-    for split, found in files.items():
+    for split, split_files in files.items():
         shared: dict[str, list[FileFinding]] = {}
-        for pair in found.pairs:
-            other = first_seen.setdefault(pair.image, split)
-            if other != split:
-                shared.setdefault(other, []).append(FileFinding(pair.image, f"in {other} and {split}"))
-        for other, images in shared.items():
-            advice = "scores on images that were trained on say nothing; give each image to one split"
-            yield Finding("shared_image", "warning", split, f"images that {other} holds too", advice, tuple(images))
+        for pair in split_files.pairs:
+            first = first_seen.setdefault(pair.image, split)
+            if first != split:
+                shared.setdefault(first, []).append(FileFinding(pair.image, f"in {first} and {split}"))
+        for first, images in shared.items():
+            advice = "scores on training images are meaningless; use each image in one split only"
+            yield Finding("shared_image", "warning", split, f"images that are also in {first}", advice, tuple(images))

@@ -1,4 +1,4 @@
-"""The mistakes that people make with masks, recognized by what they look like, and what to do about each."""
+"""Recognizes common mistakes with masks, and says how to fix each."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from rapidseg.data.masks import Color, MaskFormat, UnknownValues
 from rapidseg.imaging import read_image
 
 _LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
-_MANY_VALUES = 20  # more foreign values than a label set could explain
+_MANY_VALUES = 20  # more unknown values than a forgotten class could explain
 
-_SAY_IN_YAML = "in a YAML file that describes the data (docs/data.md)"
+_IN_YAML = "in a YAML file that describes the data (docs/data.md)"
 
 
-def explain_foreign(
-    foreign: UnknownValues,
+def explain_unknown_values(
+    unknown_values: UnknownValues,
     labels: LabelSet,
     mask_format: MaskFormat,
     suffix: str = ".png",
     present: Collection[int] | None = None,
 ) -> str:
-    """Returns advice on values that stand for no class.
+    """Returns advice on values that neither belong to a class nor are ignored.
 
     Args:
-        foreign: those values.
+        unknown_values: these values.
         labels: the classes.
-        mask_format: how the masks are read.
-        suffix: what the mask file's name ends in.
-        present: ids of the classes that occur in the whole split; None if only one file was read.
+        mask_format: format of the masks.
+        suffix: suffix of the mask file.
+        present: ids of the classes in the whole split; None if only this file was read.
     """
     if suffix.lower() in _LOSSY_SUFFIXES:
-        return f"{suffix} files change the values of pixels: keep masks in a lossless format such as PNG"
-    ids = {value for value in foreign.counts if isinstance(value, int)}
-    colors = {value for value in foreign.counts if not isinstance(value, int)}
+        return f"{suffix} is lossy and changes pixel values: save masks in a lossless format such as PNG"
+    ids = {value for value in unknown_values.counts if isinstance(value, int)}
+    colors = {value for value in unknown_values.counts if not isinstance(value, int)}
     advice = _explain_ids(ids, labels, mask_format, present) if ids else _explain_colors(colors, labels, mask_format)
-    if advice is None and foreign.num_values > _MANY_VALUES:
+    if advice is None and unknown_values.num_values > _MANY_VALUES:
         advice = (
-            "so many different values come from a mask that was resized with interpolation or saved as JPEG, or from "
-            "a photo in a mask's place; make the masks again, as PNG, resized with nearest neighbor only"
+            "so many different values mean that the mask was resized with interpolation or saved as JPEG, or is a "
+            "photo; create the masks again as PNG, and resize them with nearest neighbor only"
         )
-    return advice or f"correct the file, or say what the value stands for with `label_map` {_SAY_IN_YAML}"
+    return advice or f"correct the file, or map the value with `label_map` {_IN_YAML}"
 
 
 def _explain_ids(
@@ -55,56 +55,57 @@ def _explain_ids(
     if 255 in ids and labels.ignore_index != 255:
         return (
             f"255 usually means unlabeled, but ignore_index is {labels.ignore_index}; write `ignore_index: 255`, or "
-            f"list every value in `label_map`, with `255: ignore`, {_SAY_IN_YAML}"
+            f"list every value in `label_map`, with `255: ignore`, {_IN_YAML}"
         )
     if not direct:
-        return None  # ids are mapped already: what the values look like says nothing
+        return None  # ids are mapped already, so their values say nothing
     if num_classes == 19 and all(19 <= value <= 33 for value in ids):
         return (
-            "these look like label ids of Cityscapes in place of train ids; use the labelTrainIds files, or map the "
-            f"ids with `label_map` {_SAY_IN_YAML}"
+            "these look like label ids of Cityscapes instead of train ids; use the labelTrainIds files, or map the "
+            f"ids with `label_map` {_IN_YAML}"
         )
     if ids == {num_classes}:
         return _explain_shift(labels, present)
     brightness = {round(0.299 * red + 0.587 * green + 0.114 * blue) for red, green, blue in labels.palette}
     if len(ids) > 1 and ids <= brightness:
         return (
-            "these are the brightnesses of the classes' colors: a colored mask was turned to gray; use the "
-            f"colored masks with `mask_format: colors` {_SAY_IN_YAML}"
+            "these are the gray values of the class colors: a color mask was converted to gray; use the "
+            f"color masks with `mask_format: colors` {_IN_YAML}"
         )
     return None
 
 
 def _is_direct(mask_format: MaskFormat, labels: LabelSet) -> bool:
-    """Tells whether ids in the masks are class ids already."""
+    """Returns whether ids in the masks are class ids already."""
     return all(mask_format.label_of(index) == index for index in range(labels.num_classes))
 
 
 def _explain_binary(labels: LabelSet) -> str:
     first, second = labels.names
     return (
-        f"if 255 is class {second!r}, write `label_map: {{0: {first}, 255: {second}}}` and another `ignore_index`; if "
-        f"it means unlabeled, write `ignore_index: 255`, {_SAY_IN_YAML}"
+        f"if 255 means {second!r}, write `label_map: {{0: {first}, 255: {second}}}` and another `ignore_index`; if "
+        f"it means unlabeled, write `ignore_index: 255`, {_IN_YAML}"
     )
 
 
 def _explain_shift(labels: LabelSet, present: Collection[int] | None) -> str:
     last = labels.num_classes
-    from_one = f"`label_map` that gives 1 to {labels.names[0]!r} and so on up to {last} to {labels.names[-1]!r}"
+    between = " ... ," if last > 2 else ""
+    from_one = f"`label_map: {{1: {labels.names[0]},{between} {last}: {labels.names[-1]}}}`"
     if present is None:
-        return f"if the ids begin at 1, write a {from_one} {_SAY_IN_YAML}"
+        return f"if ids start at 1, write {from_one} {_IN_YAML}"
     if 0 in present:
         return (
-            f"ids run from 0 to {last}, one more than there are classes; if 0 means unlabeled, write a {from_one}, "
-            f"and `0: ignore`, {_SAY_IN_YAML}"
+            f"ids run from 0 to {last}, one more than the classes; if 0 means unlabeled, write {from_one}, "
+            f"and `0: ignore`, {_IN_YAML}"
         )
-    return f"ids run from 1 to {last} and 0 never occurs, so they are off by one; write a {from_one} {_SAY_IN_YAML}"
+    return f"ids run from 1 to {last} and 0 never occurs, so they are off by one; write {from_one} {_IN_YAML}"
 
 
 def _explain_colors(colors: set[Color], labels: LabelSet, mask_format: MaskFormat) -> str | None:
     grays = {red for red, green, blue in colors if red == green == blue}
     if len(grays) == len(colors) and all(gray < labels.num_classes or gray == labels.ignore_index for gray in grays):
-        return f"these masks hold ids, not colors; write `mask_format: ids` {_SAY_IN_YAML}"
+        return f"these masks contain ids, not colors; write `mask_format: ids` {_IN_YAML}"
     if all(mask_format.label_of(color[::-1]) is not None for color in colors):
         return "red and blue are swapped; write the colors as red, green, blue"
     return None
@@ -113,32 +114,32 @@ def _explain_colors(colors: set[Color], labels: LabelSet, mask_format: MaskForma
 def explain_empty(
     empty: Collection[int], ignored_pixels: int, labels: LabelSet, mask_formats: Sequence[MaskFormat]
 ) -> str:
-    """Returns advice on classes that have no pixel in a split.
+    """Returns advice on classes without a pixel in a split.
 
     Args:
         empty: ids of those classes.
-        ignored_pixels: how many pixels are ignored in the split.
+        ignored_pixels: number of ignored pixels in the split.
         labels: the classes.
-        mask_formats: how the masks of the split are read.
+        mask_formats: formats of the masks in the split.
     """
     if not empty:
         return ""
     num_classes, direct = labels.num_classes, all(_is_direct(masks, labels) for masks in mask_formats)
     if direct and 0 in empty and labels.ignore_index == num_classes and ignored_pixels:
         present = set(range(num_classes)) - set(empty)
-        return f"it may be that the ids begin at 1: {_explain_shift(labels, present)}"
+        return f"the ids may start at 1: {_explain_shift(labels, present)}"
     if direct and num_classes == 2 and 1 in empty and labels.ignore_index == 255 and ignored_pixels:
         return _explain_binary(labels)
     if num_classes == 19 and set(range(6, 19)) <= set(empty) and not direct:
         return (
-            "label ids above 18 never occur: these files seem to hold train ids; if so, name them "
+            "label ids above 18 never occur, so these files probably contain train ids; if so, name them "
             "*_gtFine_labelTrainIds.png"
         )
-    return "add images that show them, or take these classes out"
+    return "add images that show them, or remove these classes"
 
 
 def explain_unreadable(pair: Pair) -> str:
-    """Returns `; ` and advice if a mask that cannot be read as ids is a color image, or an empty string."""
+    """Returns `; ` and advice if a mask that cannot be read as ids is a color image, else an empty string."""
     if pair.mask_format.kind != "ids" or pair.mask.suffix.lower() in _LOSSY_SUFFIXES:
         return ""
     try:
@@ -146,15 +147,15 @@ def explain_unreadable(pair: Pair) -> str:
     except ImageError:
         return ""
     if (image[..., :1] == image[..., 1:]).all():
-        return "; its channels are equal, so write one of them as a gray PNG"
-    return f"; that is `mask_format: colors`, with a color for each class, {_SAY_IN_YAML}"
+        return "; its channels are equal, so save one of them as a gray PNG"
+    return f"; set `mask_format: colors`, and a color for each class, {_IN_YAML}"
 
 
 def explain_sizes(image_hw: tuple[int, ...], mask_hw: tuple[int, ...]) -> str:
     """Returns advice on an image and a mask that differ in size, given as (height, width)."""
     if image_hw == mask_hw[::-1]:
         return (
-            "width and height are swapped: the image is probably a photo with an EXIF rotation that its mask was "
-            "drawn without; rotate the mask or remove the rotation"
+            "height and width are swapped: the image is probably a photo with an EXIF rotation that its mask does "
+            "not have; rotate the mask or remove the EXIF rotation"
         )
     return "an image and its mask must have the same size: resize the mask with nearest neighbor"

@@ -15,7 +15,7 @@ from rapidseg.imaging import IMAGE_SUFFIXES
 SPLITS = ("train", "val", "test")
 
 _EXPECTED = """\
-  train/*.png  trainannot/*.png   images, and masks of the same names with ids 0 to 10, and 11 for unlabeled
+  train/*.png  trainannot/*.png   images, and masks of the same names: ids 0 to 10, 11 for unlabeled
   val/*.png    valannot/*.png
   test/*.png   testannot/*.png
 """
@@ -25,11 +25,11 @@ class CamVid:
     """CamVid on disk: images in `SPLIT`, masks of the same names in `SPLITannot`.
 
     Args:
-        root: the folder that holds `train`, `trainannot` and so on.
+        root: the folder that contains `train`, `trainannot` and so on.
         labels: 11 classes with other names, colors or another `ignore_index`.
 
     Raises:
-        DatasetError: `root` does not hold CamVid.
+        DatasetError: `root` does not contain CamVid.
     """
 
     name = "camvid"
@@ -39,8 +39,8 @@ class CamVid:
         self.labels = take_labels(CAMVID, labels)
         ignored = self.labels.ignore_index
         self._masks = IdMasks({**{i: i for i in range(11)}, CAMVID.ignore_index: ignored}, ignored)
-        if not _holds(self.root):
-            candidates = [folder for folder in nearby_folders(self.root) if _holds(folder)]
+        if not _contains_camvid(self.root):
+            candidates = [folder for folder in nearby_folders(self.root) if _contains_camvid(folder)]
             raise wrong_root("CamVid", self.root, ["train", "val", "test"], _EXPECTED, candidates)
 
     def splits(self) -> tuple[str, ...]:
@@ -52,12 +52,12 @@ class CamVid:
         images, masks = self.root / split, self.root / f"{split}annot"
         for folder in (images, masks):
             if not folder.is_dir():
-                raise DatasetError(
-                    f"no folder {folder}; CamVid's {split} images and masks are expected as\n{_EXPECTED}"
-                )
-        found = find_files(masks, (".png",))
-        return pair_files(find_files(images, IMAGE_SUFFIXES), [(found, self._masks)], lambda key: masks / f"{key}.png")
+                raise DatasetError(f"folder {folder} does not exist. Expected images and masks of CamVid:\n{_EXPECTED}")
+        mask_files = find_files(masks, (".png",))
+        return pair_files(
+            find_files(images, IMAGE_SUFFIXES), [(mask_files, self._masks)], lambda key: masks / f"{key}.png"
+        )
 
 
-def _holds(root: Path) -> bool:
+def _contains_camvid(root: Path) -> bool:
     return any((root / split).is_dir() and (root / f"{split}annot").is_dir() for split in SPLITS)

@@ -1,4 +1,4 @@
-"""The folders and ids of Cityscapes (Cordts et al., CVPR 2016), which many other street data sets have taken over."""
+"""The folders and ids of Cityscapes (Cordts et al., CVPR 2016), which many other street data sets use as well."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from rapidseg.core.cityscapes import CITYSCAPES_CLASSES, CITYSCAPES_LABELS, IGNORED
+from rapidseg.core.cityscapes_labels import CITYSCAPES_CLASSES, CITYSCAPES_LABELS, IGNORED
 from rapidseg.core.errors import DatasetError
 from rapidseg.core.labels import CITYSCAPES, LabelSet
 from rapidseg.data.layouts.base import nearby_folders, take_labels, wrong_root
@@ -22,15 +22,15 @@ _IMAGE_FOLDER = "leftImg8bit"
 class Cityscapes:
     """Cityscapes on disk with its fine annotations, or another data set in its layout.
 
-    Where a mask is there in both ways, `labelTrainIds` is taken. In `labelIds` files the 15 label ids that the
-    benchmark leaves out, and 255, are ignored.
+    If an image has masks of both kinds, `labelTrainIds` is used. In `labelIds` files, the 15 label ids that are not
+    scored and 255 are ignored.
 
     Args:
-        root: the folder that holds `leftImg8bit` and `gtFine`.
+        root: the folder that contains `leftImg8bit` and `gtFine`.
         labels: 19 classes with other names, colors or another `ignore_index`.
 
     Raises:
-        DatasetError: `root` does not hold that layout.
+        DatasetError: `root` does not contain these folders.
     """
 
     name = "cityscapes"
@@ -42,7 +42,7 @@ class Cityscapes:
         ignored = self.labels.ignore_index
         train_ids = {train_id: train_id for train_id in range(len(LABEL_IDS))}
         label_ids = {label.id: label.train_id if label.is_scored else ignored for label in CITYSCAPES_LABELS}
-        del label_ids[-1]  # `license plate`, which no mask holds
+        del label_ids[-1]  # `license plate`, which is in no mask
         self._train_ids = IdMasks({**train_ids, IGNORED: ignored}, ignored)
         self._label_ids = IdMasks({**label_ids, IGNORED: ignored}, ignored)
         if not self._is_in(self.root):
@@ -52,7 +52,7 @@ class Cityscapes:
 
     def splits(self) -> tuple[str, ...]:
         images, masks = _folders(self.root / _IMAGE_FOLDER), _folders(self.root / self.mask_folder)
-        # Cityscapes publishes images without masks for these two; anywhere else a missing folder is a mistake.
+        # Cityscapes publishes these two without masks; for other splits a missing folder is a mistake.
         unlabeled = {"test", "train_extra"} - masks
         names = (images | masks) - unlabeled
         return tuple(sorted(names, key=lambda name: ({"train": 0, "val": 1, "test": 2}.get(name, 3), name)))
@@ -62,7 +62,7 @@ class Cityscapes:
         for folder in (images, masks):
             if not folder.is_dir():
                 raise DatasetError(
-                    f"no folder {folder}; the images and masks of {split} are expected as\n{self._expected}"
+                    f"folder {folder} does not exist. Expected images and masks of {split}:\n{self._expected}"
                 )
         train_ids, label_ids = self._ending("labelTrainIds.png"), self._ending("labelIds.png")
         suffixes = [f"_leftImg8bit{suffix}" for suffix in IMAGE_SUFFIXES]
@@ -74,7 +74,7 @@ class Cityscapes:
         return replace(files, advice=self._advice_on(files))
 
     def _advice_on(self, files: SplitFiles) -> str | None:
-        """Returns what to do about missing masks if their polygons are there."""
+        """Returns advice on missing masks whose polygon files exist."""
         polygons, train_ids = self._ending("polygons.json"), self._ending("labelTrainIds.png")
         beside = [
             missing.path.with_name(missing.path.name.removesuffix(train_ids) + polygons) for missing in files.missing
@@ -84,11 +84,11 @@ class Cityscapes:
             return None
         command = f"`rapidseg data prepare cityscapes {self.root}`"
         if drawable == len(beside):
-            return f"their polygon files are there: draw the masks with {command}"
-        return f"draw the {drawable} of which there are polygon files with {command}, and restore the others"
+            return f"their polygon files exist: draw the masks with {command}"
+        return f"{drawable} of them have polygon files: draw these with {command}, and restore the others"
 
-    def _ending(self, what: str) -> str:
-        return f"_{self.mask_folder}_{what}"
+    def _ending(self, kind: str) -> str:
+        return f"_{self.mask_folder}_{kind}"
 
     @property
     def _expected(self) -> str:

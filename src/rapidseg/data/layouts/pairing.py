@@ -1,4 +1,4 @@
-"""Finding which mask belongs to which image."""
+"""Finds files, and pairs images with masks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rapidseg.data.masks import MaskFormat
 
 @dataclass(frozen=True)
 class Pair:
-    """An image file, its mask file, what the mask's pixels stand for, and the name of the sample."""
+    """An image file with its mask file, the format of the mask, and the name of the sample."""
 
     name: str
     image: Path
@@ -23,7 +23,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class MissingFile:
-    """A file that must be there and is not, and why it must."""
+    """A file that is needed but does not exist, and why it is needed."""
 
     path: Path
     reason: str
@@ -31,13 +31,13 @@ class MissingFile:
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """The files of one split.
+    """The files of a split.
 
     Attributes:
-        pairs: images with their masks, in the order of their names or of the list.
-        missing: masks that images lack, and listed files that do not exist.
-        masks_without_image: mask files that belong to no image.
-        advice: what to do about missing files, where something better is known than to restore them.
+        pairs: images with their masks, sorted by name, or in the order of the list.
+        missing: masks of images, and listed files, that do not exist.
+        masks_without_image: mask files that do not belong to an image.
+        advice: what to do about missing files, if there is something better than to restore them.
     """
 
     pairs: tuple[Pair, ...]
@@ -49,15 +49,18 @@ class SplitFiles:
 def find_files(
     folder: Path, suffixes: Sequence[str], *, exclude: str | None = None, skip: Path | None = None
 ) -> dict[str, Path]:
-    """Returns every file below `folder` that ends in a suffix, by its path below `folder` without that suffix.
+    """Returns all files in `folder` and its subfolders that end in one of the suffixes.
 
-    Suffixes are tried in their order, upper and lower case alike. Hidden files, those that end in `exclude` and those
-    in the folder `skip` are left out. The keys are sorted.
+    Suffixes are tried in order, ignoring case. Hidden files, files that end in `exclude` and files in the folder `skip`
+    are skipped.
+
+    Returns:
+        The files by key, sorted by key: the path relative to `folder`, without the suffix, with `/`.
 
     Raises:
-        DatasetError: two files differ in their suffix only.
+        DatasetError: two files differ only in their suffix.
     """
-    found: dict[str, Path] = {}
+    files_by_key: dict[str, Path] = {}
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if skip is None or Path(parent, name) != skip)
         for file in sorted(files):
@@ -67,13 +70,13 @@ def find_files(
                 continue
             path = Path(parent, file)
             key = path.relative_to(folder).as_posix()[: -len(suffix)]
-            if key in found:
+            if key in files_by_key:
                 raise DatasetError(
-                    f"{found[key]} and {path.name} have the same name, so it is not clear which one to take; remove "
-                    "one of them, or state the suffix of the right ones in a YAML file (docs/data.md)"
+                    f"{files_by_key[key]} and {path.name} have the same name, so it is unclear which to use; remove "
+                    "one of them, or set the suffix in a YAML file (docs/data.md)"
                 )
-            found[key] = path
-    return dict(sorted(found.items()))
+            files_by_key[key] = path
+    return dict(sorted(files_by_key.items()))
 
 
 def pair_files(
@@ -84,16 +87,16 @@ def pair_files(
     """Pairs images and masks of the same key.
 
     Args:
-        images: image file of each key.
-        masks: mask file of each key, with the format of those files; where several have a key, the first counts.
-        expected_mask: gives the mask file that the image of a key ought to have, for the report of a missing one.
+        images: image files by key.
+        masks: mask files by key, with their format; if several have a key, the first is used.
+        expected_mask: returns the expected mask file of a key, to report it as missing.
     """
     pairs, missing = [], []
     for key, image in images.items():
-        found = next(((files[key], mask_format) for files, mask_format in masks if key in files), None)
-        if found is None:
+        mask = next(((files[key], mask_format) for files, mask_format in masks if key in files), None)
+        if mask is None:
             missing.append(MissingFile(expected_mask(key), f"mask of {image}"))
         else:
-            pairs.append(Pair(key, image, *found))
+            pairs.append(Pair(key, image, *mask))
     unpaired = {path for files, _ in masks for key, path in files.items() if key not in images}
     return SplitFiles(tuple(pairs), tuple(missing), tuple(sorted(unpaired)))

@@ -13,11 +13,11 @@ from rapidseg.evaluation.report.run import Run
 
 @dataclass(frozen=True)
 class Change:
-    """A figure of both runs; NaN where one is not defined.
+    """A score of both runs; NaN where it is not defined.
 
     Attributes:
-        name: of the class, image or mean.
-        first, second: from 0 to 1.
+        name: name of the class, image or mean.
+        first, second: the scores, from 0 to 1.
     """
 
     name: str
@@ -33,29 +33,29 @@ class Change:
         return f"mIoU {self.first:.3f} in A, {self.second:.3f} in B ({self.difference:+.3f})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the figures for JSON, with None where one is not defined."""
-        figures = {"first": self.first, "second": self.second, "difference": self.difference}
-        return {"name": self.name, **{key: None if np.isnan(value) else value for key, value in figures.items()}}
+        """Returns the scores for JSON, with None where a score is not defined."""
+        scores = {"first": self.first, "second": self.second, "difference": self.difference}
+        return {"name": self.name, **{key: None if np.isnan(value) else value for key, value in scores.items()}}
 
 
 class Comparison:
-    """Two runs on the same data, figure by figure.
+    """Two runs on the same data, score by score.
 
     Attributes:
         first, second: the runs.
         means: mIoU, mean accuracy and pixel accuracy.
         classes: IoU of each class.
-        images: mean IoU of each image that has one, from the largest loss to the largest gain.
+        images: mean IoU of each image for which it is defined, from the largest loss to the largest gain.
     """
 
     def __init__(self, first: Run, second: Run) -> None:
         """Compares.
 
         Raises:
-            InputError: the runs have other classes or other data.
+            InputError: the runs differ in their classes or data.
         """
-        _refuse_other_classes(first, second)
-        _refuse_other_data(first, second)
+        _check_classes(first, second)
+        _check_data(first, second)
         self.first = first
         self.second = second
         names = {"mIoU": "mean_iou", "mean accuracy": "mean_accuracy", "pixel accuracy": "pixel_accuracy"}
@@ -72,16 +72,16 @@ class Comparison:
         self.images = sorted(changes, key=lambda change: change.difference)
 
     def lost(self, count: int) -> list[Change]:
-        """Returns the images that lost most, the largest loss first."""
+        """Returns the images that got worse, the largest loss first."""
         return [change for change in self.images[:count] if change.difference < 0]
 
     def gained(self, count: int) -> list[Change]:
-        """Returns the images that gained most, the largest gain first."""
+        """Returns the images that got better, the largest gain first."""
         return [change for change in self.images[::-1][:count] if change.difference > 0]
 
     def to_dict(self, num_images: int) -> dict[str, Any]:
-        """Returns the comparison for JSON, with that many images that lost and gained most."""
-        about = ("model", "engine", "precision", "protocol", "command", "date", "version")
+        """Returns the comparison for JSON, with at most that many images that lost and that gained."""
+        about = ("model", "engine", "precision", "protocol", "warnings", "command", "date", "version")
         runs = [run.model_dump(mode="json", include=set(about)) for run in (self.first, self.second)]
         return {
             "dataset": self.first.dataset,
@@ -94,7 +94,7 @@ class Comparison:
         }
 
 
-def _refuse_other_classes(first: Run, second: Run) -> None:
+def _check_classes(first: Run, second: Run) -> None:
     ours, theirs = first.labels.names, second.labels.names
     if ours != theirs:
         raise InputError(
@@ -103,17 +103,17 @@ def _refuse_other_classes(first: Run, second: Run) -> None:
         )
 
 
-def _refuse_other_data(first: Run, second: Run) -> None:
-    def refuse(reason: str) -> None:
+def _check_data(first: Run, second: Run) -> None:
+    def fail(reason: str) -> None:
         raise InputError(f"the runs cannot be compared: {reason}; evaluate both on the same data")
 
     if (first.dataset, first.split) != (second.dataset, second.split):
-        refuse(f"the first is of {first.dataset} {first.split}, the second of {second.dataset} {second.split}")
+        fail(f"the first is of {first.dataset} {first.split}, the second of {second.dataset} {second.split}")
     if [image.name for image in first.images] != [image.name for image in second.images]:
-        refuse(
-            f"their images differ: {len(first.images)} in the first, {len(second.images)} in the second, or other names"
+        fail(
+            f"their images differ: {len(first.images)} in the first, {len(second.images)} in the second, or their names"
         )
     labeled = zip(first.labels.names, first.counts.sum(axis=1), second.counts.sum(axis=1), strict=True)
     for name, before, after in labeled:
         if before != after:
-            refuse(f"their labels differ: the first has {before:,} pixels of {name}, the second {after:,}")
+            fail(f"their labels differ: the first has {before:,} pixels of {name}, the second {after:,}")

@@ -1,4 +1,4 @@
-"""Runs and comparisons as pages of HTML that need nothing but themselves: no server, no network, no script."""
+"""HTML pages of runs and comparisons. They are self-contained: no server, no network, no script."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def write_run_page(
     """Writes the report of one run.
 
     Args:
-        path: the HTML file, written whole or not at all.
-        run: what to report.
+        path: the HTML file, written completely or not at all.
+        run: the run to report.
         worst, best: pictures of the images with the lowest and the highest mean IoU.
 
     Raises:
@@ -48,10 +48,10 @@ def write_comparison_page(
     """Writes the report of two runs.
 
     Args:
-        path: the HTML file, written whole or not at all.
-        comparison: what to report.
+        path: the HTML file, written completely or not at all.
+        comparison: the comparison to report.
         num_images: how many of the images that lost and gained most to list.
-        lost, gained: pictures of images that changed most.
+        lost, gained: pictures of the images that changed most.
 
     Raises:
         RapidSegError: the file cannot be written.
@@ -68,17 +68,17 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": _figure, "change": _change, "percent": _percent, "color": _color}
+    environment.filters |= {"score": _score, "change": _change, "percent": _percent, "color": _color}
     environment.globals |= {"version": __version__, "style": Markup((_TEMPLATES / "style.css").read_text("utf-8"))}
     return environment
 
 
-def _figure(value: float | None) -> str:
+def _score(value: float | None) -> str:
     return "–" if value is None or np.isnan(value) else f"{value:.3f}"
 
 
 def _change(value: float) -> str:
-    """With its sign, so that it does not need color to be read."""
+    """Always with a sign, so that it can be read without color."""
     return "–" if np.isnan(value) else f"{value:+.3f}".replace("-", "−")
 
 

@@ -1,4 +1,4 @@
-"""`Run`: the JSON document of an evaluation, which says everything that its report needs."""
+"""`Run`: the JSON document of an evaluation, with everything that its HTML report needs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from rapidseg import __version__
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.sizes import InputSize
 from rapidseg.core.validation import explain_validation
-from rapidseg.evaluation.evaluate import Evaluation, ImageScore
+from rapidseg.evaluation.scoring import Evaluation
 from rapidseg.metrics import Scores, merge_counts
 
 
@@ -29,21 +31,22 @@ class RunImage(BaseModel):
 
 
 class Run(BaseModel):
-    """What was evaluated, how, and what came out.
+    """What was evaluated, how, and the result.
 
-    The document holds more, for other programs: scores of classes and means, which follow from the confusion matrix.
+    The document contains more for other programs: scores of classes and means, which follow from the confusion matrix.
 
     Attributes:
-        version: of rapidseg.
-        date: when it was finished, with the time zone.
-        command: the words that were typed.
+        version: version of rapidseg.
+        date: when the evaluation ended, with the time zone.
+        command: the command line or the Python call.
         model: name or file.
-        data, root: how the data set was named on the command line, as absolute paths where they are paths.
-        dataset, split: what the data set calls itself.
+        data, root: the data set as it was given; absolute paths where they are paths.
+        dataset, split: the name of the data set, and the split that was scored.
         protocol: `name`, `description` and settings of the protocol.
         class_mapping: name of the mapping from the model's classes to those of the data.
-        seconds: that it took.
-        saved: folder of the predictions, if they were kept.
+        warnings: reasons why the scores mean less than they seem to, in sentences.
+        seconds: duration of the evaluation.
+        saved: folder of the predictions, if they were saved.
         labels: the data set's classes.
         confusion_matrix: pixels; rows are labels, columns predictions.
         images: scores of each image, in the order of the data set.
@@ -64,8 +67,9 @@ class Run(BaseModel):
     split: str
     num_images: int
     protocol: dict[str, Any]
-    input_size: int | tuple[int, int] | None
+    input_size: InputSize | None
     class_mapping: str | None
+    warnings: tuple[str, ...] = ()
     seconds: float
     saved: str | None
     labels: LabelSet
@@ -76,7 +80,9 @@ class Run(BaseModel):
     def _check(self) -> Run:
         num_classes = self.labels.num_classes
         if any(len(row) != num_classes for row in (self.confusion_matrix, *self.confusion_matrix)):
-            raise ValueError(f"the confusion matrix is not {num_classes}x{num_classes}, as the labels have it")
+            raise ValueError(
+                f"the confusion matrix is not {num_classes}x{num_classes}, as {num_classes} classes need it"
+            )
         return self
 
     @cached_property
@@ -90,7 +96,7 @@ class Run(BaseModel):
 
     @cached_property
     def category_scores(self) -> Scores | None:
-        """Scores of the categories that the classes belong to; None if there are none."""
+        """Scores of the categories that the classes belong to; None without categories."""
         categories = self.labels.categories
         return Scores.from_counts(merge_counts(self.counts, categories)) if categories else None
 
@@ -104,7 +110,7 @@ class Run(BaseModel):
         return [self.images[index] for _, index in sorted(defined)]
 
     def worst(self, count: int) -> list[RunImage]:
-        """Returns the images with the lowest mean IoU, the lowest first; not more than half of all."""
+        """Returns the images with the lowest mean IoU, the lowest first; at most half of all images."""
         ranked = self.ranked_images()
         return ranked[: (len(ranked) + 1) // 2][:count]
 
@@ -114,36 +120,42 @@ class Run(BaseModel):
         return ranked[(len(ranked) + 1) // 2 :][::-1][:count]
 
 
-def make_document(evaluation: Evaluation, *, num_worst: int, **about: Any) -> dict[str, Any]:
-    """Returns the JSON document of an evaluation, from which `Run` can be made.
+def make_run(evaluation: Evaluation, **about: Any) -> Run:
+    """Returns the run of an evaluation.
 
     Args:
-        evaluation: what came out.
-        num_worst: how many of the worst images to list under `worst`.
-        about: the fields of `Run` that do not follow from `evaluation`.
+        evaluation: the result.
+        about: the fields of `Run` that do not follow from `evaluation`, and not `version`.
     """
-    scores = evaluation.to_dict()
-    run = Run.model_validate({**about, **scores, "labels": evaluation.labels})
-    worst = [_score_of(image) for image in evaluation.ranked_images()[:num_worst]]
-    return {**run.model_dump(mode="json", exclude={"confusion_matrix", "images"}), "worst": worst, **scores}
+    fields = {"version": __version__, "num_images": len(evaluation.images), **about, **evaluation.to_dict()}
+    return Run.model_validate({**fields, "labels": evaluation.labels})
+
+
+def run_document(run: Run, evaluation: Evaluation, *, num_worst: int) -> dict[str, Any]:
+    """Returns the JSON document of a run, from which `Run` can be read.
+
+    Args:
+        run: the run.
+        evaluation: its result.
+        num_worst: how many of the worst images to list under `worst`.
+    """
+    worst = [vars(image) for image in evaluation.ranked_images()[:num_worst]]
+    about = run.model_dump(mode="json", exclude={"confusion_matrix", "images"})
+    return {**about, "worst": worst, **evaluation.to_dict()}
 
 
 def read_run(path: str | os.PathLike[str]) -> Run:
     """Reads the JSON document that `rapidseg eval --output` wrote.
 
     Raises:
-        InputError: the file cannot be read, or is no such document.
+        InputError: the file cannot be read, or is not such a document.
     """
     try:
         return Run.model_validate_json(Path(path).read_bytes())
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except ValidationError as error:
         raise InputError(
-            f"{path}: is not the JSON document of an evaluation ({explain_validation(error, Run)}); "
+            f"{path} is not the JSON document of an evaluation ({explain_validation(error, Run)}); "
             "write one with `rapidseg eval --output FILE`"
         ) from error
-
-
-def _score_of(image: ImageScore) -> dict[str, Any]:
-    return {"name": image.name, "mean_iou": image.mean_iou, "pixel_accuracy": image.pixel_accuracy}

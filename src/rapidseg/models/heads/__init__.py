@@ -1,7 +1,7 @@
 """Heads: from the features of a backbone or neck to logits.
 
-Each takes the channels of all features that come in, and its `forward` takes the features and returns `logits`
-(N, K, h, w) at the size of the last of them, with what else training wants beside them.
+Each is built for the channels of all input features. `forward` returns `logits` (N, K, h, w) at the size of the last
+feature; `forward_all` also returns the outputs that only training uses.
 """
 
 from rapidseg.models.heads.aspp import AsppHead

@@ -1,4 +1,4 @@
-"""The head of DeepLabV3: the same map seen with several dilations, and its average.
+"""The head of DeepLabV3: convolutions of several dilations on one feature map, and its average.
 
 Chen, Papandreou, Schroff, Adam: Rethinking Atrous Convolution for Semantic Image Segmentation, 2017,
 arXiv 1706.05587 (section 3.3, figure 5).
@@ -20,13 +20,13 @@ class AsppHead(Head):
     """Atrous spatial pyramid pooling and a classifier.
 
     Args:
-        in_channels: channels of each feature; the last one is looked at.
-        channels: of each branch and of all that follows.
+        in_channels: channels of each feature; the last feature is used.
+        channels: of each branch and of all later layers.
         num_classes: number of classes K.
         dilations: of the 3x3 convolutions beside the 1x1 one; the paper's are for stride 8.
-        pooled_first: the average joins before the convolutions instead of after them.
-        projection: what follows the joined branches: one 3x3 convolution (`3x3`), or a 1x1 one, as in the paper, with
-            dropout of a half and a 3x3 one behind it (`1x1-3x3`).
+        pooled_first: concatenate the average before the convolutions instead of after them.
+        projection: convolutions after the concatenated branches: one of 3x3 (`3x3`); or one of 1x1, as in the paper,
+            dropout of a half and one of 3x3 (`1x1-3x3`).
         dropout: before the classifier.
     """
 
@@ -46,15 +46,15 @@ class AsppHead(Head):
         self.pooled = ConvNormAct(in_channels[-1], channels, 1)
         self.branches = nn.ModuleList([ConvNormAct(in_channels[-1], channels, 1)])
         self.branches.extend(ConvNormAct(in_channels[-1], channels, 3, dilation=dilation) for dilation in dilations)
-        joined_channels = channels * (len(dilations) + 2)
+        concatenated_channels = channels * (len(dilations) + 2)
         if projection == "3x3":
-            self.project = nn.Sequential(ConvNormAct(joined_channels, channels, 3))
+            self.project = nn.Sequential(ConvNormAct(concatenated_channels, channels, 3))
         else:
             self.project = nn.Sequential(
-                ConvNormAct(joined_channels, channels, 1), nn.Dropout2d(0.5), ConvNormAct(channels, channels, 3)
+                ConvNormAct(concatenated_channels, channels, 1), nn.Dropout2d(0.5), ConvNormAct(channels, channels, 3)
             )
 
-    def mix(self, features: Sequence[Tensor]) -> Tensor:
+    def forward_features(self, features: Sequence[Tensor]) -> Tensor:
         x = features[-1]
         # Bilinear interpolation of a single pixel repeats it, whatever align_corners is.
         pooled = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])

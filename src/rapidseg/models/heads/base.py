@@ -1,4 +1,4 @@
-"""What every head has in common: dropout and a classifier behind its own layers."""
+"""The common base of all heads: dropout and a classifier after the layers of the head."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Head(nn.Module, ABC):
     """Turns features into (N, K, h, w) logits at the size of the last feature.
 
     Args:
-        in_channels: of what `mix` returns.
+        in_channels: channels of the map that `forward_features` returns.
         num_classes: number of classes K.
         dropout: share of whole channels that training drops before the classifier.
     """
@@ -25,15 +25,15 @@ class Head(nn.Module, ABC):
         self.classifier = Classifier(in_channels, num_classes)
 
     @abstractmethod
-    def mix(self, features: Sequence[Tensor]) -> Tensor:
-        """Returns what the classifier sees, computed from the features of a backbone or neck, finest first."""
+    def forward_features(self, features: Sequence[Tensor]) -> Tensor:
+        """Returns the input of the classifier, (N, C, h, w), given the features of a backbone or neck, finest first."""
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Returns the logits alone."""
-        return self.classify(self.mix(features))
+        """Returns only the logits."""
+        return self.classify(self.forward_features(features))
 
     def forward_all(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Returns `logits` and whatever else of this head a loss may want."""
+        """Returns `logits` and every other output of this head that a loss may use."""
         return {"logits": self(features)}
 
     def classify(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The head of EncNet: channels weighed by what the whole map holds.
+"""The head of EncNet: channels weighted by an encoding of the whole map.
 
 Zhang, Dana, Shi, Zhang, Wang, Tyagi, Agrawal: Context Encoding for Semantic Segmentation, CVPR 2018,
 arXiv 1803.08904 (section 3). The encoding layer is that of Deep TEN (Zhang, Xue, Dana, CVPR 2017, arXiv 1612.02844).
@@ -20,11 +20,11 @@ NUM_CODES = 32  # arXiv 1803.08904, section 4
 
 
 class Encoding(nn.Module):
-    """Describes a map by its residuals to learned codewords, each pixel counted with the codewords near it.
+    """Encodes a map as its residuals to learned codewords, each pixel weighted by its distance to the codewords.
 
     With the codewords c_k, their scales s_k and the pixels x_i (arXiv 1803.08904, equation 1):
     e_k = sum over i of softmax over k (s_k |x_i - c_k|^2) (x_i - c_k). The scales are learned with their sign, as in
-    all published code, and begin between -1 and 0.
+    all published code, and start between -1 and 0.
     """
 
     def __init__(self, channels: int, num_codes: int = NUM_CODES) -> None:
@@ -36,7 +36,7 @@ class Encoding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Returns (N, codes, C) float32 residuals of an (N, C, H, W) map.
 
-        The squares and sums run over all channels and pixels, so they are computed in float32 under autocast too.
+        The squares and sums over all channels and pixels are computed in float32, under autocast too.
         """
         device = x.device.type
         if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
@@ -45,8 +45,8 @@ class Encoding(nn.Module):
         return self._residuals(x)
 
     def _residuals(self, x: Tensor) -> Tensor:
-        # Multiplied out, since the (N, H W, codes, C) residuals of a large image would fill gigabytes:
-        # |x - c|^2 = |x|^2 - 2 c x + |c|^2, each (N, codes, H W) or broadcast to it.
+        # Expanded, because the (N, H W, codes, C) residuals of a large image would take gigabytes:
+        # |x - c|^2 = |x|^2 - 2 c x + |c|^2, each term (N, codes, H W) or broadcast to it.
         pixels = x.flatten(2)
         distances = pixels.square().sum(1, keepdim=True) - 2 * (self.codewords @ pixels)
         distances = distances + self.codewords.square().sum(1, keepdim=True)
@@ -55,18 +55,18 @@ class Encoding(nn.Module):
 
 
 class EncHead(Head):
-    """Reduces the channels, weighs them by the encoding of the map, and classifies.
+    """Reduces the channels, weights them by the encoding of the map, and classifies.
 
-    The branch for the semantic encoding loss (SE loss) says from the encoding alone which classes are in the image;
-    only training uses it.
+    The branch for the semantic encoding loss (SE loss) predicts from the encoding alone which classes occur in the
+    image; only training uses it.
 
     Args:
-        in_channels: channels of each feature, finest first; the last one is encoded.
+        in_channels: channels of each feature, finest first; the last feature is encoded.
         channels: between the first convolution and the classifier.
         num_classes: number of classes K.
         kernel_size: of the first convolution.
-        lateral: join the two features before the last one, which must be as large as it.
-        se_branch: have the branch for the SE loss.
+        lateral: fuse the two features before the last one, which must have its size.
+        se_branch: add the branch for the SE loss.
         dropout: before the classifier.
     """
 
@@ -94,11 +94,11 @@ class EncHead(Head):
         self.gate = nn.Linear(channels, channels)
         self.se_branch = nn.Linear(channels, num_classes) if se_branch else None
 
-    def mix(self, features: Sequence[Tensor]) -> Tensor:
+    def forward_features(self, features: Sequence[Tensor]) -> Tensor:
         return self._encode(features)[0]
 
     def forward_all(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Returns `logits` and, with the SE branch, `se_logits` (N, K): positive where a class is in the image."""
+        """Returns `logits` and, with the SE branch, `se_logits` (N, K): positive if a class occurs in the image."""
         x, encoding = self._encode(features)
         outputs = {"logits": self.classify(x)}
         if self.se_branch is not None:
@@ -106,7 +106,7 @@ class EncHead(Head):
         return outputs
 
     def _encode(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Returns the weighed map, (N, C, h, w), and the encoding, (N, C)."""
+        """Returns the weighted map, (N, C, h, w), and the encoding, (N, C)."""
         x = self.reduce(features[-1])
         if self.fusion is not None:
             laterals = [conv(feature) for conv, feature in zip(self.laterals, features[-3:-1], strict=True)]

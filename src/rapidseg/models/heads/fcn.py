@@ -14,7 +14,7 @@ class FcnHead(Head):
     """A 3x3 convolution and a classifier.
 
     Args:
-        in_channels: channels of each feature; the last one is looked at.
+        in_channels: channels of each feature; the last feature is used.
         channels: between the convolution and the classifier.
         num_classes: number of classes K.
         dropout: before the classifier.
@@ -24,5 +24,5 @@ class FcnHead(Head):
         super().__init__(channels, num_classes, dropout=dropout)
         self.conv = ConvNormAct(in_channels[-1], channels, 3)
 
-    def mix(self, features: Sequence[Tensor]) -> Tensor:
+    def forward_features(self, features: Sequence[Tensor]) -> Tensor:
         return self.conv(features[-1])

@@ -1,4 +1,4 @@
-"""The head of PSPNet: averages over parts of the map beside the map.
+"""The head of PSPNet: pyramid pooling.
 
 Zhao, Shi, Qi, Wang, Jia: Pyramid Scene Parsing Network, CVPR 2017, arXiv 1612.01105 (section 3.2, figure 3).
 """
@@ -14,14 +14,14 @@ from rapidseg.models.layers import PyramidPooling
 
 
 class PspHead(Head):
-    """Pyramid pooling with a 3x3 convolution behind it, and a classifier.
+    """Pyramid pooling, a 3x3 convolution and a classifier.
 
     Args:
-        in_channels: channels of each feature; the last one is looked at.
+        in_channels: channels of each feature; the last feature is used.
         channels: between pyramid pooling and the classifier.
         num_classes: number of classes K.
         dropout: before the classifier.
-        align_corners: how the averages are brought back to the map's size.
+        align_corners: of the interpolation of the averages.
     """
 
     def __init__(
@@ -36,5 +36,5 @@ class PspHead(Head):
         super().__init__(channels, num_classes, dropout=dropout)
         self.pyramid_pooling = PyramidPooling(in_channels[-1], channels, kernel_size=3, align_corners=align_corners)
 
-    def mix(self, features: Sequence[Tensor]) -> Tensor:
+    def forward_features(self, features: Sequence[Tensor]) -> Tensor:
         return self.pyramid_pooling(features[-1])

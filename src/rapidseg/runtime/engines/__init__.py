@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from rapidseg.core.errors import EngineError, nearest_hint
+from rapidseg.core.extras import missing_package
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine
 from rapidseg.runtime.engines.selection import AUTO_PRECISION_MIN_AGREEMENT, Choice, choose_engine, choose_precision
+from rapidseg.system.cpu import limit_library_threads
 
 ENGINES = ("openvino", "onnxruntime", "torch")
 PRECISIONS = ("float32", "bf16", "fp16", "int8")
@@ -21,6 +23,7 @@ def create_engine(
     precision: str = "auto",
     device: str = "auto",
     choice: str | None = None,
+    cache: bool = True,
 ) -> Engine:
     """Creates an engine for a model file.
 
@@ -32,6 +35,7 @@ def create_engine(
         device: "cpu", "cuda", or another that the engine knows; "auto": see `choose_engine`.
         choice: the sentence that says what was chosen and why; None: composed of the reasons of `choose_engine` and
             `choose_precision`.
+        cache: whether the engine caches what it compiles on disk, for the next process.
 
     Raises:
         EngineError: the engine, precision or device is unknown, not installed or not available, or the model does not
@@ -42,19 +46,33 @@ def create_engine(
     _check("precision", precision, PRECISIONS)
     _check_is_in_file(path, spec, precision)
     chosen = choose_engine(spec, engine, device.lower())
-    return _CREATE[chosen.engine](path, spec, precision, chosen, choice)
+    try:
+        created = _CREATE[chosen.engine](path, spec, precision, chosen, choice, cache)
+    except ImportError as error:
+        problem = missing_package(error, _EXTRAS[chosen.engine])
+        if problem is None:
+            raise
+        raise EngineError(f"engine {chosen.engine}: {problem}, or use another engine") from error
+    limit_library_threads()
+    return created
 
 
-def _create_onnxruntime(path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None) -> Engine:
+def _create_onnxruntime(
+    path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None, cache: bool
+) -> Engine:
     from rapidseg.runtime.engines.onnxruntime import OnnxRuntimeEngine
 
     device = chosen.device
     dtype, reason = choose_precision(spec, precision, native=("fp16",) if device == "tensorrt" else ())
     choice = choice or chosen.explain(reason)
-    return OnnxRuntimeEngine(path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning)
+    return OnnxRuntimeEngine(
+        path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning, cache=cache
+    )
 
 
-def _create_openvino(path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None) -> Engine:
+def _create_openvino(
+    path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None, cache: bool
+) -> Engine:
     from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 
     if precision == "fp16":
@@ -62,24 +80,24 @@ def _create_openvino(path: Path, spec: ModelSpec, precision: str, chosen: Choice
     device = chosen.device
     dtype, reason = choose_precision(spec, precision, native=("bf16",) if computes_in_bf16(device) else ())
     choice = choice or chosen.explain(reason)
-    return OpenVinoEngine(path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning)
+    return OpenVinoEngine(
+        path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning, cache=cache
+    )
 
 
-def _create_torch(path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None) -> Engine:
+def _create_torch(
+    path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None, cache: bool
+) -> Engine:
+    del cache  # PyTorch caches nothing on disk
     if spec.quantization is not None:
         raise EngineError(
             f"{path} is an INT8 model, which PyTorch cannot run; use engine openvino or onnxruntime, or the model that "
             "it was quantized from"
         )
-    try:
-        from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend
-        from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
-        from rapidseg.system.torch_devices import computes_in_bf16, find_device
-    except ModuleNotFoundError as error:
-        raise EngineError(
-            f"the PyTorch engine needs {error.name}, which is not installed; install it with: pip install "
-            "'rapidseg[nvidia]', with a build of PyTorch for CUDA, or use engine openvino"
-        ) from error
+    from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend
+    from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
+    from rapidseg.system.gpu import computes_in_bf16, find_device
+
     device = find_device(chosen.device, "float32")
     on_gpu = device.type == "cuda"
     native = () if not on_gpu else ("fp16", "bf16") if computes_in_bf16(str(device)) else ("fp16",)
@@ -91,6 +109,7 @@ def _create_torch(path: Path, spec: ModelSpec, precision: str, chosen: Choice, c
 
 
 _CREATE = {"openvino": _create_openvino, "onnxruntime": _create_onnxruntime, "torch": _create_torch}
+_EXTRAS = {"openvino": "", "onnxruntime": "onnxruntime", "torch": "nvidia"}  # which install an engine
 
 
 def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:

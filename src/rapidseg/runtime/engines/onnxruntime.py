@@ -1,4 +1,4 @@
-"""ONNX Runtime: runs nearly everywhere; `pip install 'rapidseg[onnxruntime]'`."""
+"""ONNX Runtime: runs nearly everywhere. Needs the extra `onnxruntime`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 
 from rapidseg.core.errors import EngineError, ModelFileError, RapidSegError
 from rapidseg.core.files import atomic_path
@@ -17,13 +18,6 @@ from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import INPUT, OUTPUT, Engine, ShapeCache, check_names
 from rapidseg.system.cache import cache_folder, keep_newest
 from rapidseg.system.cpu import cpu_count, cpu_identity
-
-try:
-    import onnxruntime
-except ModuleNotFoundError as error:
-    raise EngineError(
-        "ONNX Runtime is not installed; install it with: pip install 'rapidseg[onnxruntime]', or use engine openvino"
-    ) from error
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _PRECISIONS = {"cpu": ("float32",), "cuda": ("float32",), "tensorrt": ("float32", "fp16")}
@@ -41,6 +35,7 @@ class OnnxRuntimeEngine(Engine):
         device: str,
         choice: str | None = None,
         warning: str | None = None,
+        cache: bool = True,
     ) -> None:
         """Opens a file.
 
@@ -49,6 +44,7 @@ class OnnxRuntimeEngine(Engine):
             precision: of the layers that are not INT8: float32, or fp16 with TensorRT.
             device: `cpu`; `cuda` or `tensorrt` if ONNX Runtime was built with that provider.
             choice, warning: as in `Engine`.
+            cache: whether what it optimizes for a CPU is cached on disk, for the next process.
 
         Raises:
             EngineError: the precision or device is not available.
@@ -73,7 +69,7 @@ class OnnxRuntimeEngine(Engine):
         session = _open(path, _unoptimized(), ["CPUExecutionProvider"])
         check_names(path, [port.name for port in session.get_inputs()], [port.name for port in session.get_outputs()])
         self._dimensions = session.get_inputs()[0].shape
-        self._cache = cache_folder("onnxruntime") if device == "cpu" else None
+        self._cache = cache_folder("onnxruntime") if cache and device == "cpu" else None
         self._sessions = ShapeCache(self._specialize)
         self._turn = threading.Lock()
 

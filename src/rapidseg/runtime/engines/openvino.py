@@ -16,7 +16,7 @@ from rapidseg.runtime.engines.base import Engine, ShapeCache, check_names
 from rapidseg.runtime.engines.openvino_input import split_preprocessing
 from rapidseg.runtime.engines.openvino_tiling import tile_rows
 from rapidseg.system.cache import cache_folder, keep_newest
-from rapidseg.system.cpu import cpu_count
+from rapidseg.system.cpu import cpu_count, thread_limit
 
 _HINTS = {"float32": "f32", "bf16": "bf16"}
 
@@ -127,14 +127,13 @@ class OpenVinoEngine(Engine):
     def _compile(self, shape: tuple[int, ...]) -> _Network:
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": cpu_count(),
             # Set even for float32, because OpenVINO defaults to bf16 on CPUs that have it.
             "INFERENCE_PRECISION_HINT": self._hint,
         }
         if self._cache:
             settings["CACHE_DIR"] = str(self._cache)
-        if self.device != "cpu":
-            del settings["INFERENCE_NUM_THREADS"]
+        if self.device == "cpu":
+            settings |= thread_settings()
         try:
             model = self._model.clone()
             model.reshape(list(shape))
@@ -148,6 +147,15 @@ class OpenVinoEngine(Engine):
         if self._cache:
             keep_newest(self._cache)
         return _Network(compiled.create_infer_request(), [])
+
+
+def thread_settings() -> dict[str, Any]:
+    """Returns the settings of a network on a CPU that say how many threads it may use."""
+    settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": cpu_count()}
+    if thread_limit():
+        # Pinned, the threads of every container of a machine would sit on its same first CPUs.
+        settings["ENABLE_CPU_PINNING"] = False
+    return settings
 
 
 def computes_in_bf16(device: str) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.base import Engine
 from rapidseg.runtime.engines.torch_onnx.images import Normalizer, to_device
+from rapidseg.system.cpu import limit_library_threads
 
 
 class TorchModel(Protocol):
@@ -50,6 +51,7 @@ class TorchEngine(Engine):
         self._device = device
         self._normalize = Normalizer(model.spec.mean, model.spec.std, device)
         self._turn = threading.Lock()
+        limit_library_threads()
 
     def compile(self, shape: tuple[int, ...]) -> None:
         """Does nothing: PyTorch runs every shape without compiling."""

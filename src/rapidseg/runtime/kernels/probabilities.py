@@ -23,7 +23,12 @@ _BELOW_ONE = np.float32(1 - 2**-24)  # the largest float32 below 1
 
 
 def probabilities_from_logits(
-    logits: np.ndarray, size_hw: tuple[int, int], *, align_corners: bool, out: np.ndarray | None = None
+    logits: np.ndarray,
+    size_hw: tuple[int, int],
+    *,
+    align_corners: bool,
+    rows: tuple[int, int] | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Computes the softmax over classes of bilinearly resized logits.
 
@@ -33,14 +38,15 @@ def probabilities_from_logits(
 
     Args:
         logits: (K, h, w) float32, K from 1 to 256.
-        size_hw: height and width of the result, larger or smaller than the logits.
+        size_hw: height and width of the image, larger or smaller than the logits.
         align_corners: whether the centers of the corner pixels coincide, or the corners of the images.
-        out: where to write the result: (K, H, W) float32, C-contiguous. None: a new array.
+        rows: the first row of the image and the one after the last to compute, where memory is short. None: all rows.
+        out: where to write the result: (K, rows, W) float32, C-contiguous. None: a new array.
 
     Returns:
-        (K, H, W) float32 from 0 to 1; `out` if it was passed. Each pixel's probabilities add up to 1. Relative to exact
-        ones they are off by 1e-6 at most, apart from the rounding of the logits themselves; those below 1e-38 become
-        about 1e-38.
+        (K, rows, W) float32 from 0 to 1; `out` if it was passed. Each pixel's probabilities add up to 1. Relative to
+        exact ones they are off by 1e-6 at most, apart from the rounding of the logits themselves; those below 1e-38
+        become about 1e-38.
 
     Raises:
         InputError: the logits have another shape, or are empty; or `out` has another shape, dtype or memory order.
@@ -48,7 +54,8 @@ def probabilities_from_logits(
     check_logits(logits, size_hw)
     logits = np.ascontiguousarray(logits, dtype=np.float32)
     num_classes, height, width = logits.shape
-    shape = (num_classes, *size_hw)
+    first, last = (0, size_hw[0]) if rows is None else rows
+    shape = (num_classes, last - first, size_hw[1])
     if out is None:
         out = np.empty(shape, np.float32)
     elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
@@ -57,11 +64,11 @@ def probabilities_from_logits(
         )
     row_starts, row_weights = interpolation_grid(height, size_hw[0], align_corners)
     column_starts, column_weights = interpolation_grid(width, size_hw[1], align_corners)
-    row_cells = np.repeat(np.arange(height), np.diff(row_starts))
+    row_cells = np.repeat(np.arange(height), np.diff(row_starts))[first:last]
     fill = compiled_probabilities()
     parallel_rows(
-        functools.partial(fill, logits, row_cells, row_weights, column_starts, column_weights, out),
-        size_hw[0],
+        functools.partial(fill, logits, row_cells, row_weights[first:last], column_starts, column_weights, out),
+        last - first,
         max_parts=out.size // _MIN_VALUES_PER_PART,
     )
     return out

@@ -1,4 +1,4 @@
-"""PyTorch for model files: NVIDIA GPUs, and the CPU for comparison; `pip install 'rapidseg[nvidia]'`."""
+"""PyTorch for model files: NVIDIA GPUs, and the CPU for comparison. Needs the extra `nvidia`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend, create_bac
 from rapidseg.runtime.engines.torch_onnx.cuda_graph import CudaGraph, library_settings, on_device
 from rapidseg.runtime.engines.torch_onnx.images import Normalizer, to_device, to_host
 from rapidseg.runtime.engines.torch_onnx.network import Plan, TorchNetwork
-from rapidseg.system.torch_devices import find_device
+from rapidseg.system.gpu import find_device
 
 DTYPES = {"float32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 

@@ -1,0 +1,78 @@
+"""Recipes for people who choose among them: a line in a table, and the whole text. PyTorch is not needed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import yaml
+
+from rapidseg.recipes.catalog import find_recipe
+from rapidseg.recipes.extending import EXTENDS, read_keys, resolve_recipe
+from rapidseg.recipes.renames import current_name
+
+
+@dataclass(frozen=True)
+class RecipeSummary:
+    """A recipe in one line.
+
+    Attributes:
+        name: of the recipe.
+        title: the first sentence of the comment at its top.
+        architecture: of the network.
+        dataset: its name; `your own` where the user names it.
+        iterations: optimizer steps.
+        batch_size: images per step.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    dataset: str
+    iterations: int
+    batch_size: int
+
+
+def summarize_recipe(name: str) -> RecipeSummary:
+    """Returns the summary of a recipe that comes with the package, with the values it inherits.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    path = find_recipe(name)
+    comment = " ".join(line.removeprefix("#").strip() for line in _comment(path.read_text(encoding="utf-8")))
+    content = resolve_recipe(path)
+    return RecipeSummary(
+        name=current_name(name),
+        title=re.split(r"(?<=[a-z])[.:] ", comment, maxsplit=1)[0].rstrip("."),
+        architecture=content["model"]["name"],
+        dataset=content["data"]["name"] or "your own",
+        iterations=content["iterations"],
+        batch_size=content["batch_size"],
+    )
+
+
+def recipe_text(name: str) -> str:
+    """Returns a recipe with every value that it states or inherits, as YAML with the comment at its top.
+
+    The text of a recipe that extends no other is its file, with all comments.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    path = find_recipe(name)
+    text = path.read_text(encoding="utf-8")
+    if EXTENDS not in read_keys(path):
+        return text
+    comment = "\n".join(_comment(text))
+    return f"{comment}\n\n{dump_yaml(resolve_recipe(path))}"
+
+
+def dump_yaml(content: object) -> str:
+    """Returns YAML in the style of recipes: keys in their order, short lists and mappings on one line."""
+    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=118)
+
+
+def _comment(text: str) -> list[str]:
+    """Returns the lines of the comment at the top of a recipe."""
+    return text.partition("\n\n")[0].splitlines()

@@ -1,0 +1,72 @@
+"""The outcome of a training run, and of a check before one. Nothing here imports PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunCheck:
+    """A run that was prepared but not started (`--dry-run`).
+
+    Attributes:
+        loss: of the first batch.
+        loss_parts: weighted loss of each head.
+        train_images, val_images: number of images; `val_images` is None without validation.
+        parameters: of the network, without auxiliary heads.
+        device: `cpu` or `cuda`.
+    """
+
+    loss: float
+    loss_parts: dict[str, float]
+    train_images: int
+    val_images: int | None
+    parameters: int
+    device: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """The outcome of a run.
+
+    Attributes:
+        output: the run's folder; None for a dry run.
+        iterations: optimizer steps done.
+        seconds: that the run took, over all its processes.
+        images_per_s: mean of this process, without validation and saving; 0 if there was nothing left to do.
+        best, last: `iteration`, `mean_iou`, `mean_accuracy` and `pixel_accuracy` of the best and of the last
+            evaluation; None without validation.
+        best_weights, last_weights: their files; None where they were not written.
+        warnings: what the user should know about the run.
+        check: of a dry run; None for a real one.
+    """
+
+    output: Path | None
+    iterations: int
+    seconds: float
+    images_per_s: float
+    best: dict[str, Any] | None
+    last: dict[str, Any] | None
+    best_weights: Path | None
+    last_weights: Path | None
+    warnings: tuple[str, ...] = ()
+    check: RunCheck | None = None
+
+    @property
+    def best_mean_iou(self) -> float | None:
+        """The mean IoU of `best_weights`, from 0 to 1; None without validation."""
+        return None if self.best is None else self.best["mean_iou"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON: of a dry run its check, of a real one the outcome."""
+        if self.check is not None:
+            return {**self.check.to_dict(), "warnings": list(self.warnings)}
+        document = {key: str(value) if isinstance(value, Path) else value for key, value in vars(self).items()}
+        del document["check"]
+        return {**document, "warnings": list(self.warnings)}

@@ -1,0 +1,174 @@
+"""`benchmark`: how fast models are on this machine, stage by stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.sizes import SizeHW
+
+if TYPE_CHECKING:
+    from rapidseg.benchmarking.benchmark_report import BenchmarkReport
+
+ModelPath = str | os.PathLike[str]
+
+DEFAULT_SIZES: tuple[SizeHW, ...] = ((1024, 2048), (512, 1024))
+REPORT_NAME = "benchmark.json"
+
+
+def benchmark(
+    models: ModelPath | Sequence[ModelPath] | None = None,
+    *,
+    engines: str | Sequence[str] | None = None,
+    precisions: str | Sequence[str] | None = None,
+    sizes: str | SizeHW | Sequence[str | SizeHW] = DEFAULT_SIZES,
+    device: str = "auto",
+    batch: int = 1,
+    image: str | os.PathLike[str] | None = None,
+    rounds: int = 5,
+    seconds: float = 0.5,
+    data: str | os.PathLike[str] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    split: str = "val",
+    class_mapping: str | None = None,
+    baseline: Literal["eager"] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    progress: Progress = SILENT,
+) -> BenchmarkReport:
+    """Measures every model in every engine, precision and size that this machine can run.
+
+    Each configuration runs in its own process, and all are measured in alternation, so that they can be compared on a
+    shared machine.
+
+    Args:
+        models: model files (.onnx) or names of built-in models; None: the built-in Fast-SCNN. With `baseline` also a
+            single checkpoint, which is exported for the run.
+        engines, precisions: names, as a sequence or as comma-separated text; None: all that can run here.
+        sizes: sizes of the images, which are also the sizes at which the network sees them: (height, width), `HxW`, or
+            several of these.
+        device: "auto", "cpu", "cuda", or another that an engine supports.
+        batch: images that go through the network at once.
+        image: the image file to segment, resized to each size; None: the built-in sample.
+        rounds: how many times each configuration is measured.
+        seconds: approximate time per round for the path from memory to memory; files take half of it, the stream twice.
+        data, root, split: labeled images to measure mIoU on, as for `evaluate`; without `data`, the report has only
+            scores that a model file states.
+        class_mapping: how to count the model's classes as those of the data; None: by their names.
+        baseline: "eager": also measure eager PyTorch with the same weights, in alternation.
+        checkpoint: with `baseline`: the checkpoint that the models were exported from.
+        output: a folder for the report as JSON and for a plot of speed against mIoU; None writes nothing.
+        progress: told about each step.
+
+    Raises:
+        InputError: a name or a size is not allowed, or a model and the checkpoint hold different weights.
+        EngineError: no configuration can run here.
+        RapidSegError: a model, the image or the data cannot be read, or a measuring process exited.
+        ModuleNotFoundError: the baseline needs a package that is not installed.
+    """
+    from rapidseg.benchmarking.accuracy import LabeledData
+    from rapidseg.benchmarking.configuration import installed_engines, parse_image_sizes, parse_names
+    from rapidseg.benchmarking.run_benchmark import Plan, run_benchmark
+    from rapidseg.runtime.engines import ENGINES, PRECISIONS
+    from rapidseg.runtime.model_file import SAMPLE_IMAGE
+
+    with ExitStack() as stack:
+        names, weights = _with_baseline(model_names(models), baseline, checkpoint, stack, progress)
+        plan = Plan(
+            models=names,
+            engines=installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
+            precisions=PRECISIONS if precisions is None else parse_names(precisions, "precision", PRECISIONS),
+            sizes_hw=parse_image_sizes(sizes),
+            image=SAMPLE_IMAGE if image is None else Path(image),
+            device=device,
+            batch=batch,
+            rounds=rounds,
+            seconds=seconds,
+            data=LabeledData.from_paths(data, root, split, class_mapping),
+            checkpoint=weights,
+        )
+        report = run_benchmark(plan, progress=progress)
+    measured = {measurement.engine for measurement in report.measurements}
+    measured |= {measurement.precision for measurement in report.measurements}
+    requested = (*(() if engines is None else plan.engines), *(() if precisions is None else plan.precisions))
+    unmeasured = tuple(name for name in requested if name not in measured)
+    report = replace(report, unmeasured=unmeasured, complete=not unmeasured)
+    return report if output is None else _write(report, Path(output))
+
+
+def model_names(models: ModelPath | Sequence[ModelPath] | None) -> tuple[str, ...]:
+    """Returns the models as texts; None and an empty sequence are the built-in Fast-SCNN."""
+    from rapidseg.runtime.model_file import BUILT_IN_MODELS
+
+    paths = [models] if isinstance(models, (str, os.PathLike)) else list(models or BUILT_IN_MODELS[:1])
+    return tuple(os.fspath(path) for path in paths)
+
+
+def _with_baseline(
+    models: tuple[str, ...],
+    baseline: str | None,
+    checkpoint: str | os.PathLike[str] | None,
+    stack: ExitStack,
+    progress: Progress,
+) -> tuple[tuple[str, ...], Path | None]:
+    """Returns the models to measure, and the baseline's checkpoint; exports the checkpoint if it is the only model."""
+    if baseline is None:
+        if checkpoint is not None:
+            raise InputError("--checkpoint needs --baseline eager, the only comparison that uses it")
+        return models, None
+    if baseline != "eager":
+        raise InputError(f"unknown baseline {baseline!r}; allowed: eager (PyTorch without compilation)")
+    if checkpoint is not None:
+        return models, Path(checkpoint)
+    if len(models) != 1 or models[0].endswith(".onnx") or not Path(models[0]).is_file():
+        raise InputError(
+            "--baseline eager needs the checkpoint with the same weights: pass it in place of the model (it is "
+            "exported for the run), or with --checkpoint"
+        )
+    from rapidseg.exporting import export_onnx
+    from rapidseg.importing import load_checkpoint
+
+    source = Path(models[0])
+    model = load_checkpoint(source)
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rapidseg-export-"))
+    progress.message(f"exporting {source.name} for this run")
+    exported = export_onnx(model, model.spec, Path(folder) / f"{source.stem}.onnx", check_sizes=[(97, 161)])
+    return (str(exported.path),), source
+
+
+def _write(report: BenchmarkReport, folder: Path) -> BenchmarkReport:
+    """Writes plot and JSON document; returns the report with the files, and with what the plot lacks."""
+    from rapidseg.benchmarking.plot import plot_speed_accuracy
+    from rapidseg.core.extras import missing_package
+    from rapidseg.core.files import write_text
+
+    files, warnings, complete = [folder / REPORT_NAME], [], report.complete
+    try:
+        plots = plot_speed_accuracy(report.measurements, folder)
+    except ImportError as error:
+        problem = missing_package(error, "report")
+        if problem is None:
+            raise
+        complete = False
+        warnings.append(f"plot skipped: {problem}")
+    else:
+        files += plots
+        unknown = sum(measurement.accuracy is None for measurement in report.measurements)
+        if not plots:
+            warnings.append("plot skipped: the mIoU of every configuration is unknown; measure it with --data")
+        elif unknown:
+            warnings.append(
+                f"plot: skipped {unknown} of {len(report.measurements)} configurations, whose mIoU is unknown; measure "
+                "it with --data"
+            )
+    report = replace(report, files=tuple(files), warnings=tuple(warnings), complete=complete)
+    write_text(folder / REPORT_NAME, json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n")
+    return report

@@ -1,0 +1,190 @@
+"""`check_data`, `prepare_data` and `draw_scenes`: data sets before training."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.progress import SILENT, Progress, counter
+from rapidseg.core.sizes import SizeHW
+
+if TYPE_CHECKING:
+    from rapidseg.data import CheckReport
+    from rapidseg.data.cityscapes_preparation import PreparedMasks
+    from rapidseg.scenes import WrittenScenes
+
+
+@dataclass(frozen=True, eq=False)
+class PreparationReport:
+    """What `prepare_data` did.
+
+    Attributes:
+        masks: how many masks were drawn and kept, and the annotations that could not be drawn.
+        seconds: duration.
+    """
+
+    masks: PreparedMasks
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether every annotation could be drawn."""
+        return not self.masks.broken
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON."""
+        return {**self.masks.to_dict(), "seconds": round(self.seconds, 3)}
+
+
+@dataclass(frozen=True, eq=False)
+class ScenesReport:
+    """What `draw_scenes` did.
+
+    Attributes:
+        written: the folder, and how many scenes were drawn and kept.
+        seed, size_hw: as they were given.
+        seconds: duration.
+    """
+
+    written: WrittenScenes
+    seed: int
+    size_hw: SizeHW
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON."""
+        return {
+            "root": str(self.written.root),
+            "seed": self.seed,
+            "size_hw": list(self.size_hw),
+            "train": self.written.num_train,
+            "val": self.written.num_val,
+            "drawn": self.written.num_drawn,
+            "kept": self.written.num_kept,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def check_data(
+    data: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> CheckReport:
+    """Reads every image and mask, and reports what would make training or scoring fail or be wrong.
+
+    Args:
+        data: name of a data set, or a YAML file that describes one.
+        root: the data set's folder; not needed where a YAML file names it.
+        split: the split to read; splits may be joined: `train+val`. None: all splits.
+        workers: threads that read; None: one per processor, up to 8.
+        progress: watches each split.
+
+    Returns:
+        The report; `report.ok` says whether training can start.
+
+    Raises:
+        RapidSegError: the data set cannot be opened.
+    """
+    from rapidseg.data import check_dataset, open_layout
+    from rapidseg.data.opening import split_names
+
+    layout = open_layout(data, root)
+    splits = layout.splits() if split is None else split_names(layout, split)
+    return check_dataset(
+        layout,
+        splits,
+        workers=workers,
+        progress=lambda name, done, total: progress.update(f"checking {name}", done, total),
+    )
+
+
+def prepare_data(
+    data: str,
+    root: str | os.PathLike[str],
+    *,
+    labels: Sequence[str] | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> PreparationReport:
+    """Draws the masks of Cityscapes from its polygon files, equal to those of the official scripts.
+
+    Existing masks are kept, so an interrupted run can be resumed. Broken polygon files are skipped and reported.
+
+    Args:
+        data: `cityscapes`.
+        root: the folder that contains `gtFine`, `gtCoarse` or both.
+        labels: kinds of masks to draw: `labelIds`, `labelTrainIds`, `instanceIds`, `instanceTrainIds`;
+            None: all of them.
+        workers: processes that draw; None: one per processor.
+        overwrite: draw existing masks again.
+        progress: watches the polygon files.
+
+    Raises:
+        RapidSegError: the data set has no polygon files, an argument is wrong, or a mask cannot be written.
+    """
+    from rapidseg.data import prepare_cityscapes
+    from rapidseg.data.polygons import MASK_KINDS
+    from rapidseg.system.cpu import cpu_count
+
+    if data != "cityscapes":
+        raise InputError(f"masks can be drawn for cityscapes only, not for {data!r}")
+    started = time.perf_counter()
+    masks = prepare_cityscapes(
+        root,
+        tuple(MASK_KINDS if labels is None else labels),
+        workers=workers or cpu_count(),
+        overwrite=overwrite,
+        progress=counter(progress, "drawing masks"),
+    )
+    return PreparationReport(masks, time.perf_counter() - started)
+
+
+def draw_scenes(
+    output: str | os.PathLike[str],
+    images: int,
+    *,
+    val_images: int | None = None,
+    seed: int = 0,
+    image_size: SizeHW = (1024, 2048),
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> ScenesReport:
+    """Draws labeled street scenes, in the layout of Cityscapes with its 19 classes.
+
+    The same seed and size always give the same files. Existing scenes are kept, so an interrupted run can be resumed
+    and a data set extended.
+
+    Args:
+        output: the folder; created if it does not exist.
+        images: number of scenes for training.
+        val_images: number of scenes for validation; None: a fifth of `images`.
+        seed: another seed draws other scenes.
+        image_size: (height, width) in pixels.
+        workers: processes that draw; None: one per processor.
+        progress: watches the scenes.
+
+    Raises:
+        RapidSegError: an argument is wrong, the folder contains something else, or a file cannot be written.
+    """
+    from rapidseg.scenes import write_dataset
+    from rapidseg.system.cpu import cpu_count
+
+    started = time.perf_counter()
+    written = write_dataset(
+        output,
+        images,
+        num_val_images=-(-images // 5) if val_images is None else val_images,
+        seed=seed,
+        size_hw=image_size,
+        workers=workers or cpu_count(),
+        progress=counter(progress, "drawing scenes"),
+    )
+    return ScenesReport(written, seed, image_size, time.perf_counter() - started)

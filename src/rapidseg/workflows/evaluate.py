@@ -1,0 +1,277 @@
+"""`evaluate`: scores of a model on a labeled data set."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.progress import SILENT, Progress, counter
+from rapidseg.core.sizes import InputSize, SizeHW, format_size
+
+if TYPE_CHECKING:
+    from rapidseg.core.spec import ModelSpec
+    from rapidseg.data import Dataset
+    from rapidseg.evaluation import Evaluation, EvaluationProtocol, ImageScore, Observer, ProtocolName, Scores
+    from rapidseg.evaluation.report import ExtremeImages, Run
+    from rapidseg.evaluation.scoring import LabeledImage
+    from rapidseg.runtime import Segmenter
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationReport:
+    """Scores of a model on a data set, and how they were measured.
+
+    Attributes:
+        evaluation: the scores: of the whole data set, of each class and of each image.
+        run: the settings; everything that the JSON document says.
+        num_worst: how many of the worst images the JSON document lists.
+    """
+
+    evaluation: Evaluation
+    run: Run
+    num_worst: int = 5
+    _pictures: ExtremeImages | None = field(default=None, repr=False)
+
+    @property
+    def scores(self) -> Scores:
+        """Scores over all pixels: `mean_iou`, `mean_accuracy`, `pixel_accuracy`, and `iou` and `accuracy` by class."""
+        return self.evaluation.scores
+
+    @property
+    def class_iou(self) -> dict[str, float]:
+        """IoU of each class by its name; NaN for a class that does not occur."""
+        return dict(zip(self.evaluation.labels.names, map(float, self.scores.iou), strict=True))
+
+    @property
+    def worst(self) -> list[ImageScore]:
+        """The images with the lowest mean IoU, the lowest first."""
+        return self.evaluation.ranked_images()[: self.num_worst]
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """`name`, `description` and settings of the protocol."""
+        return self.run.protocol
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons why the scores mean less than they seem to, in sentences."""
+        return self.run.warnings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the JSON document of the evaluation, with None where a score is not defined."""
+        from rapidseg.evaluation.report import run_document
+
+        return run_document(self.run, self.evaluation, num_worst=self.num_worst)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the JSON document, which `compare_runs` and `rapidseg report` read.
+
+        Raises:
+            RapidSegError: the file cannot be written.
+        """
+        from rapidseg.core.files import write_text
+
+        write_text(path, json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes a self-contained HTML page with scores, confusion matrix, and the worst and the best images.
+
+        Raises:
+            RapidSegError: the file cannot be written.
+        """
+        from rapidseg.evaluation.report import page
+
+        pictures = self._pictures
+        worst, best = ([], []) if pictures is None else (pictures.worst, pictures.best)
+        page.write_run_page(path, self.run, worst=worst, best=best)
+
+    def __repr__(self) -> str:
+        warnings = f"; {len(self.warnings)} warning{'s'[: len(self.warnings) != 1]}" if self.warnings else ""
+        return (
+            f"<EvaluationReport {self.run.title}: mIoU {self.scores.mean_iou:.3f}, "
+            f"{self.run.num_images} images, {self.protocol['description']}{warnings}>"
+        )
+
+
+def evaluate(
+    model: str | os.PathLike[str] | Segmenter | None = None,
+    *,
+    data: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    split: str = "val",
+    protocol: ProtocolName = "whole",
+    crop: SizeHW | None = None,
+    stride: SizeHW | None = None,
+    scales: Sequence[float] | None = None,
+    flip: bool | None = None,
+    input_size: InputSize | None = None,
+    subsample: int = 1,
+    class_mapping: str | Sequence[int] | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    worst: int = 5,
+    save: str | os.PathLike[str] | None = None,
+    submission: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    html: str | os.PathLike[str] | None = None,
+    command: Sequence[str] = (),
+    progress: Progress = SILENT,
+) -> EvaluationReport:
+    """Predicts every image of a split and scores the class maps at the labels' own size.
+
+    Scores count the pixels of the whole split. Checkpoints and exported files are scored alike.
+
+    Args:
+        model: name, file or `Segmenter`; None: the built-in Fast-SCNN.
+        data: name of a data set, or a YAML file that describes one.
+        root: the data set's folder; not needed where a YAML file names it.
+        split: the split to score; splits may be joined: `val+test`.
+        protocol: `whole` (the image goes through the network once), `sliding` (overlapping windows) or `multi-scale`.
+        crop: for `sliding`: (height, width) of a window. A crop that is larger than an image is cut to it.
+        stride: for `sliding`: (height, width) from window to window; None: two thirds of the crop.
+        scales: for `multi-scale`: factors of the input size; None: 0.5, 0.75, 1, 1.25, 1.5 and 1.75.
+        flip: for `multi-scale`: whether to add mirrored views; None: yes.
+        input_size: the size at which the network sees the images: pixels of the shorter side, or (height, width);
+            None: the model's own, or else the images' own.
+        subsample: divides the input size: 1, 2 or 4.
+        class_mapping: how the model's classes count as those of the data: the name of a known mapping, or the class
+            of the data for each class of the model. None: by class names.
+        engine, precision, device: as for `rapidseg.load`; not with a `Segmenter`.
+        worst: how many of the worst images to list.
+        save: folder for the predictions, PNGs of class ids.
+        submission: folder for PNGs of label ids in the form that the Cityscapes benchmark accepts.
+        output, html: files for the JSON document and the HTML page. They are checked before the first prediction.
+        command: words of the command line, which the report states; none: it states this call.
+        progress: watches the predictions.
+
+    Raises:
+        RapidSegError: model, data or settings cannot be used; the message says why.
+    """
+    from rapidseg.data import open_dataset
+    from rapidseg.evaluation import ClassMapping, InputScaling, ProtocolSettings, SubmissionWriter, score
+    from rapidseg.evaluation.report import ExtremeImages, make_run
+    from rapidseg.evaluation.saving import PredictionWriter
+
+    settings = ProtocolSettings(protocol, crop, stride, scales, flip)
+    scaling = InputScaling(input_size, subsample)
+    _check_files(output, html)
+    dataset = open_dataset(data, root, split)
+    segmenter, name = _open(model, engine, precision, device, progress)
+    predict = settings.protocol(segmenter, scaling)
+    mapping = ClassMapping.between(segmenter.spec.labels, dataset.labels, class_mapping)
+    pictures, windows = ExtremeImages(dataset.labels, worst), _CoveringWindows(predict)
+    observers: list[Observer] = [pictures, windows]
+    if save is not None:
+        observers.append(PredictionWriter(save, dataset))
+    if submission is not None:
+        observers.append(SubmissionWriter(submission, dataset.labels))
+    start = time.monotonic()
+    task = f"evaluating {dataset.name} {dataset.split}"
+    evaluation = score(predict, dataset, class_mapping=mapping, progress=counter(progress, task), observers=observers)
+    run = make_run(
+        evaluation,
+        date=datetime.now().astimezone(),
+        command=shlex.join(command) or _call(name, data, split, predict),
+        model=name,
+        engine=segmenter.engine.name,
+        precision=segmenter.engine.precision,
+        device=segmenter.engine.device,
+        data=str(Path(data).resolve()) if Path(data).is_file() else os.fspath(data),
+        root=None if root is None else str(Path(root).resolve()),
+        dataset=dataset.name,
+        split=dataset.split,
+        protocol=predict.to_dict(),
+        input_size=input_size,
+        class_mapping=mapping.name,
+        warnings=(*_training_warnings(name, segmenter.spec, dataset), *windows.warnings()),
+        seconds=round(time.monotonic() - start, 3),
+        saved=None if save is None else str(Path(save).resolve()),
+    )
+    report = EvaluationReport(evaluation, run, worst, pictures)
+    if output is not None:
+        report.save(output)
+    if html is not None:
+        report.to_html(html)
+    return report
+
+
+class _CoveringWindows:
+    """An observer that counts the images that one sliding window covers whole."""
+
+    def __init__(self, protocol: EvaluationProtocol) -> None:
+        self._protocol = protocol
+        self._covered = 0
+        self._seen = 0
+
+    def __call__(self, sample: LabeledImage, class_map: object, score: object) -> None:
+        from rapidseg.evaluation import SlidingWindow
+
+        self._seen += 1
+        self._covered += isinstance(self._protocol, SlidingWindow) and self._protocol.covers(sample.image)
+
+    def warnings(self) -> tuple[str, ...]:
+        if not self._covered:
+            return ()
+        crop = format_size(self._protocol.to_dict()["crop_hw"])
+        count = "every image" if self._covered == self._seen else f"{self._covered} of {self._seen} images"
+        them = "it" if self._covered == self._seen else "them"
+        return (
+            f"the crop {crop} is as large as {count} at the network's input size, so the network saw {them} whole; "
+            "use a smaller crop or a larger input size, or protocol whole",
+        )
+
+
+def _check_files(output: str | os.PathLike[str] | None, html: str | os.PathLike[str] | None) -> None:
+    """Raises before the first prediction where the results could not be written after the last one."""
+    for path in (output, html):
+        if path is not None and Path(path).is_dir():
+            raise InputError(f"{path} is a folder; name a file")
+    if html is not None:
+        from rapidseg.evaluation.report import page  # noqa: F401 - raises where Jinja is not installed
+
+
+def _open(
+    model: str | os.PathLike[str] | Segmenter | None, engine: str, precision: str, device: str, progress: Progress
+) -> tuple[Segmenter, str]:
+    """Returns the model, and what reports call it."""
+    from rapidseg.runtime import Segmenter
+    from rapidseg.runtime.model_file import ASSETS, BUILT_IN_MODELS
+    from rapidseg.workflows.load import load
+
+    if not isinstance(model, Segmenter):
+        segmenter = load(model, engine=engine, precision=precision, device=device, progress=progress)
+        return segmenter, BUILT_IN_MODELS[0] if model is None else os.fspath(model)
+    if (engine, precision, device) != ("auto", "auto", "auto"):
+        raise InputError(
+            "engine, precision and device are chosen when a model is loaded; pass them to rapidseg.load, or pass the "
+            "model's name or file to evaluate"
+        )
+    if model.path is None:
+        return model, model.spec.architecture
+    return model, model.path.stem if model.path.parent == ASSETS else str(model.path)
+
+
+def _training_warnings(name: str, spec: ModelSpec, dataset: Dataset) -> tuple[str, ...]:
+    """Returns a warning where a model is scored on a split on which it was trained."""
+    scored = [f"{dataset.name}/{split}" for split in dataset.split.split("+")]
+    learned = [entry for entry in scored if entry in spec.training_splits]
+    if not learned:
+        return ()
+    return (
+        f"{name} was trained on {', '.join(entry.replace('/', ' ') for entry in learned)}, so these scores do not "
+        "measure its accuracy on new images; choose a split that it was not trained on",
+    )
+
+
+def _call(name: str, data: str | os.PathLike[str], split: str, protocol: EvaluationProtocol) -> str:
+    settings = f", protocol={protocol.to_dict()['name']!r}"
+    return f"rapidseg.evaluate({name!r}, data={os.fspath(data)!r}, split={split!r}{settings})"

@@ -1,0 +1,123 @@
+"""Loads a model for prediction, whatever form it has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rapidseg import runtime
+from rapidseg.core.errors import EngineError, ModelFileError
+from rapidseg.core.extras import missing_package
+from rapidseg.core.progress import SILENT, Progress, counter
+from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
+from rapidseg.zoo import published_models
+
+if TYPE_CHECKING:
+    from rapidseg.runtime import Segmenter
+
+PRETRAINED_WEIGHTS = "model.safetensors"  # the file in a folder of `SegmentationModel.save_pretrained`
+
+
+def load(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    download: bool = True,
+    progress: Progress = SILENT,
+) -> Segmenter:
+    """Loads a model for prediction.
+
+    Args:
+        model: one of:
+
+            - None: the built-in Fast-SCNN.
+            - The name of a built-in model, such as `fast-scnn-camvid-int8`.
+            - A model file (.onnx) that `rapidseg export` wrote.
+            - A tuned file (.yaml) that `rapidseg tune` wrote; it sets what is "auto" here.
+            - A checkpoint (.safetensors, .pth, .pt, .ckpt) of RapidSeg or of a published implementation, its URL, or a
+              folder that `SegmentationModel.save_pretrained` wrote. It runs in PyTorch in float32; `rapidseg export`
+              makes a faster model file of it.
+            - The name of a published model, such as `fast-scnn-cityscapes`; `rapidseg models` lists them. Its
+              checkpoint is downloaded once, verified and cached; an interrupted download is resumed.
+        engine: "openvino", "onnxruntime" or "torch"; "auto" is PyTorch on an NVIDIA GPU, and OpenVINO on a CPU.
+        precision: "float32", "bf16", "fp16" (on GPUs), or "int8" for INT8 files; "auto" is the fastest that keeps the
+            class map, as measured when the file was exported.
+        device: "cpu", "cuda" (an NVIDIA GPU, also "cuda:1"), or another that the engine supports; "auto" is the NVIDIA
+            GPU if PyTorch can use one, else the CPU. `segmenter.engine.choice` says which was chosen, and why.
+        download: whether a checkpoint that is not cached may be downloaded.
+        progress: watches the download, and is told about a GPU that cannot be used.
+
+    Raises:
+        ModelFileError: the model does not exist, is damaged, has no specification, or is not downloaded.
+        ConfigError: a tuned file cannot be read.
+        EngineError: PyTorch or another engine is not installed, or the precision or device is not available.
+        RapidSegError: the download fails, or its file is not the published one.
+    """
+    source = None if model is None else os.fspath(model)
+    if source is not None and _is_checkpoint(source):
+        segmenter = _load_checkpoint(source, engine, precision, device, download=download, progress=progress)
+    else:
+        segmenter = runtime.load(source, engine=engine, precision=precision, device=device)
+    if segmenter.engine.warning is not None:
+        progress.message(f"note: {segmenter.engine.warning}")
+    return segmenter
+
+
+def _is_checkpoint(source: str) -> bool:
+    path = Path(source)
+    if source in BUILT_IN_MODELS:
+        return False
+    if path.is_dir():
+        return (path / PRETRAINED_WEIGHTS).is_file()
+    if path.exists():
+        return path.suffix.lower() in CHECKPOINT_SUFFIXES
+    return "://" in source or source in published_models() or path.suffix.lower() in CHECKPOINT_SUFFIXES
+
+
+def _load_checkpoint(
+    source: str, engine: str, precision: str, device: str, *, download: bool, progress: Progress
+) -> Segmenter:
+    """Loads a checkpoint file, folder, URL or published name in PyTorch."""
+    if engine not in ("auto", "torch") or precision not in ("auto", "float32"):
+        raise EngineError(
+            f"{source}: is a checkpoint, which runs in PyTorch in float32, not with engine {engine} and precision "
+            f"{precision}; for other engines and precisions create a model file: rapidseg export {source}"
+        )
+    path = Path(source)
+    published = None if path.exists() else published_models().get(source)
+    url = source if "://" in source else None if published is None else published.url
+    if url is None and not path.exists():
+        raise ModelFileError(f"{source}: no such file; pass a checkpoint, a model file (.onnx) or the name of a model")
+    try:
+        from rapidseg.importing import kept_download, load_checkpoint
+        from rapidseg.runtime import Segmenter
+    except ImportError as error:
+        problem = missing_package(error, "export")
+        if problem is None:
+            raise
+        raise EngineError(f"{source}: is a checkpoint, which runs in PyTorch: {problem}") from error
+    if url is not None and not download and kept_download(url) is None:
+        raise ModelFileError(
+            f"{source}: is not downloaded, and download=False; download it with: rapidseg import {source} -o "
+            f"{'model' if published is None else source}.safetensors"
+        )
+    network = load_checkpoint(
+        path / PRETRAINED_WEIGHTS if path.is_dir() else source,
+        sha256=None if published is None else published.sha256_prefix,
+        progress=counter(progress, f"downloading {source}", unit="bytes"),
+        note=lambda text: progress.message(f"note: {text}"),
+    )
+    return Segmenter.from_model(network.to(_torch_device(device)), path if url is None else kept_download(url))
+
+
+def _torch_device(device: str) -> str:
+    import torch
+
+    from rapidseg.system.gpu import find_device
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return str(find_device(device, "float32"))

@@ -1,0 +1,56 @@
+"""Names of models, recipes and data sets, from the names of their files: fast enough for completion in a shell.
+
+No pydantic, NumPy or engine is imported. Tests hold each function to the room that owns the files.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_BUILT_IN_DATASETS = {
+    "camvid": ("train", "val", "test"),
+    "cityscapes": ("train", "val", "test"),
+    "cityscapes-coarse": ("train", "val", "train_extra"),
+}
+
+
+def model_names() -> tuple[str, ...]:
+    """Returns the names of the built-in models, then those of the published ones."""
+    return (*_stems("zoo/built_in"), *_stems("zoo/published"))
+
+
+def architecture_names() -> tuple[str, ...]:
+    """Returns the names of the architectures."""
+    text = (_PACKAGE / "zoo" / "architectures.yaml").read_text(encoding="utf-8")
+    return tuple(re.findall(r"^- name: (\S+)$", text, re.MULTILINE))
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Returns the names of the recipes that come with the package."""
+    folder = _PACKAGE / "recipes"
+    return tuple(sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")))
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Returns the names that `open_dataset` takes besides YAML files."""
+    return (*_BUILT_IN_DATASETS, *_stems("data/layouts/descriptions"))
+
+
+def split_names(data: str) -> tuple[str, ...]:
+    """Returns the splits of a data set, given by its name or YAML file; none where the file cannot be read."""
+    if data in _BUILT_IN_DATASETS:
+        return _BUILT_IN_DATASETS[data]
+    import yaml
+
+    file = _PACKAGE / "data" / "layouts" / "descriptions" / f"{data}.yaml"
+    try:
+        content = yaml.safe_load((file if file.is_file() else Path(data)).read_text(encoding="utf-8"))
+        return tuple(map(str, content["splits"]))
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+        return ()
+
+
+def _stems(folder: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in (_PACKAGE / folder).glob("*.yaml")))

@@ -1,0 +1,120 @@
+"""Segments image files and writes class maps and pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.sizes import InputSize
+from rapidseg.imaging import find_images
+from rapidseg.runtime import Segmenter, model_file
+from rapidseg.runtime.result import SaveKind
+from rapidseg.runtime.saving import KINDS, OutputFolder, make_record, write_record
+from rapidseg.workflows.load import load
+
+_TASK = "segmenting"
+
+
+@dataclass(frozen=True)
+class PredictionReport:
+    """What was segmented, how, and where the results are.
+
+    Attributes:
+        record: of the run, as written to `record_path`.
+        record_path: `predictions.json` in the output folder; `predictions.incomplete.json` if that one is the record of
+            a better run.
+        folders: the folder of each kind of picture.
+    """
+
+    record: Mapping[str, Any]
+    record_path: Path
+    folders: Mapping[str, Path]
+
+    @property
+    def files(self) -> Sequence[Mapping[str, Any]]:
+        """An entry per image that was segmented: its files, sizes, class shares and timings."""
+        entries: list[Mapping[str, Any]] = self.record["files"]
+        return entries
+
+    @property
+    def failed(self) -> Sequence[Mapping[str, str]]:
+        """`file` and `error` of each image that was skipped."""
+        entries: list[Mapping[str, str]] = self.record["failed"]
+        return entries
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the record, ready for JSON."""
+        return dict(self.record)
+
+
+def predict(
+    images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+    *,
+    model: str | os.PathLike[str] | Segmenter | None = None,
+    output: str | os.PathLike[str] = "predictions",
+    save: Iterable[SaveKind] = ("class-map", "overlay"),
+    input_size: InputSize | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    progress: Progress = SILENT,
+) -> PredictionReport:
+    """Segments image files and writes class maps and pictures; images that cannot be read are skipped.
+
+    Files in the output folder are replaced where their names are equal. A run that fails before the first image leaves
+    the folder as it was. The record of a run in which all images were segmented is never replaced by that of a run in
+    which images were skipped or that was interrupted; see `PredictionReport.record_path`.
+
+    Args:
+        images: image files, folders of images and globs. None: the built-in sample.
+        model: as for `rapidseg.load`, or a segmenter.
+        output: folder for the results.
+        save: kinds of pictures to write: "class-map", "overlay", "confidence".
+        input_size: the size at which the network sees the images: pixels of the shorter side, or (height, width). None:
+            the size that the model was made for, or else the images' own.
+        engine, precision, device: as for `rapidseg.load`; ignored for a segmenter.
+        progress: watches the images, and is told which are skipped.
+
+    Raises:
+        InputError: nothing matches `images`, an unknown kind, or an output would overwrite an image.
+        RapidSegError: as for `rapidseg.load`, or a file cannot be written.
+    """
+    if images is None:
+        progress.message("no image given: segmenting the built-in sample")
+        images = model_file.SAMPLE_IMAGE
+    paths = find_images([images] if isinstance(images, str | os.PathLike) else images)
+    folder = OutputFolder(Path(output), paths, tuple(save))
+    if isinstance(model, Segmenter):
+        segmenter = model
+    else:
+        segmenter = load(model, engine=engine, precision=precision, device=device, progress=progress)
+    entries: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+
+    def count() -> None:
+        progress.update(_TASK, len(entries) + len(failed), len(paths))
+
+    def skip(image: Path | int, error: InputError) -> None:
+        failed.append({"file": str(image), "error": str(error)})
+        progress.message(f"skipped: {error}")
+        count()
+
+    results = segmenter.stream(paths, input_size=input_size, confidence="confidence" in folder.kinds, on_error=skip)
+    complete = False
+    try:
+        with closing(results), closing(folder.save_all(results)) as saved:
+            for entry in saved:
+                entries.append(entry)
+                count()
+        complete = True
+    finally:
+        if complete or entries:  # also after an interruption
+            record = make_record(segmenter, entries, failed, complete=complete)
+            record_path = write_record(folder.folder, record)
+    return PredictionReport(record, record_path, {kind: folder.folder / KINDS[kind][0] for kind in folder.kinds})

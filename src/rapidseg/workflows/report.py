@@ -1,0 +1,168 @@
+"""`compare_runs` and `open_run`: reports of evaluations that were saved before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from rapidseg.evaluation.report import Change, Comparison, Run, SavedImages
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RunReport:
+    """A saved evaluation, to be shown as a page.
+
+    Attributes:
+        run: the settings, the confusion matrix and the scores of each image.
+        num_images: how many of the worst and of the best images the page shows.
+    """
+
+    run: Run
+    num_images: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the settings and mean scores for JSON."""
+        scores = self.run.scores.to_dict(self.run.labels.names)
+        return {**self.run.model_dump(mode="json", exclude={"confusion_matrix", "images", "labels"}), **scores}
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes a self-contained HTML page.
+
+        It shows pictures if the run saved its predictions (`save`) and data set and predictions are still there.
+
+        Raises:
+            RapidSegError: the file cannot be written.
+        """
+        from rapidseg.evaluation.report import SavedImages, page
+
+        pictures = SavedImages({"prediction": self.run})
+        worst, best = (
+            pictures.rows({image.name: f"mIoU {image.mean_iou:.3f}" for image in images})
+            for images in (self.run.worst(self.num_images), self.run.best(self.num_images))
+        )
+        page.write_run_page(path, self.run, worst=worst, best=best)
+
+    def __repr__(self) -> str:
+        return f"<RunReport {self.run.title}: mIoU {self.run.scores.mean_iou:.3f}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ComparisonReport:
+    """What changed from run A to run B on the same data.
+
+    Attributes:
+        comparison: both runs, score by score.
+        num_images: how many of the images that lost and that gained most are listed.
+    """
+
+    comparison: Comparison
+    num_images: int
+
+    @property
+    def first(self) -> Run:
+        """Run A."""
+        return self.comparison.first
+
+    @property
+    def second(self) -> Run:
+        """Run B."""
+        return self.comparison.second
+
+    @property
+    def means(self) -> list[Change]:
+        """Changes of mIoU, mean accuracy and pixel accuracy."""
+        return self.comparison.means
+
+    @property
+    def classes(self) -> list[Change]:
+        """Changes of each class's IoU."""
+        return self.comparison.classes
+
+    @property
+    def lost(self) -> list[Change]:
+        """The images that got worse, the largest loss of mIoU first."""
+        return self.comparison.lost(self.num_images)
+
+    @property
+    def gained(self) -> list[Change]:
+        """The images that got better, the largest gain of mIoU first."""
+        return self.comparison.gained(self.num_images)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings of both runs."""
+        runs = (("A", self.first), ("B", self.second))
+        return tuple(f"{letter}: {warning}" for letter, run in runs for warning in run.warnings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON, with None where a score is not defined."""
+        return self.comparison.to_dict(self.num_images)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes a self-contained HTML page.
+
+        It shows pictures if the runs saved their predictions (`save`) and data set and predictions are still there.
+
+        Raises:
+            RapidSegError: the file cannot be written.
+        """
+        from rapidseg.evaluation.report import SavedImages, page
+
+        pictures = SavedImages({"prediction of A": self.first, "prediction of B": self.second})
+        page.write_comparison_page(
+            path,
+            self.comparison,
+            num_images=self.num_images,
+            lost=_rows(pictures, self.lost),
+            gained=_rows(pictures, self.gained),
+        )
+
+    def __repr__(self) -> str:
+        return f"<ComparisonReport {self.first.title}, {self.second.title}: {self.means[0]}>"
+
+
+def compare_runs(
+    paths: Iterable[str | os.PathLike[str]], *, images: int = 5, progress: Progress = SILENT
+) -> ComparisonReport:
+    """Compares two evaluations on the same data.
+
+    Args:
+        paths: two JSON documents that `EvaluationReport.save` or `rapidseg eval --output` wrote, A and B.
+        images: how many of the images that lost and that gained most to list.
+        progress: is not used; reading two documents takes no time.
+
+    Raises:
+        InputError: there are not two documents, a document cannot be read, or the runs differ in their data.
+    """
+    from rapidseg.evaluation.report import Comparison, read_run
+
+    paths = tuple(paths)
+    if len(paths) != 2:
+        raise InputError(f"a comparison needs two documents, not {len(paths)}; name run A and run B")
+    first, second = map(read_run, paths)
+    return ComparisonReport(Comparison(first, second), images)
+
+
+def open_run(path: str | os.PathLike[str], *, images: int = 5) -> RunReport:
+    """Reads an evaluation that was saved, to show it as a page.
+
+    Args:
+        path: JSON document that `EvaluationReport.save` or `rapidseg eval --output` wrote.
+        images: how many of the worst and of the best images to show.
+
+    Raises:
+        InputError: the document cannot be read.
+    """
+    from rapidseg.evaluation.report import read_run
+
+    return RunReport(read_run(path), images)
+
+
+def _rows(pictures: SavedImages, changes: list[Change]) -> Any:
+    return pictures.rows({change.name: str(change) for change in changes})

@@ -1,0 +1,135 @@
+"""`train`: from a recipe, or from a description of your own data, to weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rapidseg.core.errors import ConfigError
+from rapidseg.core.progress import SILENT, Progress
+from rapidseg.training.report import RunCheck, TrainingReport
+from rapidseg.training.stopping import TrainingStopped
+
+if TYPE_CHECKING:
+    from rapidseg.recipes.loading import Overrides
+    from rapidseg.recipes.schema import Recipe
+
+__all__ = ["RunCheck", "TrainingReport", "TrainingStopped", "train"]
+
+_NO_VALIDATION = (
+    "{description} has no split 'val', so this run trains without validation and keeps only the last weights; "
+    "describe a split 'val' to get scores and the best weights"
+)
+
+
+def train(
+    recipe: str | os.PathLike[str] | None = None,
+    *,
+    overrides: Overrides | None = None,
+    iterations: int | None = None,
+    output: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+) -> TrainingReport:
+    """Trains a network.
+
+        rapidseg.train("my-streets.yaml", iterations=2000, output="runs/a")
+        rapidseg.train("camvid/fast-scnn", overrides={"data.root": "data/camvid", "data.extra_datasets": []},
+                       output="runs/camvid")
+        rapidseg.train(output="runs/a", resume=True)
+
+    Args:
+        recipe: the name of a recipe, a recipe file, or a data description (a YAML file with `classes` and `splits`),
+            which is trained with the recipe `own-data`. None resumes a run with its own recipe.
+        overrides: keys that differ from the recipe's: a mapping such as `{"optimizer.lr": 0.05}`, or texts `KEY=VALUE`.
+        iterations: optimizer steps, in place of the recipe's. `evaluate_every` and `save_every` become a quarter of the
+            run where they are longer than the run; a warm-up that is longer than a tenth of the run keeps its share of
+            the recipe's own run. Keys in `overrides` stay as they are.
+        output: the run's folder; docs/training.md lists its files. A folder that contains a run is rejected.
+        device: `cpu`, `cuda`, or `auto`, which uses a CUDA GPU if one is available.
+        resume: resume the run in `output`. It continues exactly as if it had not been interrupted.
+        dry_run: check recipe, data and network with one batch and write nothing; the report then has a `check`.
+        progress: reports `training` in iterations, with losses and speed as metrics; `evaluating` in images; the
+            download of a backbone's weights; and the warnings of the report.
+
+    Raises:
+        ConfigError: an argument is missing, the recipe is not valid or does not fit data or network, the device is not
+            available, or the folder cannot be used.
+        DatasetError: the data are missing or wrong.
+        TrainingError: the loss is not finite, or the saved state cannot be read.
+        TrainingStopped: Ctrl-C or SIGTERM; a KeyboardInterrupt, raised after the state was saved.
+    """
+    from rapidseg.recipes.loading import load_recipe
+
+    source = _find_source(recipe, output, resume)
+    loaded = load_recipe(source, overrides or (), iterations=iterations)
+    warnings = _warnings(source, loaded)
+    for warning in warnings:
+        progress.message(warning)
+    if dry_run:
+        return _check(loaded, device, warnings, progress)
+    if output is None:
+        raise ConfigError("choose a folder for the run: --output runs/first (output=)")
+    from rapidseg.training import train as run
+
+    report = run(loaded, output, resume=resume, device=device, progress=progress, command=_command())
+    return dataclasses.replace(report, warnings=warnings)
+
+
+def _find_source(
+    recipe: str | os.PathLike[str] | None, output: str | os.PathLike[str] | None, resume: bool
+) -> str | os.PathLike[str]:
+    """Returns where the recipe is: given, or in the folder of the run to resume."""
+    if recipe is not None:
+        return recipe
+    if not resume:
+        from rapidseg.recipes import recipe_names
+
+        names = ", ".join(recipe_names())
+        raise ConfigError(f"name a recipe: a recipe file, a data description (.yaml), or one of {names}")
+    if output is None:
+        raise ConfigError("name the folder of the run to resume: --output runs/first (output=)")
+    own = Path(output) / "recipe.yaml"
+    if not own.is_file():
+        raise ConfigError(f"{output} contains no run to resume; start one without --resume (resume=True)")
+    return own
+
+
+def _command() -> tuple[str, ...]:
+    """Returns the words of the command line if this process is `rapidseg`, to be recorded with the run."""
+    program = Path(sys.argv[0])
+    is_ours = program.stem == "rapidseg" or (program.stem == "__main__" and program.parent.name == "rapidseg")
+    return ("rapidseg", *sys.argv[1:]) if is_ours else ()
+
+
+def _warnings(source: str | os.PathLike[str], recipe: Recipe) -> tuple[str, ...]:
+    from rapidseg.recipes.loading import is_data_description
+
+    if recipe.data.val is None and is_data_description(source):
+        return (_NO_VALIDATION.format(description=source),)
+    return ()
+
+
+def _check(recipe: Recipe, device: str, warnings: tuple[str, ...], progress: Progress) -> TrainingReport:
+    from rapidseg.training.preparation import check_run
+
+    started = time.perf_counter()
+    check = check_run(recipe, device, progress=progress)
+    return TrainingReport(
+        output=None,
+        iterations=0,
+        seconds=time.perf_counter() - started,
+        images_per_s=0.0,
+        best=None,
+        last=None,
+        best_weights=None,
+        last_weights=None,
+        warnings=warnings,
+        check=check,
+    )

@@ -1,0 +1,188 @@
+"""`tune`: the fastest or most accurate configuration for a target, saved for `rapidseg.load`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.sizes import InputSize, SizeHW, format_size, parse_size
+from rapidseg.workflows.benchmark import ModelPath, model_names
+
+if TYPE_CHECKING:
+    from rapidseg.benchmarking.accuracy import LabeledData
+    from rapidseg.benchmarking.trial_selection import Trial, TuningResult
+    from rapidseg.core.spec import ModelSpec
+
+DEFAULT_SHARES = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4)  # of the images' shorter side: the input sizes that are tried
+
+
+@dataclass(frozen=True)
+class TuningReport:
+    """The result of tuning.
+
+    Attributes:
+        result: target, trials and selection.
+        path: the tuned file, which `rapidseg.load` accepts; None if the target is not met.
+    """
+
+    result: TuningResult
+    path: Path | None
+
+    @property
+    def met(self) -> bool:
+        """Whether the best trial meets the target."""
+        return self.result.is_met
+
+    @property
+    def best(self) -> Trial:
+        """The selected trial if the target is met, else the trial that comes closest."""
+        return self.result.best
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial, fastest first."""
+        return self.result.trials
+
+    @property
+    def reason(self) -> str:
+        """Why the best trial is the best, in a few words."""
+        return self.result.reason
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON."""
+        return {**self.result.to_dict(), "path": None if self.path is None else str(self.path)}
+
+
+def tune(
+    models: ModelPath | Sequence[ModelPath] | None = None,
+    *,
+    min_fps: float | None = None,
+    min_miou: float | None = None,
+    data: str | os.PathLike[str] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    split: str = "val",
+    class_mapping: str | None = None,
+    engines: str | Sequence[str] | None = None,
+    precisions: str | Sequence[str] | None = None,
+    input_sizes: str | int | Sequence[str | InputSize] | None = None,
+    image: str | os.PathLike[str] | None = None,
+    image_size: str | SizeHW | None = None,
+    device: str = "auto",
+    rounds: int = 3,
+    seconds: float = 0.5,
+    output: str | os.PathLike[str] | None = None,
+    progress: Progress = SILENT,
+) -> TuningReport:
+    """Finds the fastest or most accurate configuration for a target, and saves it for `rapidseg.load`.
+
+    With `min_fps`, selects the most accurate configuration that is fast enough; with `min_miou` alone, the fastest that
+    is accurate enough. Writes no file if no configuration meets the target.
+
+    Args:
+        models: model files (.onnx) or names of built-in models, such as a model and its INT8 version; None: the
+            built-in Fast-SCNN.
+        min_fps: target for images per second, from memory to memory.
+        min_miou: target for the mIoU, from 0 to 1; needs `data`.
+        data, root, split: labeled images to measure mIoU on, as for `evaluate`.
+        class_mapping: how to count the model's classes as those of the data; None: by their names.
+        engines, precisions: names, as a sequence or as comma-separated text; None: all that can run here.
+        input_sizes: sizes at which the network sees the images: shorter sides in pixels, or sizes with the images' own
+            aspect ratio as (height, width) or `HxW`; as a sequence or as comma-separated text. None: 1, 3/4, 1/2, 3/8
+            and 1/4 of the images' shorter side, and what the models state.
+        image: the image file to segment; None: the first image of the data, else the built-in sample.
+        image_size: size of the images to tune for, (height, width) or `HxW`; None: the size of `image`.
+        device: "auto", "cpu", "cuda", or another that an engine supports.
+        rounds: how many times each configuration is measured.
+        seconds: approximate length of a measurement.
+        output: the file to write, ending in .yaml; None: `MODEL.tuned.yaml` in the current folder.
+        progress: told about each step.
+
+    Raises:
+        InputError: there is no target, a mIoU but no data, or a name or a size is not allowed.
+        EngineError: no configuration can run here.
+        RapidSegError: a model, the image or the data cannot be read, or the file cannot be written.
+    """
+    from rapidseg.benchmarking.accuracy import LabeledData
+    from rapidseg.benchmarking.configuration import installed_engines, parse_names
+    from rapidseg.benchmarking.run_tuning import check_target, combinations, run_tuning, to_tuned_model
+    from rapidseg.benchmarking.trial_selection import Target
+    from rapidseg.imaging import read_image
+    from rapidseg.runtime.engines import ENGINES, PRECISIONS
+    from rapidseg.runtime.tuned_file import write_tuned
+
+    names, target = model_names(models), Target(min_fps, min_miou)
+    file = Path(f"{Path(names[0]).stem}.tuned.yaml" if output is None else output)
+    if file.suffix not in (".yaml", ".yml"):
+        raise InputError(f"{file}: the name of a tuned file must end in .yaml; use {file.with_suffix('.yaml').name}")
+    labeled = LabeledData.from_paths(data, root, split, class_mapping)
+    check_target(target, labeled)
+    image = _first_image(labeled) if image is None else Path(image)
+    size_hw = parse_size(image_size) if isinstance(image_size, str) else image_size
+    if size_hw is None:
+        height, width = read_image(image).shape[:2]
+        size_hw = (height, width)
+    configurations = combinations(
+        names,
+        installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
+        PRECISIONS if precisions is None else parse_names(precisions, "precision", PRECISIONS),
+        _input_sides(input_sizes, names, size_hw),
+        size_hw,
+        device,
+    )
+    result = run_tuning(configurations, image, target, labeled, rounds=rounds, seconds=seconds, progress=progress)
+    if not result.is_met:
+        return TuningReport(result, None)
+    write_tuned(file, to_tuned_model(result, file))
+    return TuningReport(result, file)
+
+
+def _first_image(labeled: LabeledData | None) -> Path:
+    from rapidseg.data import open_layout
+    from rapidseg.data.opening import split_names
+    from rapidseg.runtime.model_file import SAMPLE_IMAGE
+
+    if labeled is None:
+        return SAMPLE_IMAGE
+    layout = open_layout(labeled.data, labeled.root)
+    return layout.files(split_names(layout, labeled.split)[0]).pairs[0].image
+
+
+def _input_sides(
+    sizes: str | int | Sequence[str | InputSize] | None, models: Sequence[str], image_size_hw: SizeHW
+) -> tuple[int, ...]:
+    """Returns the shorter sides to try."""
+    from rapidseg.benchmarking.configuration import parse_input_sizes
+    from rapidseg.imaging import MINIMUM_SIDE
+    from rapidseg.runtime.model_file import find_model, read_spec
+
+    specs = [read_spec(find_model(model)) for model in models]
+    if sizes is not None:
+        return tuple(dict.fromkeys(_short_side(size, image_size_hw, specs) for size in parse_input_sizes(sizes)))
+    sides = [max(MINIMUM_SIDE, round(share * min(image_size_hw))) for share in DEFAULT_SHARES]
+    stated = [spec.input_short_side for spec in specs if spec.input_short_side is not None]
+    return tuple(dict.fromkeys([*sides, *stated]))
+
+
+def _short_side(size: InputSize, image_size_hw: SizeHW, specs: Sequence[ModelSpec]) -> int:
+    """Returns an input size as a shorter side, since a tuned file stores no other size.
+
+    Raises:
+        InputError: a side is below 32 pixels, or no shorter side leads to the size.
+    """
+    from rapidseg.imaging import MINIMUM_SIDE, input_size_hw
+
+    side = size if isinstance(size, int) else min(size)
+    if side < MINIMUM_SIDE:
+        raise InputError(f"input sizes have {MINIMUM_SIDE} pixels or more on the shorter side, not {side}")
+    reached = {input_size_hw(image_size_hw, side, spec.stride) for spec in specs}
+    if not isinstance(size, int) and reached != {size}:
+        raise InputError(
+            f"input size {format_size(size)} does not keep the aspect ratio of {format_size(image_size_hw)} images, or "
+            f"is not a multiple of the model's stride; pass the shorter side instead, such as {side}"
+        )
+    return side

@@ -1,0 +1,40 @@
+"""Sizes as text: height before width."""
+
+from __future__ import annotations
+
+import pytest
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.sizes import format_input_size, format_size, parse_input_size, parse_size
+
+
+def test_height_comes_before_width():
+    assert format_size((1024, 2048)) == "1024x2048"
+    assert parse_size("1024x2048") == (1024, 2048)
+
+
+def test_the_shape_of_an_array_is_printed_by_its_first_two_sides():
+    assert format_size((480, 640, 3)) == "480x640"
+
+
+@pytest.mark.parametrize("text", ["1024X2048", " 1024x2048 "])
+def test_case_and_spaces_around_do_not_matter(text):
+    assert parse_size(text) == (1024, 2048)
+
+
+@pytest.mark.parametrize("text", ["", "x", "512", "0x5", "5x0", "-1x5", "1.5x2", "3x4x5", "100000x5", "3 x 4", "3*4"])
+def test_other_text_is_not_a_size(text):
+    with pytest.raises(InputError) as caught:
+        parse_size(text)
+    assert str(caught.value) == f"{text!r} is not a size; write HEIGHTxWIDTH in pixels, such as 1024x2048"
+
+
+@pytest.mark.parametrize("size", [1, 512, 99999, (1, 1), (1024, 2048)])
+def test_an_input_size_is_read_as_it_is_printed(size):
+    assert parse_input_size(format_input_size(size)) == size
+
+
+@pytest.mark.parametrize("text", ["", "0", "-5", "x", "512px", "1.5", "3x", "100000"])
+def test_other_text_is_not_an_input_size(text):
+    with pytest.raises(InputError, match=r"is not an input size; write pixels of the shorter side, such as 512, or HE"):
+        parse_input_size(text)

@@ -1,0 +1,216 @@
+"""`rapidseg.load`: every form that a model can have."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rapidseg
+from rapidseg.core.errors import EngineError, ModelFileError, RapidSegError
+from rapidseg.core.labels import CAMVID
+from rapidseg.importing import transfer
+from rapidseg.runtime.engines import selection
+from rapidseg.system.gpu import Gpu
+from rapidseg.workflows import load as load_module
+from rapidseg.zoo import published_models
+from tests.support.published import published_state
+from tests.support.tiny_onnx import write_tiny_onnx
+from tests.support.web_server import Site, serve
+
+torch = pytest.importorskip("torch")
+
+from rapidseg.models import SegmentationModel, create_model, load_model, save_model  # noqa: E402
+
+
+class Watcher:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.updates: list[tuple[str, int, int | None, str]] = []
+        self.messages: list[str] = []
+
+    def update(self, task: str, done: int, total: int | None, *, unit: str = "items") -> None:
+        self.updates.append((task, done, total, unit))
+
+    def metrics(self, step: int, values: object) -> None: ...
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+@pytest.fixture(scope="module")
+def model() -> SegmentationModel:
+    torch.manual_seed(0)
+    return create_model("fast-scnn", labels=CAMVID, width=0.25).eval()
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+
+
+def test_names_and_model_files(tmp_path: Path) -> None:
+    path = write_tiny_onnx(tmp_path / "tiny.onnx")
+    for source in (None, "fast-scnn-camvid", "fast-scnn-camvid-int8", path, str(path)):
+        assert rapidseg.load(source).spec.labels == CAMVID
+    with pytest.raises(ModelFileError, match=r"no built-in model of that name .*; did you mean 'fast-scnn-cityscapes'"):
+        rapidseg.load("fastscnn-cityscapes")
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "state.pth", "state.pt", "state.ckpt", "folder"])
+def test_checkpoints_run_in_pytorch(model: SegmentationModel, image: np.ndarray, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "best.safetensors":
+        save_model(model, path)
+    elif name == "folder":
+        model.save_pretrained(path)
+    else:
+        torch.save({"state_dict": published_state("tramac", num_classes=3)}, path)
+    watcher = Watcher()
+    segmenter = rapidseg.load(path, device="cpu", progress=watcher)
+    assert (segmenter.engine.name, segmenter.engine.precision, segmenter.engine.device) == ("torch", "float32", "cpu")
+    assert segmenter.path == path
+    assert segmenter(image).class_map.shape == (64, 96)
+    if name.startswith("state"):
+        assert segmenter.spec.labels.num_classes == 3
+        assert "note: the file does not name its 3 classes" in watcher.messages[0]
+    else:
+        assert segmenter.spec.labels == CAMVID
+        expected = rapidseg.runtime.Segmenter.from_model(model).logits(image)
+        np.testing.assert_allclose(segmenter.logits(image), expected, atol=1e-5)  # sums in another order
+
+
+def test_checkpoints_have_one_engine_and_precision(model: SegmentationModel, tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    save_model(model, path)
+    assert rapidseg.load(path, engine="torch", precision="float32", device="cpu").engine.name == "torch"
+    for options in ({"engine": "openvino"}, {"precision": "fp16"}):
+        with pytest.raises(EngineError, match=r"best\.safetensors: is a checkpoint, which runs in PyTorch in float32"):
+            rapidseg.load(path, **options)
+    with pytest.raises(EngineError, match="PyTorch: device 'gpu' not found; available: cpu"):
+        rapidseg.load(path, device="gpu")
+    with pytest.raises(ModelFileError, match=r"absent\.pth: no such file; pass a checkpoint, a model file"):
+        rapidseg.load(tmp_path / "absent.pth")
+    with pytest.raises(ModelFileError, match=r"is a folder; pass the \.onnx file in it"):
+        rapidseg.load(tmp_path)
+
+
+@pytest.mark.parametrize("package", ["torch", "safetensors", "pooch"])
+def test_a_missing_package_is_one_message(
+    model: SegmentationModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    save_model(model, tmp_path / "best.safetensors")
+    for name in list(sys.modules):
+        if name == package or name.startswith(("rapidseg.importing", "rapidseg.models")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        EngineError, match=rf"runs in PyTorch: {package} is not installed; run in the clone of RapidSeg: pip"
+    ):
+        rapidseg.load(tmp_path / "best.safetensors")
+    assert rapidseg.load().engine.name == "openvino"
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A published model whose weights are on a server of our own; gives its name, the server and the hash's start."""
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(transfer, "_ATTEMPTS", 1)
+    torch.save({"state_dict": published_state("openmmlab")}, tmp_path / "weights.pth")
+    content = (tmp_path / "weights.pth").read_bytes()
+    prefix = hashlib.sha256(content).hexdigest()[:8]
+    path = f"/fast_scnn-{prefix}.pth"
+    name = "fast-scnn-cityscapes"
+    with serve(Site({path: content})) as site:
+        entry = published_models()[name]
+        weights = entry.weights[0].model_copy(update={"url": site.url + path, "sha256_prefix": prefix})
+        changed = {**published_models(), name: entry.model_copy(update={"weights": (weights,)})}
+        for module in (load_module, sys.modules["rapidseg.importing.checkpoint"]):
+            monkeypatch.setattr(module, "published_models", lambda: changed)
+        yield name, site, path
+
+
+def test_a_published_model_is_downloaded_once(published, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, site, path = published
+    message = rf"{name}: is not downloaded, and download=False; download it with: rapidseg import {name} -o {name}\.saf"
+    with pytest.raises(ModelFileError, match=message):
+        rapidseg.load(name, download=False)
+    assert site.asked == []
+    site.breaks.append(100_000)
+    with pytest.raises(RapidSegError, match="the connection broke off"):
+        rapidseg.load(name)
+    watcher = Watcher()
+    segmenter = rapidseg.load(name, device="cpu", progress=watcher)
+    assert site.asked[-1] == (path, "bytes=100000-")  # resumed
+    size = len(site.files[path])
+    assert watcher.updates[-1] == (f"downloading {name}", size, size, "bytes")
+    assert watcher.updates[0][1] >= 100_000
+    assert segmenter.spec.labels.num_classes == 19
+    assert segmenter(image).class_map.shape == (64, 96)
+    asked = len(site.asked)
+    assert rapidseg.load(name, download=False, device="cpu").path == segmenter.path
+    assert rapidseg.load(site.url + path, download=False, device="cpu").path == segmenter.path
+    assert SegmentationModel.from_pretrained(name).spec == segmenter.spec
+    assert len(site.asked) == asked
+    site.files[path] = bytes(1000)
+    segmenter.path.unlink()
+    with pytest.raises(RapidSegError, match="which does not begin with"):
+        rapidseg.load(name)
+
+
+def test_a_file_comes_before_a_published_name(
+    model: SegmentationModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model.save_pretrained("fast-scnn-cityscapes")
+    assert rapidseg.load("fast-scnn-cityscapes", device="cpu").spec.labels == CAMVID
+
+
+def test_a_gpu_that_is_not_used_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "find_gpu", lambda: Gpu(None, False, "PyTorch was built without CUDA"))
+    watcher = Watcher()
+    rapidseg.load(progress=watcher)
+    assert watcher.messages == ["note: the NVIDIA GPU is not used: PyTorch was built without CUDA"]
+
+
+def test_pretrained_folders(model: SegmentationModel, image: np.ndarray, tmp_path: Path) -> None:
+    folder = model.save_pretrained(tmp_path / "new" / "street model")
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "model.safetensors", "spec.json"]
+    again = SegmentationModel.from_pretrained(folder)
+    assert not again.training
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor)
+    assert again.spec == load_model(folder / "model.safetensors").spec
+    assert type(again.spec).from_json((folder / "spec.json").read_text(), where="spec.json") == again.spec
+    assert SegmentationModel.from_pretrained(folder / "model.safetensors").spec == again.spec
+    card = (folder / "README.md").read_text()
+    assert "| 8 | Car | 64, 0, 128 |" in card
+    assert "| License of the weights | unknown |" in card
+    assert 'SegmentationModel.from_pretrained("path/to/this/folder")' in card
+    assert "Not measured." in card
+
+
+def test_a_model_card_has_scores_and_license(tmp_path: Path) -> None:
+    from rapidseg.models.pretrained import model_card
+
+    spec = rapidseg.load().spec
+    card = model_card(spec, 1_140_000)
+    score = spec.scores[0]
+    assert f"| {score.dataset} | {score.split} | {score.mean_iou:.3f} | {score.protocol} |" in card
+    assert f"| License of the weights | {spec.license} |" in card
+    assert "| Parameters | 1.14 M |" in card
+
+
+def test_folders_that_are_not_models(model: SegmentationModel, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelFileError, match=r"this folder has no model\.safetensors; pass one that `save_pretrained`"):
+        SegmentationModel.from_pretrained(tmp_path)
+    with pytest.raises(ModelFileError, match=r"file: is a file; models are saved to a folder"):
+        model.save_pretrained(tmp_path / "file")
+    with pytest.raises(ModelFileError, match=r"absent\.pth"):
+        SegmentationModel.from_pretrained(tmp_path / "absent.pth")

@@ -1,0 +1,168 @@
+"""`rapidseg.predict`, and the record that runs leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import rapidseg
+from rapidseg.core.errors import InputError, ModelFileError, RapidSegError
+from rapidseg.core.progress import NullProgress
+from rapidseg.imaging import read_mask
+from rapidseg.runtime import saving
+from tests.support.tiny_onnx import write_tiny_onnx
+
+RECORD, INCOMPLETE = Path("predictions/predictions.json"), Path("predictions/predictions.incomplete.json")
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model beside 3 photos, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(f"photos/{number}.png")
+    return write_tiny_onnx(tmp_path / "tiny.onnx")
+
+
+class Watcher(NullProgress):
+    def __init__(self) -> None:
+        self.updates: list[tuple[str, int, int | None]] = []
+        self.messages: list[str] = []
+
+    def update(self, task: str, done: int, total: int | None, *, unit: str = "items") -> None:
+        self.updates.append((task, done, total))
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+class Interruption(Watcher):
+    """Is Ctrl-C after so many images."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+
+    def update(self, task: str, done: int, total: int | None, *, unit: str = "items") -> None:
+        if done >= self.after:
+            raise KeyboardInterrupt
+
+
+def test_report(model: Path) -> None:
+    Path("photos/broken.png").touch()
+    watcher = Watcher()
+    report = rapidseg.predict("photos", model=model, save=["class-map"], input_size=64, progress=watcher)
+    assert [entry["file"] for entry in report.files] == [str(Path(f"photos/{number}.png")) for number in range(3)]
+    assert report.failed == [{"file": "photos/broken.png", "error": "photos/broken.png: the file is empty"}]
+    assert report.record_path == RECORD
+    assert report.folders == {"class-map": Path("predictions/class_maps")}
+    assert json.loads(RECORD.read_text()) == json.loads(json.dumps(report.to_dict()))
+    assert report.files[0]["input_size_hw"] == [64, 80]
+    assert watcher.messages == ["skipped: photos/broken.png: the file is empty"]
+    assert watcher.updates[-1] == ("segmenting", 4, 4)
+    segmenter = rapidseg.load(model)
+    again = rapidseg.predict(["photos/1.png", Path("photos/2.png")], model=segmenter, output="again", save=("overlay",))
+    assert [Path(entry["overlay"]).name for entry in again.files] == ["1.jpg", "2.jpg"]
+
+
+def test_without_images_the_sample_is_segmented(model: Path) -> None:
+    watcher = Watcher()
+    assert len(rapidseg.predict(model=model, output="out", progress=watcher).files) == 1
+    assert watcher.messages == ["no image given: segmenting the built-in sample"]
+
+
+def test_a_run_that_does_not_start_leaves_the_record(model: Path) -> None:
+    rapidseg.predict("photos", model=model)
+    before = RECORD.read_bytes()
+    for options, error in [
+        ({"model": "absent.onnx"}, ModelFileError),
+        ({"images": "absent"}, InputError),
+        ({"input_size": 3}, InputError),
+        ({"save": ["overlays"]}, InputError),
+    ]:
+        with pytest.raises(error):
+            rapidseg.predict(**{"images": "photos", "model": model, **options})
+        assert RECORD.read_bytes() == before
+        assert not INCOMPLETE.exists()
+
+
+def test_a_worse_run_never_replaces_the_record_of_a_better_one(model: Path) -> None:
+    Path("empty.png").touch()
+    nothing = rapidseg.predict("empty.png", model=model)  # there is no better record
+    assert nothing.record_path == RECORD
+    partial = rapidseg.predict(["photos", "empty.png"], model=model)
+    assert partial.record_path == RECORD  # better than nothing
+    assert rapidseg.predict("empty.png", model=model).record_path == INCOMPLETE
+    assert json.loads(RECORD.read_text()) == partial.to_dict()
+    complete = rapidseg.predict("photos", model=model)
+    assert complete.record_path == RECORD
+    assert not INCOMPLETE.exists()  # nothing older than the record stays beside it
+    for images in ("empty.png", ["photos", "empty.png"]):
+        worse = rapidseg.predict(images, model=model)
+        assert worse.record_path == INCOMPLETE
+        assert json.loads(INCOMPLETE.read_text()) == worse.to_dict()
+        assert json.loads(RECORD.read_text()) == complete.to_dict()
+    again = rapidseg.predict("photos/1.png", model=model)
+    assert (again.record_path, INCOMPLETE.exists()) == (RECORD, False)
+
+
+def test_an_interrupted_run_is_recorded_beside_a_complete_one(model: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        rapidseg.predict("photos", model=model, progress=Interruption(after=2))
+    assert json.loads(RECORD.read_text())["complete"] is False
+    complete = rapidseg.predict("photos", model=model)
+    with pytest.raises(KeyboardInterrupt):
+        rapidseg.predict("photos", model=model, progress=Interruption(after=1))
+    assert json.loads(RECORD.read_text()) == complete.to_dict()
+    assert len(json.loads(INCOMPLETE.read_text())["files"]) == 1
+
+
+def test_an_output_that_cannot_be_written_leaves_the_record(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = rapidseg.predict("photos", model=model)
+
+    def full(*_: object) -> None:
+        raise RapidSegError("the disk is full")
+
+    monkeypatch.setattr(saving, "write_class_map", full)
+    with pytest.raises(RapidSegError, match="the disk is full"):
+        rapidseg.predict("photos", model=model)
+    assert json.loads(RECORD.read_text()) == complete.to_dict()
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"{", b"\xff"])
+def test_a_file_that_is_not_a_record_is_replaced(model: Path, content: bytes) -> None:
+    RECORD.parent.mkdir()
+    RECORD.write_bytes(content)
+    assert rapidseg.predict("photos", model=model).record_path == RECORD
+    assert len(json.loads(RECORD.read_text())["files"]) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names of any bytes")
+def test_names_that_are_not_utf_8(model: Path) -> None:
+    name = os.fsdecode(b"photos/stra\xdfe.png")
+    os.rename("photos/0.png", name)
+    Path(os.fsdecode(b"photos/leer\xe9.png")).touch()
+    report = rapidseg.predict("photos", model=model)
+    record = json.loads(RECORD.read_bytes().decode("utf-8"))
+    assert record["files"][-1]["file"] == name
+    assert read_mask(record["files"][-1]["class_map"]).shape == (40, 50)
+    assert len(report.failed) == 1
+    absent = [sys.executable, "-m", "rapidseg", "predict", os.fsdecode(b"absent\xff.png")]
+    run = subprocess.run(absent, capture_output=True, check=False)
+    assert (run.returncode, run.stderr.startswith(b"error: absent")) == (2, True)
+    for extra in ([], ["--json"]):
+        words = ["predict", name, "photos", "-m", str(model), "-o", os.fsdecode(b"out\xff"), *extra]
+        run = subprocess.run([sys.executable, "-m", "rapidseg", *words], capture_output=True, check=False)
+        assert run.returncode == 1
+        assert b"Traceback" not in run.stderr
+        assert b"skipped: " in run.stderr
+        assert b"out\\udcff" in run.stdout  # Python's name for the byte 0xff
