@@ -20,6 +20,12 @@ splits:
   train: {{images: images/train, masks: masks/train}}
   val: {{images: images/val, masks: masks/val}}
 """
+SMALL_RUN = {
+    "batch_size": 4,
+    "data.augmentation.crop_size": [96, 128],
+    "data.workers": 0,
+    "model.options.width": 0.25,
+}
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +39,7 @@ def example_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_image(root / name, photo)
     _write_video(root / "drive.mp4", photo)
     _write_streets(root)
-    run = rapidseg.train(
-        root / "my-streets.yaml", overrides={"batch_size": 4}, iterations=60, output=root / "runs/first"
-    )
+    run = rapidseg.train(root / "my-streets.yaml", overrides=SMALL_RUN, iterations=60, output=root / "runs/first")
     (root / "best.safetensors").write_bytes(Path(run.best_weights).read_bytes())
     rapidseg.export(root / "best.safetensors", root / "model.onnx")
     return root
