@@ -162,7 +162,7 @@ def _quantization(spec: ModelSpec) -> dict[str, str]:
     loss = 100 * (made.mean_iou_float32 - made.mean_iou)
     return {
         "INT8": f"{loss:.2f} points of mIoU lost on {made.dataset} {made.validation_split}; same class as float32 at "
-        f"{made.agreement:.1%} of pixels; fallback layers: {', '.join(made.kept) or 'none'}"
+        f"{made.agreement:.1%} of pixels; fallback layers: {', '.join(made.fallback_layers) or 'none'}"
     }
 
 
@@ -170,7 +170,8 @@ def _print_recipe(recipe: RecipeDetails) -> None:
     print_line(recipe.text)
     if recipe.published:
         print_line(f"trains the published model {', '.join(recipe.published)}")
-    _print_commands("run it", (f"rapidseg train {recipe.name} data.root=DIR --output runs/first",))
+    words = f"{recipe.name} data.root=DIR" if recipe.name != "own-data" else "my-streets.yaml"
+    _print_commands("run it", (f"rapidseg train {words} --output runs/first",))
 
 
 def _print_architecture(architecture: ArchitectureDetails) -> None:
