@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 from networks import NETWORKS
 
-from rapidseg.benchmarking.run_benchmark import Plan, run_benchmark
+from rapidseg.benchmarking.run_benchmark import BenchmarkPlan, run_benchmark
 from rapidseg.benchmarking.summary import Summary
 from rapidseg.core.sizes import parse_size
 from rapidseg.exporting import export_onnx
 from rapidseg.models import create_model
-from rapidseg.models.weights import save_model
+from rapidseg.models.weights_file import save_model
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 
 CHECK_SIZE_HW = (97, 161)  # other sizes are verified elsewhere; here the export should be fast
@@ -34,7 +34,7 @@ def measure(name: str, arguments: argparse.Namespace) -> None:
         save_model(model, checkpoint)
         export_onnx(model, model.spec, path, check_sizes=[CHECK_SIZE_HW], images=())
         del model
-        plan = Plan(
+        plan = BenchmarkPlan(
             models=(str(path),),
             engines=("openvino",),
             precisions=tuple(arguments.precisions.split(",")),

@@ -31,7 +31,7 @@ def measure(setting: dict, steps: int) -> float:
 
     from rapidseg.losses import HeadLosses, PixelLoss
     from rapidseg.models import create_model
-    from rapidseg.training.cpu import keep_freed_memory
+    from rapidseg.training.cpu_settings import keep_freed_memory
 
     if setting.get("keep_memory"):
         keep_freed_memory()

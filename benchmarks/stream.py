@@ -21,7 +21,7 @@ import rapidseg
 from rapidseg.core.sizes import parse_size
 from rapidseg.imaging import read_image, resize_image, write_image
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, SAMPLE_IMAGE
-from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder
+from rapidseg.runtime.output_folder import DEFAULT_KINDS, OutputFolder
 from rapidseg.runtime.streaming import open_frames
 from rapidseg.system.cpu import cpu_count
 

@@ -18,7 +18,7 @@ from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import SPEC_KEY
 from rapidseg.data import open_dataset
 from rapidseg.exporting import quantize_onnx
-from rapidseg.exporting.int8.scoring import Scorer
+from rapidseg.exporting.int8.int8_scoring import Scorer
 from rapidseg.exporting.network_images import NetworkImages
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model, read_spec
 

@@ -10,8 +10,8 @@ import torch
 from rapidseg.exporting import export_onnx
 from rapidseg.exporting.verification import CHECK_SIZES, MAX_RELATIVE_ERROR, affordable_check_sizes, image_like_noise
 from rapidseg.models import count_macs, create_model
-from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
 from rapidseg.runtime.engines.torch_onnx.network import TorchNetwork
+from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchFileEngine
 from tests.contract.networks import NETWORKS, make_network
 
 # Each architecture, all four heads and both necks. Tracing takes seconds per network, so the others are slow.

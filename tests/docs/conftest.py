@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from rapidseg.imaging import read_image, resize_image, write_image
-from rapidseg.recipes import loading
+from rapidseg.recipes import recipe_file as loading
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from tests.support.data_folders import write_mask
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from rapidseg.core.cityscapes_labels import CITYSCAPES_LABELS
 from rapidseg.core.labels import CITYSCAPES
+from rapidseg.data.cityscapes_polygons import MASK_KINDS
 from rapidseg.data.cityscapes_preparation import find_polygon_files, mask_path, prepare_cityscapes
-from rapidseg.data.polygons import MASK_KINDS
 from tests.support.official_scripts import NEEDS_SCRIPTS, run_official
 from tests.support.polygon_files import blob, polygon, street, write_polygons
 

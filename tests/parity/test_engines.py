@@ -20,7 +20,7 @@ from rapidseg.runtime import Segmenter
 from rapidseg.runtime.engines import openvino as openvino_engine
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 from rapidseg.runtime.engines.openvino_tiling import TilingLimits, tile_rows
-from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
+from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchFileEngine
 
 # Relative to the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell
 # that is off by one pixel gives 1e-2.

@@ -6,7 +6,7 @@ import numpy as np
 
 from rapidseg.core.labels import LabelSet
 from rapidseg.runtime import Segmenter
-from rapidseg.runtime.engines.base import Engine
+from rapidseg.runtime.engines.engine import Engine
 from tests.support.tiny_onnx import tiny_spec
 
 

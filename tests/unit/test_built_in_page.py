@@ -12,7 +12,7 @@ from rapidseg import zoo
 from rapidseg.core.labels import CAMVID
 from rapidseg.models import create_model
 from rapidseg.recipes import current_name
-from rapidseg.recipes.loading import load_recipe
+from rapidseg.recipes.recipe_file import load_recipe
 from rapidseg.runtime.model_file import find_model, read_spec
 
 NAME = "fast-scnn-camvid"

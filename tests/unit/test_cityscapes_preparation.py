@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from rapidseg.core.errors import DatasetError, InputError
+from rapidseg.data.cityscapes_polygons import MASK_KINDS, draw_masks, read_annotation
 from rapidseg.data.cityscapes_preparation import find_polygon_files, mask_path, prepare_cityscapes
-from rapidseg.data.polygons import MASK_KINDS, draw_masks, read_annotation
 from rapidseg.imaging import read_mask
 from tests.support.data_folders import cut
 from tests.support.polygon_files import box, polygon, street, write_polygons

@@ -15,7 +15,7 @@ import torch
 
 from rapidseg.core.errors import ModelFileError
 from rapidseg.importing import load_checkpoint
-from rapidseg.importing.reading import read_content
+from rapidseg.importing.checkpoint_file import read_content
 from tests.support.published import published_state
 
 TENSORS = {"a.weight": torch.arange(3.0), "b.weight": torch.ones(2, 2)}
@@ -106,7 +106,7 @@ def test_numbers_of_numpy_and_logs_of_mmengine_are_passed_over(form, tmp_path, m
     assert not own
     assert all(torch.equal(read["state_dict"][name], tensor) for name, tensor in TENSORS.items())
     for value in (read["best_pred"], read["names"], read["message_hub"]["log_scalars"]["loss"]):
-        assert type(value).__module__ == "rapidseg.importing.reading"
+        assert type(value).__module__ == "rapidseg.importing.checkpoint_file"
     assert set(torch.serialization.get_safe_globals()) == trusted  # placeholders are for this file only
 
 

@@ -11,7 +11,7 @@ import torch
 from rapidseg.core.labels import CAMVID
 from rapidseg.exporting import export_onnx
 from rapidseg.models import create_model
-from rapidseg.models.weights import save_model
+from rapidseg.models.weights_file import save_model
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "nvidia.py"
 

@@ -16,7 +16,7 @@ import rapidseg
 from rapidseg.core.errors import InputError, ModelFileError, RapidSegError
 from rapidseg.core.progress import NullProgress
 from rapidseg.imaging import read_mask
-from rapidseg.runtime import saving
+from rapidseg.runtime import output_folder
 from tests.support.tiny_onnx import write_tiny_onnx
 
 RECORD, INCOMPLETE = Path("predictions/predictions.json"), Path("predictions/predictions.incomplete.json")
@@ -132,7 +132,7 @@ def test_an_output_that_cannot_be_written_leaves_the_record(model: Path, monkeyp
     def full(*_: object) -> None:
         raise RapidSegError("the disk is full")
 
-    monkeypatch.setattr(saving, "write_class_map", full)
+    monkeypatch.setattr(output_folder, "write_class_map", full)
     with pytest.raises(RapidSegError, match="the disk is full"):
         rapidseg.predict("photos", model=model)
     assert json.loads(RECORD.read_text()) == complete.to_dict()

@@ -14,7 +14,7 @@ from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.data import open_dataset
 from rapidseg.exporting import quantize_onnx
 from rapidseg.exporting.int8.fallback_layers import min_fallback_layers
-from rapidseg.exporting.int8.layers import layer_nodes, with_fallback_layers
+from rapidseg.exporting.int8.int8_layers import layer_nodes, with_fallback_layers
 from rapidseg.imaging import read_image
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 from rapidseg.runtime.engines.openvino_input import split_preprocessing

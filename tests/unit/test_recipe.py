@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.validation import dotted_keys
 from rapidseg.recipes import find_recipe, recipe_names, summarize_recipe
-from rapidseg.recipes.loading import dump_recipe, flatten, is_data_description, load_recipe
+from rapidseg.recipes.recipe_file import dump_recipe, flatten, is_data_description, load_recipe
 from rapidseg.recipes.renames import RENAMES
 from rapidseg.recipes.schema import Recipe
 from rapidseg.training.schedule import learning_rate

@@ -6,7 +6,7 @@ import pytest
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.recipes import find_recipe, recipe_names, recipe_text, summarize_recipe
-from rapidseg.recipes.loading import dump_recipe, flatten, load_recipe
+from rapidseg.recipes.recipe_file import dump_recipe, flatten, load_recipe
 
 # Every value of one recipe, recorded before recipes could extend each other.
 PSPNET = {

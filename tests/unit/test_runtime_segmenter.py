@@ -14,7 +14,7 @@ import rapidseg
 from rapidseg.core.errors import EngineError, InputError
 from rapidseg.imaging import resize_image
 from rapidseg.runtime import Segmenter
-from rapidseg.runtime.engines.base import ShapeCache
+from rapidseg.runtime.engines.engine import ShapeCache
 from tests.support.tiny_onnx import STRIDE, tiny_spec, write_tiny_onnx
 
 ENGINES = ("openvino", "onnxruntime")

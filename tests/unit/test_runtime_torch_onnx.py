@@ -16,8 +16,8 @@ import rapidseg
 from rapidseg.core.errors import EngineError, InputError, ModelFileError
 from rapidseg.imaging import read_image, resize_image
 from rapidseg.runtime.engines import PRECISIONS, selection, torch_onnx
-from rapidseg.runtime.engines.base import MAX_COMPILED
-from rapidseg.runtime.engines.torch_onnx import engine as engine_module
+from rapidseg.runtime.engines.engine import MAX_COMPILED
+from rapidseg.runtime.engines.torch_onnx import torch_onnx_engine as engine_module
 from rapidseg.runtime.engines.torch_onnx.autotuner import Autotuner
 from rapidseg.runtime.engines.torch_onnx.convolutions import Convolution
 from rapidseg.runtime.engines.torch_onnx.images import Normalizer, resize_on_device

@@ -236,7 +236,7 @@ def test_starting_an_engine_limits_opencv_and_pytorch(monkeypatch, tmp_path, eng
 def test_training_keeps_to_the_quota(monkeypatch, tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("lightning")
-    from rapidseg.recipes.loading import load_recipe
+    from rapidseg.recipes.recipe_file import load_recipe
     from rapidseg.training.preparation import prepare
     from tests.support.block_scenes import write_block_scenes
 

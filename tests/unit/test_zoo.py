@@ -13,11 +13,11 @@ from rapidseg import zoo
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.models import ARCHITECTURES, create_model
 from rapidseg.recipes import find_recipe, recipe_names, summarize_recipe
-from rapidseg.recipes.loading import flatten
+from rapidseg.recipes.recipe_file import flatten
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model, read_spec
 from rapidseg.training import load_recipe
-from rapidseg.zoo.entries import BuiltInModel, Figures, Measurement, PublishedModel, Weights
-from rapidseg.zoo.reading import read_entry
+from rapidseg.zoo.entries import BuiltInModel, Figures, MeasuredScore, PublishedModel, WeightsFile
+from rapidseg.zoo.entry_files import read_entry
 
 ROWS = tuple(zoo.published_models().values())
 NAMES = tuple(zoo.published_models())
@@ -187,16 +187,16 @@ MEASURED = {
 
 @pytest.mark.parametrize("missing", ["command", "data", "machine"])
 def test_a_figure_of_ours_needs_command_data_and_machine(missing):
-    Measurement(**MEASURED)
+    MeasuredScore(**MEASURED)
     with pytest.raises(ValidationError, match=rf"{missing}\n.*[Ff]ield required"):
-        Measurement(**{key: value for key, value in MEASURED.items() if key != missing})
+        MeasuredScore(**{key: value for key, value in MEASURED.items() if key != missing})
     with pytest.raises(ValidationError, match=missing):
-        Measurement(**{**MEASURED, missing: ""})
+        MeasuredScore(**{**MEASURED, missing: ""})
 
 
 def test_a_fraction_is_not_a_percentage():
     with pytest.raises(ValidationError, match=r"mean_iou is a fraction from 0 to 1, not 70\.0"):
-        Measurement(**{**MEASURED, "value": 70.0})
+        MeasuredScore(**{**MEASURED, "value": 70.0})
 
 
 def test_a_score_without_its_origin_gives_no_figure():
@@ -206,10 +206,10 @@ def test_a_score_without_its_origin_gives_no_figure():
 
 
 def test_weights_need_an_address_that_ends_in_digits_of_their_hash():
-    assert Weights(url="https://host/a/name_20210630-0cec9937.pth").sha256_prefix == "0cec9937"
+    assert WeightsFile(url="https://host/a/name_20210630-0cec9937.pth").sha256_prefix == "0cec9937"
     for url in ("https://host/name.pth", "http://host/name-0cec9937.pth", "https://host/name-0cec993.pth"):
         with pytest.raises(ValidationError):
-            Weights(url=url)
+            WeightsFile(url=url)
 
 
 def test_nothing_in_an_entry_can_be_changed():

@@ -19,7 +19,7 @@ from rapidseg.benchmarking.interleaving import Samples, repeat_for
 from rapidseg.core.errors import EngineError
 from rapidseg.imaging import read_image
 from rapidseg.importing import load_checkpoint
-from rapidseg.models.weights import weights_checksum
+from rapidseg.models.weights_file import weights_checksum
 from rapidseg.system.cpu import cpu_count
 
 

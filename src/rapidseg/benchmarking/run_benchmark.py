@@ -28,7 +28,7 @@ from rapidseg.system.machine import find_machine
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchmarkPlan:
     """What to measure: every model in every engine, precision and size.
 
     Attributes:
@@ -60,7 +60,7 @@ class Plan:
         ]
 
 
-def run_benchmark(plan: Plan, *, progress: Progress = SILENT) -> BenchmarkReport:
+def run_benchmark(plan: BenchmarkPlan, *, progress: Progress = SILENT) -> BenchmarkReport:
     """Measures every configuration of a plan that can run here.
 
     Raises:
@@ -107,7 +107,7 @@ def run_benchmark(plan: Plan, *, progress: Progress = SILENT) -> BenchmarkReport
 
 
 def _start_eager(
-    plan: Plan,
+    plan: BenchmarkPlan,
     images: Mapping[SizeHW, Path],
     processes: Mapping[Configuration, MeasuringProcess],
     stack: ExitStack,

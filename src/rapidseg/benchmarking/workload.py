@@ -16,7 +16,7 @@ from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.interleaving import Samples, repeat_for
 from rapidseg.imaging import read_image
 from rapidseg.runtime import Result, load
-from rapidseg.runtime.saving import DEFAULT_KINDS, OutputFolder
+from rapidseg.runtime.output_folder import DEFAULT_KINDS, OutputFolder
 
 PATH_STAGES = ("prepare", "network", "class_map")  # from an image in memory to its class map in memory
 STAGES = ("decode", *PATH_STAGES, "draw", "write")  # from file to file

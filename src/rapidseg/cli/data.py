@@ -8,7 +8,7 @@ from rapidseg.cli import prepare, synth
 from rapidseg.cli.console import ProgressDisplay, print_json
 from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import DatasetArgument, JsonOption, RootOption
-from rapidseg.cli.options.data import SplitsOption, ThreadsOption
+from rapidseg.cli.options.datasets import SplitsOption, ThreadsOption
 
 
 def register(app: typer.Typer) -> None:

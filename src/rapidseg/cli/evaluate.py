@@ -7,12 +7,12 @@ import sys
 import typer
 
 from rapidseg.cli.console import ProgressDisplay, print_json
-from rapidseg.cli.options import common, evaluate
+from rapidseg.cli.options import common, evaluation
 
 
 def register(app: typer.Typer) -> None:
     """Adds `eval`."""
-    app.command("eval", epilog=evaluate.EXAMPLES)(evaluate_model)
+    app.command("eval", epilog=evaluation.EXAMPLES)(evaluate_model)
 
 
 def evaluate_model(
@@ -25,16 +25,16 @@ def evaluate_model(
     precision: common.PrecisionOption = "auto",
     device: common.DeviceOption = "auto",
     input_size: common.InputSizeOption = None,
-    protocol: evaluate.ProtocolOption = "whole",
-    crop: evaluate.CropOption = None,
-    stride: evaluate.StrideOption = None,
-    scales: evaluate.ScalesOption = None,
-    flip: evaluate.FlipOption = None,
-    subsample: evaluate.SubsampleOption = "1",
-    worst: evaluate.WorstOption = 5,
-    save: evaluate.SaveOption = None,
-    submission: evaluate.SubmissionOption = None,
-    html: evaluate.HtmlOption = None,
+    protocol: evaluation.ProtocolOption = "whole",
+    crop: evaluation.CropOption = None,
+    stride: evaluation.StrideOption = None,
+    scales: evaluation.ScalesOption = None,
+    flip: evaluation.FlipOption = None,
+    subsample: evaluation.SubsampleOption = "1",
+    worst: evaluation.WorstOption = 5,
+    save: evaluation.SaveOption = None,
+    submission: evaluation.SubmissionOption = None,
+    html: evaluation.HtmlOption = None,
     output: common.ReportFileOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
@@ -50,7 +50,7 @@ def evaluate_model(
         report = run(
             model, data=data, root=root, split=split, class_mapping=class_mapping, protocol=protocol,
             crop=common.optional_size(crop), stride=common.optional_size(stride), flip=flip,
-            scales=evaluate.optional_scales(scales), subsample=int(subsample),
+            scales=evaluation.optional_scales(scales), subsample=int(subsample),
             input_size=common.optional_input_size(input_size), engine=engine, precision=precision, device=device,
             worst=worst, save=save, submission=submission, output=output, html=html,
             command=["rapidseg", *sys.argv[1:]], progress=progress,

@@ -6,7 +6,7 @@ import typer
 
 from rapidseg.cli.console import ProgressDisplay, print_json
 from rapidseg.cli.help import examples
-from rapidseg.cli.options import files
+from rapidseg.cli.options import model_files
 from rapidseg.cli.options.common import InputSizeOption, JsonOption, RootOption, optional_input_size
 from rapidseg.cli.tables.export import print_report
 
@@ -21,15 +21,15 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    model: files.ExportedModelArgument,
-    output: files.OnnxFileOption = None,
-    precision: files.ExportPrecisionOption = "float32",
-    data: files.CalibrationDataOption = None,
+    model: model_files.ExportedModelArgument,
+    output: model_files.OnnxFileOption = None,
+    precision: model_files.ExportPrecisionOption = "float32",
+    data: model_files.CalibrationDataOption = None,
     root: RootOption = None,
-    split: files.CalibrationSplitOption = "train",
-    val_split: files.ValSplitOption = "val",
-    calibration_images: files.CalibrationImagesOption = 100,
-    max_drop: files.MaxDropOption = 0.5,
+    split: model_files.CalibrationSplitOption = "train",
+    val_split: model_files.ValSplitOption = "val",
+    calibration_images: model_files.CalibrationImagesOption = 100,
+    max_drop: model_files.MaxDropOption = 0.5,
     input_size: InputSizeOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from rapidseg.cli.console import ProgressDisplay, print_json
 from rapidseg.cli.help import examples
-from rapidseg.cli.options import files
+from rapidseg.cli.options import model_files
 from rapidseg.cli.options.common import JsonOption, parse_options
 from rapidseg.cli.tables.export import print_import
 
@@ -23,12 +23,12 @@ def register(parent: typer.Typer) -> None:
 
 
 def import_checkpoint(
-    checkpoint: files.CheckpointArgument,
-    output: files.SafetensorsFileOption = None,
-    labels: files.LabelsOption = None,
-    sha256: files.Sha256Option = None,
-    ema: files.EmaOption = None,
-    options: files.NetworkOptions = None,
+    checkpoint: model_files.CheckpointArgument,
+    output: model_files.SafetensorsFileOption = None,
+    labels: model_files.LabelsOption = None,
+    sha256: model_files.Sha256Option = None,
+    ema: model_files.EmaOption = None,
+    options: model_files.NetworkOptions = None,
     json: JsonOption = False,
 ) -> None:
     """Read a published checkpoint, recognize its source by its tensor names, and write it as safetensors.

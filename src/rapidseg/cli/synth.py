@@ -10,7 +10,7 @@ import typer
 from rapidseg.cli.console import ProgressDisplay, print_json
 from rapidseg.cli.help import METHOD, examples
 from rapidseg.cli.options.common import JsonOption
-from rapidseg.cli.options.data import ProcessesOption
+from rapidseg.cli.options.datasets import ProcessesOption
 from rapidseg.core.sizes import parse_size
 
 _VAL_IMAGES = typer.Option(

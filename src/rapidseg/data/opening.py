@@ -8,9 +8,9 @@ from pathlib import Path
 from rapidseg.core.errors import DatasetError, InputError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.data.dataset import Dataset
-from rapidseg.data.layouts.base import DatasetLayout
 from rapidseg.data.layouts.camvid import CamVid
 from rapidseg.data.layouts.cityscapes import Cityscapes, CityscapesCoarse
+from rapidseg.data.layouts.layout import DatasetLayout
 from rapidseg.data.layouts.pairing import SplitFiles
 from rapidseg.data.layouts.yaml_dataset import YamlDataset
 

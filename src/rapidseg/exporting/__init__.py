@@ -1,7 +1,7 @@
 """Exports models to files that run anywhere, in float32 or INT8."""
 
-from rapidseg.exporting.export import ExportReport, export_onnx
 from rapidseg.exporting.int8.quantization import QuantizationReport, quantize_onnx
+from rapidseg.exporting.onnx_export import ExportReport, export_onnx
 from rapidseg.exporting.verification import Check
 
 __all__ = ["Check", "ExportReport", "QuantizationReport", "export_onnx", "quantize_onnx"]

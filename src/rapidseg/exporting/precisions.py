@@ -14,7 +14,7 @@ from rapidseg.core.spec import ModelSpec
 from rapidseg.imaging import read_image
 from rapidseg.runtime import Segmenter
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
-from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
+from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchFileEngine
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from rapidseg.scenes import draw_scene
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from rapidseg.core.errors import InputError
-from rapidseg.imaging.reading import decode_image, from_pillow, read_image
+from rapidseg.imaging.image_files import decode_image, from_pillow, read_image
 
 
 class ImageTensor(Protocol):

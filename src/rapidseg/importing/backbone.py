@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.progress import Counter
+from rapidseg.importing.checkpoint_file import read_content
+from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights
 from rapidseg.importing.download import Note, locate, log
-from rapidseg.importing.reading import read_content
-from rapidseg.importing.weights import check_values, choose_weights, find_weights
 from rapidseg.models import SegmentationModel
-from rapidseg.models.weights import list_misfits
+from rapidseg.models.weights_file import list_misfits
 
 _STEMS = {  # a name that only this stem has -> its source
     "stem.6.weight": "ResNet with OpenMMLab's deep stem",

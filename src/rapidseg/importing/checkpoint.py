@@ -15,13 +15,13 @@ from rapidseg.core.errors import ConfigError, ModelFileError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.progress import Counter
 from rapidseg.importing.backbone import backbone_kind
+from rapidseg.importing.checkpoint_file import read_content
+from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights
 from rapidseg.importing.class_names import LabelsLike, labels_for
 from rapidseg.importing.download import Note, is_url, locate, log
 from rapidseg.importing.layouts import LAYOUTS, Layout
-from rapidseg.importing.reading import read_content
-from rapidseg.importing.weights import check_values, choose_weights, find_weights
 from rapidseg.models import SegmentationModel, create_model, load_model, load_state
-from rapidseg.models.weights import list_misfits
+from rapidseg.models.weights_file import list_misfits
 from rapidseg.zoo import published_models
 
 _NEAR = 0.5  # share of names that a layout must know before its other names are worth listing

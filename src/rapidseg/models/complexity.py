@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rapidseg.models.base import SegmentationModel
+from rapidseg.models.segmentation_model import SegmentationModel
 
 TRAINING_ONLY = ("aux_heads.", "head.se_branch.")  # prefixes of parts that prediction does not use
 

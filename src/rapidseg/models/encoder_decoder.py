@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import ModelSpec
-from rapidseg.models.base import SegmentationModel
 from rapidseg.models.heads import FcnHead, Head
 from rapidseg.models.initialization import initialize
 from rapidseg.models.jpu import Jpu, JpuX
 from rapidseg.models.layers import scaled
 from rapidseg.models.resnet import Depth, ResNet, Stem
+from rapidseg.models.segmentation_model import SegmentationModel
 
 
 class EncoderDecoderOptions(BaseModel):

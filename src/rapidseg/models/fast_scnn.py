@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import ModelSpec
-from rapidseg.models.base import SegmentationModel
 from rapidseg.models.heads import FcnHead
 from rapidseg.models.initialization import Classifier, initialize
 from rapidseg.models.layers import (
@@ -29,6 +28,7 @@ from rapidseg.models.layers import (
     scaled,
     upsample,
 )
+from rapidseg.models.segmentation_model import SegmentationModel
 
 
 class FastScnnOptions(BaseModel):

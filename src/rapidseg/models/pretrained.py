@@ -12,7 +12,7 @@ from rapidseg.core.files import write_text
 from rapidseg.core.spec import ModelSpec, Score
 
 if TYPE_CHECKING:
-    from rapidseg.models.base import SegmentationModel
+    from rapidseg.models.segmentation_model import SegmentationModel
 
 WEIGHTS_NAME = "model.safetensors"
 SPEC_NAME = "spec.json"
@@ -24,7 +24,7 @@ _CHECKPOINT_READER = "rapidseg.importing"
 
 def save_pretrained(model: SegmentationModel, folder: str | os.PathLike[str]) -> Path:
     """Writes a model to a folder; see `SegmentationModel.save_pretrained`."""
-    from rapidseg.models.weights import save_model
+    from rapidseg.models.weights_file import save_model
 
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -37,7 +37,7 @@ def save_pretrained(model: SegmentationModel, folder: str | os.PathLike[str]) ->
 
 def from_pretrained(source: str | os.PathLike[str]) -> SegmentationModel:
     """Loads a model; see `SegmentationModel.from_pretrained`."""
-    from rapidseg.models.weights import load_model
+    from rapidseg.models.weights_file import load_model
 
     path = Path(source)
     if path.is_dir():

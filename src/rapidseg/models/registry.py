@@ -13,7 +13,7 @@ from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import ModelSpec
 from rapidseg.core.validation import explain_validation
 from rapidseg.models import deeplabv3, encnet, fast_scnn, fastfcn, pspnet
-from rapidseg.models.base import SegmentationModel
+from rapidseg.models.segmentation_model import SegmentationModel
 
 
 @dataclass(frozen=True)

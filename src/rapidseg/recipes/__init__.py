@@ -1,6 +1,6 @@
 """Complete training runs as YAML files: found by name, extended, overridden, validated. Nothing here imports PyTorch.
 
-from rapidseg.recipes.loading import load_recipe
+from rapidseg.recipes.recipe_file import load_recipe
 
 recipe = load_recipe("camvid/fast-scnn", {"data.root": "data/camvid", "data.extra_datasets": []})
 """

@@ -1,6 +1,6 @@
 """Prediction without PyTorch: load a model file, segment images, batches and streams."""
 
-from rapidseg.runtime.loading import load
+from rapidseg.runtime.model_loading import load
 from rapidseg.runtime.result import Result
 from rapidseg.runtime.segmenter import Segmenter
 

@@ -50,7 +50,7 @@ class SampleLoader(DataLoader[Any]):
     def __init__(
         self, samples: TrainingSamples, *, micro_batch_size: int, num_micro_batches: int, workers: int, pin_memory: bool
     ) -> None:
-        self._schedule = _Schedule(micro_batch_size, num_micro_batches)
+        self._schedule = _BatchOrder(micro_batch_size, num_micro_batches)
         super().__init__(
             _Samples(samples),
             batch_sampler=self._schedule,
@@ -96,7 +96,7 @@ class SampleLoader(DataLoader[Any]):
         self._schedule.first = state["passes"]
 
 
-class _Schedule(Sampler[list[int]]):
+class _BatchOrder(Sampler[list[int]]):
     """The sample indices of each micro-batch, from micro-batch `first` on; its length is that of the whole run."""
 
     def __init__(self, micro_batch_size: int, num_micro_batches: int) -> None:

@@ -22,10 +22,10 @@ from rapidseg.losses import HeadLosses, Ohem, PixelLoss, balanced_class_weights
 from rapidseg.models import SegmentationModel, count_parameters, create_model
 from rapidseg.recipes.schema import DataSection, LossSection, ModelSection, Recipe
 from rapidseg.system.cpu import limit_library_threads, thread_limit
-from rapidseg.training.cpu import keep_freed_memory
+from rapidseg.training.cpu_settings import keep_freed_memory
 from rapidseg.training.loader import SampleLoader
 from rapidseg.training.module import TrainingModule
-from rapidseg.training.report import RunCheck
+from rapidseg.training.training_report import RunCheck
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ import torch
 from rapidseg import __version__
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.files import write_text
-from rapidseg.recipes.loading import dump_recipe, flatten, load_recipe
+from rapidseg.recipes.recipe_file import dump_recipe, flatten, load_recipe
 from rapidseg.recipes.schema import Recipe
 
 # Keys that may change when a run is resumed: where the data are and how much is logged, not what is learned.

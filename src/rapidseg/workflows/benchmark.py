@@ -76,13 +76,13 @@ def benchmark(
     """
     from rapidseg.benchmarking.accuracy import LabeledData
     from rapidseg.benchmarking.configuration import installed_engines, parse_image_sizes, parse_names
-    from rapidseg.benchmarking.run_benchmark import Plan, run_benchmark
+    from rapidseg.benchmarking.run_benchmark import BenchmarkPlan, run_benchmark
     from rapidseg.runtime.engines import ENGINES, PRECISIONS
     from rapidseg.runtime.model_file import SAMPLE_IMAGE
 
     with ExitStack() as stack:
         names, weights = _with_baseline(model_names(models), baseline, checkpoint, stack, progress)
-        plan = Plan(
+        plan = BenchmarkPlan(
             models=names,
             engines=installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
             precisions=PRECISIONS if precisions is None else parse_names(precisions, "precision", PRECISIONS),

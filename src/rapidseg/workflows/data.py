@@ -131,7 +131,7 @@ def prepare_data(
         RapidSegError: the data set has no polygon files, an argument is wrong, or a mask cannot be written.
     """
     from rapidseg.data import prepare_cityscapes
-    from rapidseg.data.polygons import MASK_KINDS
+    from rapidseg.data.cityscapes_polygons import MASK_KINDS
     from rapidseg.system.cpu import cpu_count
 
     if data != "cityscapes":

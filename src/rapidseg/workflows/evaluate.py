@@ -158,8 +158,8 @@ def evaluate(
     """
     from rapidseg.data import open_dataset
     from rapidseg.evaluation import ClassMapping, InputScaling, ProtocolSettings, SubmissionWriter, score
+    from rapidseg.evaluation.prediction_writer import PredictionWriter
     from rapidseg.evaluation.report import ExtremeImages, make_run
-    from rapidseg.evaluation.saving import PredictionWriter
 
     settings = ProtocolSettings(protocol, crop, stride, scales, flip)
     scaling = InputScaling(input_size, subsample)

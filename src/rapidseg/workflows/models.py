@@ -12,7 +12,7 @@ from rapidseg.core.sizes import SizeHW
 if TYPE_CHECKING:
     from rapidseg.core.spec import ModelSpec
     from rapidseg.recipes import RecipeSummary
-    from rapidseg.zoo import ArchitectureEntry, BuiltInModel, Measurement, PublishedModel
+    from rapidseg.zoo import ArchitectureEntry, BuiltInModel, MeasuredScore, PublishedModel
 
 CITYSCAPES_SIZE_HW = (1024, 2048)
 
@@ -34,7 +34,7 @@ class BuiltIn:
         return self.entry.name
 
     @property
-    def measurements(self) -> tuple[Measurement, ...]:
+    def measurements(self) -> tuple[MeasuredScore, ...]:
         """The scores in the file, with command, data and machine."""
         return self.entry.measurements(self.spec)
 

@@ -14,8 +14,8 @@ from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import InputSize
 from rapidseg.imaging import find_images
 from rapidseg.runtime import Segmenter, model_file
+from rapidseg.runtime.output_folder import KINDS, OutputFolder, make_record, write_record
 from rapidseg.runtime.result import SaveKind
-from rapidseg.runtime.saving import KINDS, OutputFolder, make_record, write_record
 from rapidseg.workflows.load import load
 
 _TASK = "segmenting"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.progress import SILENT, Progress
-from rapidseg.training.report import RunCheck, TrainingReport
 from rapidseg.training.stopping import TrainingStopped
+from rapidseg.training.training_report import RunCheck, TrainingReport
 
 if TYPE_CHECKING:
-    from rapidseg.recipes.loading import Overrides
+    from rapidseg.recipes.recipe_file import Overrides
     from rapidseg.recipes.schema import Recipe
 
 __all__ = ["RunCheck", "TrainingReport", "TrainingStopped", "train"]
@@ -65,7 +65,7 @@ def train(
         TrainingError: the loss is not finite, or the saved state cannot be read.
         TrainingStopped: Ctrl-C or SIGTERM; a KeyboardInterrupt, raised after the state was saved.
     """
-    from rapidseg.recipes.loading import load_recipe
+    from rapidseg.recipes.recipe_file import load_recipe
 
     source = _find_source(recipe, output, resume)
     loaded = load_recipe(source, overrides or (), iterations=iterations)
@@ -109,7 +109,7 @@ def _command() -> tuple[str, ...]:
 
 
 def _warnings(source: str | os.PathLike[str], recipe: Recipe) -> tuple[str, ...]:
-    from rapidseg.recipes.loading import is_data_description
+    from rapidseg.recipes.recipe_file import is_data_description
 
     if recipe.data.val is None and is_data_description(source):
         return (_NO_VALIDATION.format(description=source),)

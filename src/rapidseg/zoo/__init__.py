@@ -16,23 +16,23 @@ from rapidseg.zoo.entries import (
     ArchitectureEntry,
     BuiltInModel,
     Figures,
-    Measurement,
+    MeasuredScore,
     PublishedModel,
     Reported,
     Training,
-    Weights,
+    WeightsFile,
 )
-from rapidseg.zoo.reading import architectures, built_in_models, published_models
+from rapidseg.zoo.entry_files import architectures, built_in_models, published_models
 
 __all__ = [
     "ArchitectureEntry",
     "BuiltInModel",
     "Figures",
-    "Measurement",
+    "MeasuredScore",
     "PublishedModel",
     "Reported",
     "Training",
-    "Weights",
+    "WeightsFile",
     "architectures",
     "built_in_models",
     "find",

@@ -34,7 +34,7 @@ class NamedEntry(_Entry):
     name: Name
 
 
-class Measurement(_Entry):
+class MeasuredScore(_Entry):
     """A figure that was measured with RapidSeg.
 
     Attributes:
@@ -52,7 +52,7 @@ class Measurement(_Entry):
     machine: Words
 
     @model_validator(mode="after")
-    def _check_fraction(self) -> Measurement:
+    def _check_fraction(self) -> MeasuredScore:
         if self.quantity.startswith("mean_iou") and self.value > 1:
             raise ValueError(f"{self.quantity} is a fraction from 0 to 1, not {self.value}")
         return self
@@ -98,7 +98,7 @@ class Training(_Entry):
         return self.images_per_gpu * self.num_gpus
 
 
-class Weights(_Entry):
+class WeightsFile(_Entry):
     """A file of weights that can be downloaded.
 
     Attributes:
@@ -149,8 +149,8 @@ class PublishedModel(NamedEntry):
     training: Training
     published: Figures
     revised: Figures | None = None
-    weights: tuple[Weights, ...] = Field(min_length=1)
-    measured: tuple[Measurement, ...] = ()
+    weights: tuple[WeightsFile, ...] = Field(min_length=1)
+    measured: tuple[MeasuredScore, ...] = ()
 
     @property
     def url(self) -> str:
@@ -202,7 +202,7 @@ class BuiltInModel(NamedEntry):
             raise ValueError("duplicate data set and split")
         return scores
 
-    def measurements(self, spec: ModelSpec) -> tuple[Measurement, ...]:
+    def measurements(self, spec: ModelSpec) -> tuple[MeasuredScore, ...]:
         """Returns the scores in the file's specification, with the command and machine that gave them."""
         origins = {(score.dataset, score.split): score for score in self.scores}
         measurements = []
@@ -210,7 +210,7 @@ class BuiltInModel(NamedEntry):
             origin = origins.get((score.dataset, score.split))
             if origin is not None:
                 measurements.append(
-                    Measurement(
+                    MeasuredScore(
                         quantity="mean_iou",
                         value=score.mean_iou,
                         command=origin.command,

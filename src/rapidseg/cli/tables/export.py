@@ -12,7 +12,7 @@ from rapidseg.core.sizes import format_size
 
 if TYPE_CHECKING:
     from rapidseg.exporting import ExportReport, QuantizationReport
-    from rapidseg.exporting.export import ExportedFile
+    from rapidseg.exporting.onnx_export import ExportedFile
     from rapidseg.workflows.import_checkpoint import ImportReport
 
 _SHOWN_CLASSES = 3

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rapidseg.core.spec import ModelSpec
     from rapidseg.recipes import RecipeSummary
     from rapidseg.workflows.models import ArchitectureDetails, BuiltIn, ModelDetails, ModelList, RecipeDetails
-    from rapidseg.zoo import ArchitectureEntry, Figures, Measurement, PublishedModel, Reported
+    from rapidseg.zoo import ArchitectureEntry, Figures, MeasuredScore, PublishedModel, Reported
 
 WIDE = 112  # columns of a terminal in which all figures of a published model fit on a line
 NOT_PUBLISHED = "not published"
@@ -237,7 +237,7 @@ def _figures(figures: Figures) -> tuple[str | None, str | None, str | None, str 
     )
 
 
-def _measured(measurement: Measurement) -> str:
+def _measured(measurement: MeasuredScore) -> str:
     names = {
         "mean_iou": "mIoU",
         "mean_iou_ms_flip": "mIoU ms+flip",
@@ -262,7 +262,7 @@ def _print_figures(title: str, figures: Figures) -> None:
     )
 
 
-def _print_measured(measurements: Sequence[Measurement]) -> None:
+def _print_measured(measurements: Sequence[MeasuredScore]) -> None:
     if not measurements:
         _print_title("measured with RapidSeg", "no figures yet")
     for measurement in measurements:

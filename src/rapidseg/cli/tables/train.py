@@ -12,7 +12,7 @@ from rapidseg.cli.console import ProgressDisplay, console, errors
 
 if TYPE_CHECKING:
     from rapidseg.core.progress import Unit
-    from rapidseg.training.report import RunCheck, TrainingReport
+    from rapidseg.training.training_report import RunCheck, TrainingReport
 
 _ON_THE_BAR = ("train/images_per_s", "train/data_wait_share", "train/loss", "train/learning_rate")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rapidseg.core.errors import InputError
-from rapidseg.evaluation.report.run import Run
+from rapidseg.evaluation.report.evaluation_run import Run
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from rapidseg import __version__
 from rapidseg.core.files import write_text
 from rapidseg.evaluation.report.comparison import Comparison
+from rapidseg.evaluation.report.evaluation_run import Run
 from rapidseg.evaluation.report.pictures import Row
-from rapidseg.evaluation.report.run import Run
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

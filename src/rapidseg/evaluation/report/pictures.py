@@ -18,8 +18,8 @@ from PIL import Image
 from rapidseg.core.errors import RapidSegError
 from rapidseg.core.labels import LabelSet
 from rapidseg.data import Dataset, Sample, open_dataset
-from rapidseg.evaluation.report.run import Run
-from rapidseg.evaluation.saving import prediction_path
+from rapidseg.evaluation.prediction_writer import prediction_path
+from rapidseg.evaluation.report.evaluation_run import Run
 from rapidseg.evaluation.scoring import ImageScore, LabeledImage
 from rapidseg.imaging import read_mask, resize_image
 

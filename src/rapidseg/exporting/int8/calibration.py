@@ -18,9 +18,9 @@ from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.core.spec import ModelSpec
 from rapidseg.data import Sample
-from rapidseg.exporting.int8.layers import layer_nodes
+from rapidseg.exporting.int8.int8_layers import layer_nodes
 from rapidseg.exporting.network_images import NetworkImages
-from rapidseg.runtime.engines.base import NORMALIZED
+from rapidseg.runtime.engines.engine import NORMALIZED
 
 
 def quantize_graph(network: onnx.ModelProto, images: NetworkImages, *, progress: Progress = SILENT) -> onnx.ModelProto:

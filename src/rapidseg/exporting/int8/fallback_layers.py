@@ -12,9 +12,9 @@ import onnx
 from rapidseg.core.errors import ExportError
 from rapidseg.core.progress import Progress
 from rapidseg.core.spec import Score
+from rapidseg.exporting.int8.int8_layers import layer_nodes, with_fallback_layers
+from rapidseg.exporting.int8.int8_scoring import Scorer
 from rapidseg.exporting.int8.int8_verification import logits_error
-from rapidseg.exporting.int8.layers import layer_nodes, with_fallback_layers
-from rapidseg.exporting.int8.scoring import Scorer
 from rapidseg.exporting.network_images import NetworkImages
 from rapidseg.runtime.engines.openvino import OpenVinoEngine
 

@@ -5,9 +5,9 @@ feature; `forward_all` also returns the outputs that only training uses.
 """
 
 from rapidseg.models.heads.aspp import AsppHead
-from rapidseg.models.heads.base import Head
 from rapidseg.models.heads.enc import EncHead
 from rapidseg.models.heads.fcn import FcnHead
+from rapidseg.models.heads.head import Head
 from rapidseg.models.heads.psp import PspHead
 
 __all__ = ["AsppHead", "EncHead", "FcnHead", "Head", "PspHead"]

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rapidseg.models.heads.base import Head
+from rapidseg.models.heads.head import Head
 from rapidseg.models.layers import ConvNormAct
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rapidseg.models.heads.base import Head
+from rapidseg.models.heads.head import Head
 from rapidseg.models.layers import ConvNormAct
 
 NUM_CODES = 32  # arXiv 1803.08904, section 4

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from rapidseg.models.heads.base import Head
+from rapidseg.models.heads.head import Head
 from rapidseg.models.layers import ConvNormAct
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from rapidseg.models.heads.base import Head
+from rapidseg.models.heads.head import Head
 from rapidseg.models.layers import PyramidPooling
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rapidseg.core.errors import EngineError, nearest_hint
 from rapidseg.core.extras import missing_package
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.base import Engine
+from rapidseg.runtime.engines.engine import Engine
 from rapidseg.runtime.engines.selection import AUTO_PRECISION_MIN_AGREEMENT, Choice, choose_engine, choose_precision
 from rapidseg.system.cpu import limit_library_threads
 
@@ -95,7 +95,7 @@ def _create_torch(
             "it was quantized from"
         )
     from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend
-    from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
+    from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchFileEngine
     from rapidseg.system.gpu import computes_in_bf16, find_device
 
     device = find_device(chosen.device, "float32")

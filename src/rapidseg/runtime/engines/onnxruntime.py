@@ -15,7 +15,7 @@ import onnxruntime
 from rapidseg.core.errors import EngineError, ModelFileError, RapidSegError
 from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.base import INPUT, OUTPUT, Engine, ShapeCache, check_names
+from rapidseg.runtime.engines.engine import INPUT, OUTPUT, Engine, ShapeCache, check_names
 from rapidseg.system.cache import cache_folder, keep_newest
 from rapidseg.system.cpu import cpu_count, cpu_identity
 

@@ -12,7 +12,7 @@ import openvino
 
 from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.base import Engine, ShapeCache, check_names
+from rapidseg.runtime.engines.engine import Engine, ShapeCache, check_names
 from rapidseg.runtime.engines.openvino_input import split_preprocessing
 from rapidseg.runtime.engines.openvino_tiling import tile_rows
 from rapidseg.system.cache import cache_folder, keep_newest

@@ -10,7 +10,7 @@ import openvino
 from openvino import opset13 as opset
 
 from rapidseg.core.errors import ModelFileError
-from rapidseg.runtime.engines.base import NORMALIZED
+from rapidseg.runtime.engines.engine import NORMALIZED
 from rapidseg.runtime.kernels.normalization import apply_lut, bfloat16_bits, compiled_lut
 
 _QUANTIZE = ("FakeQuantize", "Convert")  # OpenVINO's form of QuantizeLinear

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.base import Engine
+from rapidseg.runtime.engines.engine import Engine
 from rapidseg.runtime.engines.torch_onnx.images import Normalizer, to_device
 from rapidseg.system.cpu import limit_library_threads
 

@@ -13,7 +13,7 @@ import onnx
 from onnx import numpy_helper
 
 from rapidseg.core.errors import EngineError, ModelFileError
-from rapidseg.runtime.engines.base import NORMALIZED, OUTPUT, check_names
+from rapidseg.runtime.engines.engine import NORMALIZED, OUTPUT, check_names
 
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 _FUSED_WITH_ACTIVATION = ("Conv", "Add")  # if nothing but the activation reads the result

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rapidseg.runtime.engines.base import NORMALIZED, OUTPUT
+from rapidseg.runtime.engines.engine import NORMALIZED, OUTPUT
 from rapidseg.runtime.engines.torch_onnx.convolutions import Algorithm, Convolution, clamp_
 from rapidseg.runtime.engines.torch_onnx.graph import Node, read_graph
 from rapidseg.runtime.engines.torch_onnx.operators import OPERATORS
@@ -39,7 +39,7 @@ class Step:
         return self.function(*(values[entry] if isinstance(entry, str) else entry for entry in self.arguments))
 
 
-class Plan:
+class NetworkPlan:
     """The steps of a network on the device for one input shape; everything that depends only on sizes is folded.
 
     Attributes:
@@ -116,7 +116,7 @@ class TorchNetwork(nn.Module):
         """Computes the logits, (N, K, h, w), of normalized images, (N, 3, H, W)."""
         return self.plan(normalized)[1]
 
-    def plan(self, normalized: Tensor, select: Select | None = None) -> tuple[Plan, Tensor]:
+    def plan(self, normalized: Tensor, select: Select | None = None) -> tuple[NetworkPlan, Tensor]:
         """Runs the network once, step by step, and records the steps.
 
         Args:
@@ -148,7 +148,7 @@ class TorchNetwork(nn.Module):
             for name in node.inputs:
                 if self._last_read[name] == index:
                     features.pop(name, None)
-        return Plan(steps), features[OUTPUT]
+        return NetworkPlan(steps), features[OUTPUT]
 
     def _step(
         self,

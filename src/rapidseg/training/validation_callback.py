@@ -26,7 +26,7 @@ EVALUATING = "evaluating"
 """The task under which a run reports the images that it has scored."""
 
 
-class Weights:
+class RunWeights:
     """The weights that a run scores and stores: their moving average if the recipe has one, else the learned ones."""
 
     def __init__(self, module: TrainingModule, average: MovingAverage | None) -> None:
@@ -62,7 +62,7 @@ class ValidationCallback(Callback):
         self,
         recipe: Recipe,
         dataset: Dataset,
-        weights: Weights,
+        weights: RunWeights,
         folder: RunFolder,
         metrics: MetricsCallback,
         progress: Progress,

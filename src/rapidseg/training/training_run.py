@@ -18,14 +18,14 @@ from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.recipes.schema import Recipe
 from rapidseg.training.averaging import MovingAverage
-from rapidseg.training.checkpointing import CheckpointCallback
+from rapidseg.training.checkpoint_callback import CheckpointCallback
 from rapidseg.training.json_lines import JsonLinesLogger
 from rapidseg.training.metrics_callback import MetricsCallback
 from rapidseg.training.preparation import Prepared, prepare
-from rapidseg.training.report import TrainingReport
 from rapidseg.training.run_folder import RunFolder
 from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
-from rapidseg.training.validation import ValidationCallback, Weights
+from rapidseg.training.training_report import TrainingReport
+from rapidseg.training.validation_callback import RunWeights, ValidationCallback
 
 _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "float32": "32-true",
@@ -99,7 +99,7 @@ class _Run:
         self._state = state
         self._signals = signals
         average = None if recipe.ema_decay is None else MovingAverage(recipe.ema_decay)
-        weights = Weights(prepared.module, average)
+        weights = RunWeights(prepared.module, average)
         self._metrics = MetricsCallback(recipe, prepared.loader, progress)
         self._validation: ValidationCallback | None = None
         if prepared.val is not None:

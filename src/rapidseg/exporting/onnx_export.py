@@ -18,7 +18,7 @@ from rapidseg.core.files import atomic_path, check_output_file
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
-from rapidseg.exporting.graph import build_graph
+from rapidseg.exporting.onnx_graph import build_graph
 from rapidseg.exporting.precisions import measure_precisions
 from rapidseg.exporting.verification import (
     MAX_RELATIVE_ERROR,
@@ -29,7 +29,7 @@ from rapidseg.exporting.verification import (
     verify,
 )
 from rapidseg.models import SegmentationModel, count_macs
-from rapidseg.models.weights import weights_checksum
+from rapidseg.models.weights_file import weights_checksum
 from rapidseg.runtime.engines import AUTO_PRECISION_MIN_AGREEMENT
 
 

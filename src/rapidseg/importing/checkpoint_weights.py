@@ -28,7 +28,7 @@ _TALLIES = ("total_ops", "total_params")  # left in every layer by thop, which c
 
 
 @dataclass(frozen=True)
-class Weights:
+class WeightsCandidate:
     """A set of weights in a checkpoint.
 
     Attributes:
@@ -42,7 +42,7 @@ class Weights:
     state: dict[str, Tensor]
 
 
-def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[Weights]:
+def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[WeightsCandidate]:
     """Returns every set of tensors in a checkpoint that may be a network's weights.
 
     Args:
@@ -70,12 +70,14 @@ def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[Weigh
                 )
             copy[bare] = tensor
         for averaged, state in copies.items():
-            candidates += _take_buffered_copy(Weights(".".join(keys), averaged, _strip_common(state, is_known)))
+            candidates += _take_buffered_copy(
+                WeightsCandidate(".".join(keys), averaged, _strip_common(state, is_known))
+            )
     return candidates
 
 
 def choose_weights(
-    candidates: list[Weights], ema: bool | None, *, path: object, note: Callable[[str], None]
+    candidates: list[WeightsCandidate], ema: bool | None, *, path: object, note: Callable[[str], None]
 ) -> dict[str, Tensor]:
     """Returns the tensors of one set of weights.
 
@@ -180,7 +182,7 @@ def _strip_common(state: dict[str, Tensor], is_known: IsKnown) -> dict[str, Tens
     return stripped
 
 
-def _take_buffered_copy(weights: Weights) -> list[Weights]:
+def _take_buffered_copy(weights: WeightsCandidate) -> list[WeightsCandidate]:
     """Splits the two copies that mmcv's `EMAHook` keeps in one dictionary.
 
     The second copy is in buffers of the network, such as `ema_backbone_conv1_weight`. Both are swapped for evaluation
@@ -193,10 +195,10 @@ def _take_buffered_copy(weights: Weights) -> list[Weights]:
         return [weights]
     plain = {name: tensor for name, tensor in weights.state.items() if name not in buffers}
     return [
-        Weights(weights.where, True, plain),
-        Weights(f"{weights.where}, buffers ema_*".removeprefix(", "), False, copy),
+        WeightsCandidate(weights.where, True, plain),
+        WeightsCandidate(f"{weights.where}, buffers ema_*".removeprefix(", "), False, copy),
     ]
 
 
-def _key(weights: Weights) -> str:
+def _key(weights: WeightsCandidate) -> str:
     return weights.where or "the file itself"

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.base import Engine, ShapeCache
+from rapidseg.runtime.engines.engine import Engine, ShapeCache
 from rapidseg.runtime.engines.torch_onnx.autotuner import Autotuner
 from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend, create_backend, explain_out_of_memory
 from rapidseg.runtime.engines.torch_onnx.cuda_graph import CudaGraph, library_settings, on_device
 from rapidseg.runtime.engines.torch_onnx.images import Normalizer, to_device, to_host
-from rapidseg.runtime.engines.torch_onnx.network import Plan, TorchNetwork
+from rapidseg.runtime.engines.torch_onnx.network import NetworkPlan, TorchNetwork
 from rapidseg.system.gpu import find_device
 
 DTYPES = {"float32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -123,7 +123,7 @@ class TorchFileEngine(Engine):
     def run(self, images: np.ndarray) -> np.ndarray:
         return to_host(self.infer(self.upload(images)).float().contiguous())
 
-    def plan(self, shape: tuple[int, ...]) -> Plan:
+    def plan(self, shape: tuple[int, ...]) -> NetworkPlan:
         """Returns the steps that are computed for images of shape (N, H, W, 3); for analysis."""
         with self._turn:
             return self._network_for(shape).plan

@@ -11,7 +11,7 @@ from rapidseg.recipes.schema import Recipe
 from rapidseg.training.metrics_callback import MetricsCallback
 from rapidseg.training.run_folder import RunFolder
 from rapidseg.training.stopping import StopRequested, StopSignals
-from rapidseg.training.validation import ValidationCallback, Weights
+from rapidseg.training.validation_callback import RunWeights, ValidationCallback
 
 
 class CheckpointCallback(Callback):
@@ -23,7 +23,7 @@ class CheckpointCallback(Callback):
     def __init__(
         self,
         recipe: Recipe,
-        weights: Weights,
+        weights: RunWeights,
         folder: RunFolder,
         metrics: MetricsCallback,
         validation: ValidationCallback | None,

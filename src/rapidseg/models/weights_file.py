@@ -16,8 +16,8 @@ from torch import Tensor
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
-from rapidseg.models.base import SegmentationModel
 from rapidseg.models.registry import model_from_spec
+from rapidseg.models.segmentation_model import SegmentationModel
 
 _MAX_LISTED = 12  # tensors that an error names, per kind of problem
 
