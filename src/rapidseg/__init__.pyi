@@ -6,7 +6,18 @@ from rapidseg.core.spec import ModelSpec as ModelSpec
 from rapidseg.data import open_dataset as open_dataset
 from rapidseg.runtime import Result as Result
 from rapidseg.runtime import Segmenter as Segmenter
+from rapidseg.workflows.benchmark import benchmark as benchmark
+from rapidseg.workflows.data import check_data as check_data
+from rapidseg.workflows.data import draw_scenes as draw_scenes
+from rapidseg.workflows.data import prepare_data as prepare_data
+from rapidseg.workflows.doctor import doctor as doctor
+from rapidseg.workflows.evaluate import evaluate as evaluate
 from rapidseg.workflows.load import load as load
+from rapidseg.workflows.models import list_models as list_models
+from rapidseg.workflows.models import show_model as show_model
 from rapidseg.workflows.predict import predict as predict
+from rapidseg.workflows.report import compare_runs as compare_runs
+from rapidseg.workflows.train import train as train
+from rapidseg.workflows.tune import tune as tune
 
 __version__: str

@@ -55,9 +55,12 @@ def test_mistakes_are_one_message_and_exit_status_2(rapidseg, tmp_path):
             ["cityscapes", "nowhere"],
             "no Cityscapes data set at nowhere: looked for gtFine or gtCoarse, but this folder",
         ),
-        (["cityscapes", "."], "did you mean root=cs?"),
+        (["cityscapes", "."], "did you mean cs?"),
         (["camvid", "cs"], "'camvid' is not"),
-        (["cityscapes", "cs", "--labels", "trainIds"], "no masks are called 'trainIds'; give labelIds, labelTrainIds"),
+        (
+            ["cityscapes", "cs", "--labels", "trainIds"],
+            "unknown kind of mask 'trainIds'; choose from labelIds, labelTrainIds",
+        ),
         (["cityscapes", "cs", "--workers", "0"], "--workers"),
     ):
         status, output, error = rapidseg("data", "prepare", *words)

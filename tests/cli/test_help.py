@@ -83,7 +83,7 @@ def complete(line):
         ("rapidseg eval --data cam", {"camvid"}),
         ("rapidseg data check city", {"cityscapes", "cityscapes-coarse"}),
         ("rapidseg eval --data camvid --split train+", {"train+val", "train+test"}),
-        ("rapidseg models show fast-scnn_t", {"fast-scnn_tiny"}),
+        ("rapidseg models show tin", {"tiny"}),
     ],
 )
 def test_the_shell_completes(line, offered):

@@ -116,7 +116,7 @@ def test_an_architecture_is_shown_with_its_size_and_its_authors_figures(rapidseg
 
 @pytest.mark.parametrize(
     ("word", "hint"),
-    [("fast-scnn_citiscapes", "cityscapes/fast-scnn"), ("psp-r50-d8-cityscapes", "pspnet-r50-d8-cityscapes")],
+    [("citiscapes/fast-scn", "cityscapes/fast-scnn"), ("psp-r50-d8-cityscapes", "pspnet-r50-d8-cityscapes")],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(rapidseg, word, hint):
     status, output, error = rapidseg("models", "show", word)

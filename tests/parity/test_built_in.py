@@ -30,8 +30,8 @@ def test_it_says_everything_that_must_be_known(segmenter):
     assert spec.checksum
     assert "CC BY-NC 4.0" in spec.license
     assert "camvid/fast-scnn" in spec.source
-    (score,) = spec.scores
-    assert f"{score.mean_iou:.3f}" in PAGE.read_text(encoding="utf-8")
+    (stated,) = spec.scores
+    assert f"{stated.mean_iou:.3f}" in PAGE.read_text(encoding="utf-8")
 
 
 def test_it_has_the_score_that_it_states(segmenter, camvid_root):

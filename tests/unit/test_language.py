@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 # Packages of `src/rapidseg`, and pages, that are checked; `("",)` and `("*.md", "docs/**/*.md")` check everything.
-PACKAGES = ("core", "data", "scenes")
+PACKAGES = ("core", "data", "imaging", "scenes", "workflows")
 PAGES = ("docs/synthetic-data.md",)
 
 _NOUNS = (

@@ -14,7 +14,7 @@ from rapidseg.core.errors import EngineError, ModelFileError, RapidSegError
 from rapidseg.core.labels import CAMVID
 from rapidseg.importing import transfer
 from rapidseg.runtime.engines import selection
-from rapidseg.system.gpu import FoundGpu
+from rapidseg.system.gpu import Gpu
 from rapidseg.workflows import load as load_module
 from rapidseg.zoo import published_models
 from tests.support.published import published_state
@@ -91,7 +91,7 @@ def test_checkpoints_have_one_engine_and_precision(model: SegmentationModel, tmp
     for options in ({"engine": "openvino"}, {"precision": "fp16"}):
         with pytest.raises(EngineError, match=r"best\.safetensors: is a checkpoint, which runs in PyTorch in float32"):
             rapidseg.load(path, **options)
-    with pytest.raises(EngineError, match="PyTorch finds no device 'gpu' here"):
+    with pytest.raises(EngineError, match="PyTorch: device 'gpu' not found; available: cpu"):
         rapidseg.load(path, device="gpu")
     with pytest.raises(ModelFileError, match=r"absent\.pth: no such file; pass a checkpoint, a model file"):
         rapidseg.load(tmp_path / "absent.pth")
@@ -108,7 +108,9 @@ def test_a_missing_package_is_one_message(
         if name == package or name.startswith(("rapidseg.importing", "rapidseg.models")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(EngineError, match=rf"runs in PyTorch, but {package} is not installed; install it with: pip"):
+    with pytest.raises(
+        EngineError, match=rf"runs in PyTorch: {package} is not installed; run in the clone of RapidSeg: pip"
+    ):
         rapidseg.load(tmp_path / "best.safetensors")
     assert rapidseg.load().engine.name == "openvino"
 
@@ -170,7 +172,7 @@ def test_a_file_comes_before_a_published_name(
 
 
 def test_a_gpu_that_is_not_used_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "find_gpu", lambda: FoundGpu(None, False, "PyTorch was built without CUDA"))
+    monkeypatch.setattr(selection, "find_gpu", lambda: Gpu(None, False, "PyTorch was built without CUDA"))
     watcher = Watcher()
     rapidseg.load(progress=watcher)
     assert watcher.messages == ["note: the NVIDIA GPU is not used: PyTorch was built without CUDA"]

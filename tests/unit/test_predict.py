@@ -156,6 +156,9 @@ def test_names_that_are_not_utf_8(model: Path) -> None:
     assert record["files"][-1]["file"] == name
     assert read_mask(record["files"][-1]["class_map"]).shape == (40, 50)
     assert len(report.failed) == 1
+    absent = [sys.executable, "-m", "rapidseg", "predict", os.fsdecode(b"absent\xff.png")]
+    run = subprocess.run(absent, capture_output=True, check=False)
+    assert (run.returncode, run.stderr.startswith(b"error: absent")) == (2, True)
     for extra in ([], ["--json"]):
         words = ["predict", name, "photos", "-m", str(model), "-o", os.fsdecode(b"out\xff"), *extra]
         run = subprocess.run([sys.executable, "-m", "rapidseg", *words], capture_output=True, check=False)

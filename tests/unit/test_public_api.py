@@ -29,7 +29,26 @@ FUNCTIONS = {
     "load": "(model=None, *, engine='auto', precision='auto', device='auto', download=True, progress=SILENT)",
     "predict": "(images=None, *, model=None, output='predictions', save=('class-map', 'overlay'), input_size=None, "
     "engine='auto', precision='auto', device='auto', progress=SILENT)",
-    "open_dataset": "(kind_or_yaml, root=None, split='train', labels=None)",
+    "train": "(recipe=None, *, overrides=None, iterations=None, output=None, device='auto', resume=False, "
+    "dry_run=False, progress=SILENT, command=())",
+    "evaluate": "(model=None, *, data, root=None, split='val', protocol='whole', crop=None, stride=None, scales=None, "
+    "flip=None, input_size=None, subsample=1, class_mapping=None, engine='auto', precision='auto', "
+    "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=None, "
+    "progress=SILENT)",
+    "compare_runs": "(paths, *, images=5, progress=SILENT)",
+    "benchmark": "(models=None, *, engines=None, precisions=None, sizes=((1024, 2048), (512, 1024)), device='auto', "
+    "batch=1, image=None, rounds=5, seconds=0.5, data=None, root=None, split='val', class_mapping=None, "
+    "baseline=None, checkpoint=None, output=None, progress=SILENT)",
+    "tune": "(models=None, *, min_fps=None, min_miou=None, data=None, root=None, split='val', class_mapping=None, "
+    "engines=None, precisions=None, input_sizes=None, image=None, image_size=None, device='auto', "
+    "rounds=3, seconds=0.5, output=None, progress=SILENT)",
+    "list_models": "()",
+    "show_model": "(name, *, num_classes=19, input_size=(1024, 2048))",
+    "open_dataset": "(name_or_path, root=None, split='train', labels=None)",
+    "check_data": "(data, *, root=None, split=None, workers=None, progress=SILENT)",
+    "prepare_data": "(data, root, *, labels=None, workers=None, overwrite=False, progress=SILENT)",
+    "draw_scenes": "(output, images, *, val_images=None, seed=0, image_size=(1024, 2048), workers=None, progress=SILENT)",
+    "doctor": "(model=None, *, clear_cache=False)",
 }
 METHODS = {
     (Segmenter, "__call__"): "(self, image, *, input_size=None, confidence=False, bgr=False)",

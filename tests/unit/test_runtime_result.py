@@ -51,6 +51,18 @@ def test_probabilities(tmp_path: Path, result: Result, engine: str, align_corner
     np.testing.assert_array_equal(found.probabilities(), probabilities)
 
 
+def test_probabilities_of_a_class_map_on_a_gpu(result: Result) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("PyTorch finds no CUDA GPU")
+    segmenter = rapidseg.load(engine="torch", device="cuda")
+    found = segmenter(torch.from_numpy(result.image).cuda())
+    assert found.class_map.is_cuda
+    # The GPU fuses multiplications with additions, so that a pixel where two classes are that close may differ.
+    agreement = np.mean(found.probabilities().argmax(axis=0) == found.class_map.cpu().numpy())
+    assert agreement > 0.9999
+
+
 def test_probabilities_row_by_row(result: Result) -> None:
     probabilities = result.probabilities()
     for rows in (slice(10, 30), slice(None, 5), slice(-3, None), slice(0, 0), slice(50, 40)):

@@ -222,7 +222,7 @@ def test_nothing_in_an_entry_can_be_changed():
     [
         (
             lambda text: text.replace("memory_gb: 6.1\n", "memory_gb: six\n"),
-            "published.memory_gb: should be a valid number, not 'six'",
+            "published.memory_gb: should be a number, not 'six'",
         ),
         (lambda text: text.replace("  memory_gb: 6.1\n", ""), "the key 'published.memory_gb' is missing"),
         (lambda text: text + "license: none\n", "unknown key 'license'"),

@@ -219,7 +219,7 @@ class Result:
         """Shows `plot` in the notebook, or else in the system's image viewer.
 
         Raises:
-            RapidSegError: there is no image viewer, as on servers.
+            RapidSegError: no image viewer is available, as on servers.
         """
         show(self.plot())
 

@@ -125,7 +125,7 @@ def _select(model: str | os.PathLike[str] | None) -> Selection | str:
     try:
         import rapidseg
 
-        segmenter = rapidseg.load(model)
+        segmenter = rapidseg.load(model, download=False)
     except Exception as error:  # whatever a broken package raises, the other checks are still worth reading
         return _explain(error)
     engine = segmenter.engine

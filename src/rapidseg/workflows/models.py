@@ -79,7 +79,7 @@ class RecipeDetails:
 
     Attributes:
         summary: its network, data, iterations and batch size.
-        text: the YAML file.
+        text: YAML with every value that it states or inherits.
         published: names of the published models that it trains.
     """
 
@@ -208,7 +208,7 @@ def show_model(name: str, *, num_classes: int = 19, input_size: SizeHW = CITYSCA
         ModuleNotFoundError: for an architecture: PyTorch is not installed.
     """
     from rapidseg import zoo
-    from rapidseg.recipes import find_recipe, recipe_names, summarize_recipe
+    from rapidseg.recipes import current_name, recipe_names, recipe_text, summarize_recipe
 
     if name in zoo.architectures():
         return _architecture(name, num_classes, input_size)
@@ -216,10 +216,10 @@ def show_model(name: str, *, num_classes: int = 19, input_size: SizeHW = CITYSCA
         return Published(zoo.find(name))
     if name in zoo.built_in_models():
         return _built_in(name)
-    if name in recipe_names():
-        text = find_recipe(name).read_text(encoding="utf-8")
-        trained = tuple(model.name for model in zoo.published_models().values() if model.recipe == name)
-        return RecipeDetails(summarize_recipe(name), text, trained)
+    recipe = current_name(name)
+    if recipe in recipe_names():
+        trained = tuple(model.name for model in zoo.published_models().values() if model.recipe == recipe)
+        return RecipeDetails(summarize_recipe(recipe), recipe_text(recipe), trained)
     known = (*zoo.architectures(), *zoo.built_in_models(), *zoo.published_models(), *recipe_names())
     raise ConfigError(
         f"unknown architecture, model or recipe {name!r}{nearest_hint(name, known)}; `rapidseg models` lists them"

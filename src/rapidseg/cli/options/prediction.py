@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from rapidseg.cli.help import OUTPUT
+
 
 class Kind(str, Enum):
     """Kinds of pictures; an Enum, because Typer supports no lists of `Literal`."""
@@ -26,7 +28,7 @@ ImagesArgument = Annotated[
     ),
 ]
 OutputFolderOption = Annotated[
-    Path, typer.Option("--output", "-o", help="Folder for the results.", rich_help_panel="Output")
+    Path, typer.Option("--output", "-o", help="Folder for the results.", rich_help_panel=OUTPUT)
 ]
 SaveOption = Annotated[
     list[Kind] | None,
@@ -35,7 +37,7 @@ SaveOption = Annotated[
         help="Picture to write per image: class ids, colors blended into the image, or the confidence in gray. "
         "Repeat the option for several.",
         show_default="class-map and overlay",
-        rich_help_panel="Output",
+        rich_help_panel=OUTPUT,
     ),
 ]
 

@@ -1,0 +1,104 @@
+"""What the package does without any extra: predict, check data, draw scenes, and say what else is missing.
+
+`scripts/check_base_install.sh` runs these tests where only the base install is present, on another Python.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import rapidseg
+from rapidseg.runtime.model_file import SAMPLE_IMAGE
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in a process of its own, in a folder."""
+    command = [sys.executable, "-m", "rapidseg", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few drawn street scenes in the layout of Cityscapes."""
+    root = tmp_path_factory.mktemp("scenes")
+    rapidseg.draw_scenes(root, 2, val_images=2, image_size=(128, 256))
+    return root
+
+
+def test_the_sample_is_segmented_from_the_command_line(tmp_path: Path) -> None:
+    ended = run(tmp_path, "predict", "--json")
+    assert ended.returncode == 0, ended.stderr
+    (entry,) = json.loads(ended.stdout)["files"]
+    assert Path(tmp_path / entry["class_map"]).is_file()
+    assert entry["class_shares"]["Road"] > 0.05
+
+
+def test_an_image_is_taken_in_every_form() -> None:
+    segmenter = rapidseg.load(precision="float32")
+    expected = segmenter(SAMPLE_IMAGE).class_map
+    array = np.asarray(Image.open(SAMPLE_IMAGE).convert("RGB"))
+    for image in (str(SAMPLE_IMAGE), SAMPLE_IMAGE.read_bytes(), Image.open(SAMPLE_IMAGE), array):
+        np.testing.assert_array_equal(segmenter(image).class_map, expected)
+    np.testing.assert_array_equal(segmenter(cv2.imread(str(SAMPLE_IMAGE)), bgr=True).class_map, expected)
+    for result in segmenter.batch([array, array]):
+        np.testing.assert_array_equal(result.class_map, expected)
+
+
+def test_a_result_offers_masks_polygons_probabilities_and_files(tmp_path: Path) -> None:
+    result = rapidseg.load(precision="float32")(SAMPLE_IMAGE)
+    assert result.mask("Road").sum() == np.count_nonzero(result.class_map == 3)
+    assert result.polygons("Road")
+    probabilities = result.probabilities()
+    assert probabilities.shape == (11, *result.class_map.shape)
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)  # eleven float32 numbers, each rounded
+    result.save(tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as saved:
+        assert saved.size[0] == result.class_map.shape[1]
+    json.dumps(result.to_dict())
+
+
+def test_data_are_checked(scenes: Path) -> None:
+    report = rapidseg.check_data("cityscapes", root=scenes)
+    assert report.ok, report.to_dict()
+    dataset = rapidseg.open_dataset("cityscapes", scenes, split="val")
+    assert dataset.labels.names[0] == "road"
+    assert dataset[0].image.shape == (128, 256, 3)
+
+
+def test_a_model_is_scored(scenes: Path) -> None:
+    report = rapidseg.evaluate(data="synth-as-camvid", root=scenes, split="train")
+    assert report.scores.pixel_accuracy > 0.5  # of drawn scenes, most of which are road, building and sky
+    assert not np.isnan(report.scores.mean_iou)
+
+
+def test_the_installation_is_sound() -> None:
+    diagnosis = rapidseg.doctor()
+    assert diagnosis.ok, diagnosis.to_dict()
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed here")
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        (["train", "tiny", "-o", "run"], "train"),
+        (["export", "best.safetensors", "-o", "best.onnx"], "export"),
+        (["import", "best.pth", "-o", "best.safetensors"], "export"),
+        (["predict", "--model", "best.safetensors"], "export"),
+    ],
+)
+def test_a_missing_extra_is_named_with_the_command(tmp_path: Path, arguments: list[str], extra: str) -> None:
+    (tmp_path / "best.safetensors").write_bytes(b"\0" * 64)
+    (tmp_path / "best.pth").write_bytes(b"\0" * 64)
+    ended = run(tmp_path, *arguments)
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert f"pip install -c constraints.txt '.[{extra}]'" in " ".join(ended.stderr.split())
