@@ -12,6 +12,7 @@ from rapidseg.data import open_dataset
 from rapidseg.evaluation import ConfusionMatrix, score
 from rapidseg.exporting.int8.quantization import MAX_DROP
 from rapidseg.imaging import read_image
+from rapidseg.recipes import current_name
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, SAMPLE_IMAGE, find_model, read_spec
 from rapidseg.scenes import draw_scene
 
@@ -29,7 +30,8 @@ def test_it_says_everything_that_must_be_known(segmenter):
     assert spec.dataset
     assert spec.checksum
     assert "CC BY-NC 4.0" in spec.license
-    assert "camvid/fast-scnn" in spec.source
+    assert current_name("fast-scnn_camvid") == "camvid/fast-scnn"
+    assert "fast-scnn_camvid" in spec.source  # the name of its recipe when the file was written
     (stated,) = spec.scores
     assert f"{stated.mean_iou:.3f}" in PAGE.read_text(encoding="utf-8")
 

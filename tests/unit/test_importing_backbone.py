@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from rapidseg.core.errors import ConfigError, ModelFileError
+from rapidseg.core.progress import NullProgress
 from rapidseg.importing import load_backbone, load_checkpoint
 from rapidseg.models import create_model, load_model
-from rapidseg.recipes import find_recipe
 from rapidseg.training import load_recipe, train
 from rapidseg.training.preparation import prepare
 from tests.support.block_scenes import write_block_scenes
@@ -149,9 +149,20 @@ def recipe(scenes, weights, *overrides):
         f"model={{name: pspnet, options: {{stem: plain, width: 0.25, aux_head: false}}, backbone_weights: {weights}}}"
     )
     return load_recipe(
-        find_recipe("tiny"),
+        "tiny",
         [f"data.root={scenes}", model, "loss.head_weights={logits: 1.0}", "iterations=3", *overrides],
     )
+
+
+class Downloads(NullProgress):
+    """Remembers the bytes of downloads."""
+
+    def __init__(self):
+        self.seen = []
+
+    def update(self, task, done, total, *, unit="items"):
+        if unit == "bytes":
+            self.seen.append((done, total))
 
 
 def test_a_run_begins_from_the_weights_of_an_address(scenes, saved, tmp_path, monkeypatch):
@@ -160,15 +171,15 @@ def test_a_run_begins_from_the_weights_of_an_address(scenes, saved, tmp_path, mo
     state = imagenet("torchvision", make("torchvision"))
     content = saved(state).read_bytes()
     name = f"/resnet50-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-    seen = []
+    downloads = Downloads()
     with serve(Site({name: content})) as site:
-        prepared = prepare(recipe(scenes, site.url + name), "cpu", progress=lambda *sizes: seen.append(sizes))
+        prepared = prepare(recipe(scenes, site.url + name), "cpu", progress=downloads)
         prepared.loader.close()
     model = prepared.module.model
     assert torch.equal(model.backbone.layer4[2].conv3.weight, state["layer4.2.conv3.weight"])
     assert model.spec.source.endswith(f", starting from the backbone {name.removeprefix('/')}")
     assert model.training
-    assert seen[-1] == (len(content), len(content))
+    assert downloads.seen[-1] == (len(content), len(content))
 
 
 def test_a_run_goes_on_without_the_file(scenes, saved, tmp_path, monkeypatch):

@@ -236,7 +236,6 @@ def test_starting_an_engine_limits_opencv_and_pytorch(monkeypatch, tmp_path, eng
 def test_training_keeps_to_the_quota(monkeypatch, tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("lightning")
-    from rapidseg.recipes import find_recipe
     from rapidseg.recipes.loading import load_recipe
     from rapidseg.training.preparation import prepare
     from tests.support.block_scenes import write_block_scenes
@@ -244,7 +243,7 @@ def test_training_keeps_to_the_quota(monkeypatch, tmp_path):
     before = torch.get_num_threads()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
-    recipe = load_recipe(find_recipe("fast-scnn_tiny"), [f"data.root={write_block_scenes(tmp_path)}", "data.workers=3"])
+    recipe = load_recipe("tiny", [f"data.root={write_block_scenes(tmp_path)}", "data.workers=3"])
     try:
         torch.set_num_threads(2)
         assert prepare(recipe, "cpu").loader.num_workers == 1

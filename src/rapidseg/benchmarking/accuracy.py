@@ -87,16 +87,12 @@ def score_segmenter(
     """
     # Imported here: a measuring process that scores nothing must not load this.
     from rapidseg.data import open_dataset
-    from rapidseg.evaluation import InputScaling, WholeImage, class_mapping_between, evaluate
+    from rapidseg.evaluation import ClassMapping, InputScaling, WholeImage, score
 
     dataset = open_dataset(data.data, data.root, data.split)
-    mapping = class_mapping_between(segmenter.spec.labels, dataset.labels, data.class_mapping)
-    evaluation = evaluate(
-        WholeImage(segmenter, InputScaling(input_size)),
-        dataset,
-        class_mapping=None if mapping is None else mapping[1],
-        progress=progress,
-    )
+    mapping = ClassMapping.between(segmenter.spec.labels, dataset.labels, data.class_mapping)
+    predict = WholeImage(segmenter, InputScaling(input_size))
+    evaluation = score(predict, dataset, class_mapping=mapping, progress=progress)
     return MeasuredScore(dataset.name, dataset.split, len(dataset), evaluation.scores.mean_iou)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 
 import typer
@@ -54,7 +53,7 @@ def evaluate_model(
             scales=evaluate.optional_scales(scales), subsample=int(subsample),
             input_size=common.optional_input_size(input_size), engine=engine, precision=precision, device=device,
             worst=worst, save=save, submission=submission, output=output, html=html,
-            command=shlex.join(["rapidseg", *sys.argv[1:]]), progress=progress,
+            command=["rapidseg", *sys.argv[1:]], progress=progress,
         )
     # fmt: on
     print_json(report.to_dict()) if as_json else print_report(report)

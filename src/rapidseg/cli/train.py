@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from rapidseg.cli.console import print_json
@@ -16,7 +14,7 @@ def register(app: typer.Typer) -> None:
     """Adds `train`."""
     app.command(
         epilog=examples(
-            "rapidseg train camvid/fast-scnn data.root=camvid -o runs/a", "rapidseg train -o runs/a --resume"
+            "rapidseg train my-streets.yaml --iterations 2000 -o runs/a", "rapidseg train -o runs/a --resume"
         )
     )(train)
 
@@ -33,12 +31,8 @@ def train(
 ) -> None:
     """Train a network with a recipe, or on your own data.
 
-    The output folder gets the best and the last weights, the state from which the run resumes, logs, and the recipe
-    with every value. Ctrl-C saves the state before it stops. Examples:
-
-        rapidseg train my-streets.yaml --iterations 2000 --output runs/first
-
-        rapidseg train camvid/fast-scnn data.root=camvid data.extra_datasets=[] -o runs/camvid
+    The output folder gets weights, the state from which the run resumes, logs, and the recipe with every value. Ctrl-C
+    saves the state before it stops.
     """
     from rapidseg.cli.tables.train import TrainingDisplay, print_report, print_stopped
     from rapidseg.workflows.train import TrainingStopped
@@ -59,7 +53,6 @@ def train(
                 resume=resume,
                 dry_run=dry_run,
                 progress=display,
-                command=["rapidseg", *sys.argv[1:]],
             )
     except TrainingStopped as stop:
         print_stopped(stop.iteration, output)

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rapidseg.core.progress import Progress, counter
 from rapidseg.core.spec import Score
 from rapidseg.data import Dataset
-from rapidseg.evaluation import Evaluation, evaluate
+from rapidseg.evaluation import Evaluation, score
 from rapidseg.models import SegmentationModel, save_model
 from rapidseg.recipes.schema import Recipe
 from rapidseg.runtime import Segmenter
@@ -134,7 +134,7 @@ class ValidationCallback(Callback):
             self._signals.check()
             return segmenter.class_map(image)
 
-        return evaluate(predict, self._dataset, progress=counter(self._progress, EVALUATING))
+        return score(predict, self._dataset, progress=counter(self._progress, EVALUATING))
 
     def _score(self, scores: dict[str, Any]) -> Score | None:
         if math.isnan(scores["mean_iou"]):  # the split has no labeled pixel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ def evaluate(
     submission: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     html: str | os.PathLike[str] | None = None,
-    command: str | None = None,
+    command: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> EvaluationReport:
     """Predicts every image of a split and scores the class maps at the labels' own size.
@@ -149,7 +150,7 @@ def evaluate(
         save: folder for the predictions, PNGs of class ids.
         submission: folder for PNGs of label ids in the form that the Cityscapes benchmark accepts.
         output, html: files for the JSON document and the HTML page. They are checked before the first prediction.
-        command: what the report states as its origin; None: this call.
+        command: words of the command line, which the report states; none: it states this call.
         progress: watches the predictions.
 
     Raises:
@@ -179,7 +180,7 @@ def evaluate(
     run = make_run(
         evaluation,
         date=datetime.now().astimezone(),
-        command=command or _call(name, data, split, predict),
+        command=shlex.join(command) or _call(name, data, split, predict),
         model=name,
         engine=segmenter.engine.name,
         precision=segmenter.engine.precision,

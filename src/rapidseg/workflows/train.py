@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,6 @@ def train(
     resume: bool = False,
     dry_run: bool = False,
     progress: Progress = SILENT,
-    command: Sequence[str] = (),
 ) -> TrainingReport:
     """Trains a network.
 
@@ -58,7 +57,6 @@ def train(
         dry_run: check recipe, data and network with one batch and write nothing; the report then has a `check`.
         progress: reports `training` in iterations, with losses and speed as metrics; `evaluating` in images; the
             download of a backbone's weights; and the warnings of the report.
-        command: words of the command line, written beside the recipe.
 
     Raises:
         ConfigError: an argument is missing, the recipe is not valid or does not fit data or network, the device is not
@@ -80,7 +78,7 @@ def train(
         raise ConfigError("choose a folder for the run: --output runs/first (output=)")
     from rapidseg.training import train as run
 
-    report = run(loaded, output, resume=resume, device=device, progress=progress, command=command)
+    report = run(loaded, output, resume=resume, device=device, progress=progress, command=_command())
     return dataclasses.replace(report, warnings=warnings)
 
 
@@ -101,6 +99,13 @@ def _find_source(
     if not own.is_file():
         raise ConfigError(f"{output} contains no run to resume; start one without --resume (resume=True)")
     return own
+
+
+def _command() -> tuple[str, ...]:
+    """Returns the words of the command line if this process is `rapidseg`, to be recorded with the run."""
+    program = Path(sys.argv[0])
+    is_ours = program.stem == "rapidseg" or (program.stem == "__main__" and program.parent.name == "rapidseg")
+    return ("rapidseg", *sys.argv[1:]) if is_ours else ()
 
 
 def _warnings(source: str | os.PathLike[str], recipe: Recipe) -> tuple[str, ...]:

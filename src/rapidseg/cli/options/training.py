@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from rapidseg.cli import completion
-
-RUN = "Run"
+from rapidseg.cli.help import METHOD, OUTPUT
 
 RecipeArgument = Annotated[
     str | None,
@@ -28,7 +27,7 @@ OverridesArgument = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Folder for the run.", show_default=False, rich_help_panel=RUN),
+    typer.Option("--output", "-o", help="Folder for the run.", show_default=False, rich_help_panel=OUTPUT),
 ]
 IterationsOption = Annotated[
     int | None,
@@ -37,17 +36,17 @@ IterationsOption = Annotated[
         min=1,
         help="Optimizer steps; shortens evaluation, saving and warm-up intervals that do not fit.",
         show_default="the recipe's",
-        rich_help_panel=RUN,
+        rich_help_panel=METHOD,
     ),
 ]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Resume the run in the output folder.", rich_help_panel=RUN)
+    bool, typer.Option("--resume", help="Resume the run in the output folder.", rich_help_panel=METHOD)
 ]
 TrainingDevice = Literal["auto", "cpu", "cuda"]
-DeviceOption = Annotated[TrainingDevice, typer.Option("--device", help="Device to train on.", rich_help_panel=RUN)]
+DeviceOption = Annotated[TrainingDevice, typer.Option("--device", help="Device to train on.", rich_help_panel=METHOD)]
 DryRunOption = Annotated[
     bool,
     typer.Option(
-        "--dry-run", help="Check recipe, data and network with one batch; write nothing.", rich_help_panel=RUN
+        "--dry-run", help="Check recipe, data and network with one batch; write nothing.", rich_help_panel=METHOD
     ),
 ]

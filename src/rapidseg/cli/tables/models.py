@@ -170,7 +170,8 @@ def _print_recipe(recipe: RecipeDetails) -> None:
     print_line(recipe.text)
     if recipe.published:
         print_line(f"trains the published model {', '.join(recipe.published)}")
-    _print_commands("run it", (f"rapidseg train {recipe.name} data.root=DIR --output runs/first",))
+    words = f"{recipe.name} data.root=DIR" if recipe.name != "own-data" else "my-streets.yaml"
+    _print_commands("run it", (f"rapidseg train {words} --output runs/first",))
 
 
 def _print_architecture(architecture: ArchitectureDetails) -> None:
