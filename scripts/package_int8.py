@@ -19,6 +19,7 @@ from rapidseg.core.spec import SPEC_KEY
 from rapidseg.data import open_dataset
 from rapidseg.exporting import quantize_onnx
 from rapidseg.exporting.int8.scoring import Scorer
+from rapidseg.exporting.network_images import NetworkImages
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model, read_spec
 
 FLOAT32, INT8 = BUILT_IN_MODELS
@@ -36,7 +37,7 @@ def main() -> None:
         report = quantize_onnx(source, made, train, val, input_size=size)
         if report.size_bytes >= report.float32_size_bytes:
             raise SystemExit(f"INT8 takes {report.size_bytes} bytes, no less than float32: not packaged")
-        score = Scorer(report.spec, test, size, lambda *_: None)(made, "test")
+        score = Scorer(NetworkImages(report.spec, test, size))(made, "test")
         spec = report.spec.model_copy(update={"scores": (score,)})
         graph = onnx.load(made)
     helper.set_model_props(graph, {SPEC_KEY: spec.to_json()})

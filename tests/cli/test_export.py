@@ -21,6 +21,12 @@ def checkpoint(tmp_path):
     return tmp_path / "best.safetensors"
 
 
+@pytest.fixture
+def small_checks(monkeypatch):
+    """Compares at two small sizes, for tests that are not about the sizes."""
+    monkeypatch.setattr("rapidseg.exporting.verification.CHECK_SIZES", ((97, 161), (64, 96)))
+
+
 def test_a_checkpoint_becomes_a_file_beside_it(rapidseg, checkpoint):
     status, output, error = rapidseg("export", checkpoint)
     assert (status, error) == (0, "")
@@ -28,37 +34,39 @@ def test_a_checkpoint_becomes_a_file_beside_it(rapidseg, checkpoint):
     assert "3 of 1024x2048" in output
     assert "100.000%" in output
     assert "fast-scnn, 11 classes" in output
-    expected = "bf16 in place of float32: the same class at " if computes_in_bf16("cpu") else "bf16 was not measured"
+    assert "max logit error (relative to the largest logit); pixels with the same class" in output
+    expected = "bf16 agrees with float32 on " if computes_in_bf16("cpu") else "bf16 was not measured"
     assert expected in output
-    assert "fp16 in place of float32 on an NVIDIA GPU: the same class at " in output
+    assert "fp16 agrees with float32 on an NVIDIA GPU on " in output
+    assert "of pixels (threshold 99.5%); it is " in output
 
 
-def test_json_is_one_document_and_the_file_is_where_it_was_asked_for(rapidseg, checkpoint, tmp_path):
+def test_json_is_one_document_and_the_file_is_where_it_was_asked_for(rapidseg, checkpoint, tmp_path, small_checks):
     status, output, error = rapidseg("export", checkpoint, "-o", tmp_path / "new" / "m.onnx", "--json")
     assert (status, error) == (0, "")
     document = json.loads(output)
     assert document["file"] == str(tmp_path / "new" / "m.onnx")
     assert document["size_bytes"] == (tmp_path / "new" / "m.onnx").stat().st_size
-    assert {check["engine"] for check in document["checks"]} == {"onnxruntime", "openvino"}
+    assert {check["engine"] for check in document["checks"]} == {"openvino", "onnxruntime", "torch"}
     assert all(check["relative_error"] < 1e-4 for check in document["checks"])
     assert document["spec"]["labels"]["names"] == list(CAMVID.names)
     assert set(document["spec"]["precisions"]) == {"fp16", *(["bf16"] if computes_in_bf16("cpu") else [])}
 
 
-def test_an_exported_file_becomes_int8_with_a_layer_kept(rapidseg, tmp_path):
+def test_an_exported_file_becomes_int8_with_a_fallback_layer(rapidseg, tmp_path):
     write_brightness_onnx(tmp_path / "model.onnx", loud=1)
     write_block_scenes(tmp_path / "scenes", classes=CLASSES)
     words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes", "--max-drop", 2]
     status, output, error = rapidseg("export", "model.onnx", *words)
     assert (status, error) == (0, "")
     assert "mIoU on cityscapes val: 0.8" in output
-    assert "kept in floating point: 1 of 4 layers, because with all in INT8 " in output
+    assert "fallback layers, in floating point: 1 of 4; with all layers in INT8, mIoU drops by " in output
     assert "  classifier: " in output
     assert "3 of 1024x2048" in output
     assert "wrote model-int8.onnx: brightness, 19 classes, 0.0 MB" in output
 
 
-def test_a_checkpoint_becomes_int8(rapidseg, tmp_path):
+def test_a_checkpoint_becomes_int8(rapidseg, tmp_path, small_checks):
     torch.manual_seed(0)
     save_model(create_model("fast-scnn", labels=CITYSCAPES, width=0.25).eval(), tmp_path / "best.safetensors")
     write_block_scenes(tmp_path / "scenes", train=4, val=1)
@@ -70,7 +78,11 @@ def test_a_checkpoint_becomes_int8(rapidseg, tmp_path):
     document = json.loads(output)
     assert document["size_bytes"] == (tmp_path / "small.onnx").stat().st_size < 0.6 * document["float32_size_bytes"]
     quantization = document["spec"]["quantization"]
-    assert (quantization["kept"], quantization["calibration_images"], quantization["input_size"]) == ([], 3, 64)
+    assert (quantization["fallback_layers"], quantization["calibration_images"], quantization["input_size"]) == (
+        [],
+        3,
+        64,
+    )
     assert not (tmp_path / "best.onnx").exists()
 
 
@@ -99,10 +111,13 @@ def test_int8_that_costs_too_much_is_one_message_and_exit_status_2(rapidseg, tmp
     ("words", "message"),
     [
         (["missing.pth"], "no such file"),
-        (["model.onnx"], "is an exported file already"),
-        (["best.safetensors", "-o", "model.bin"], "ends in .onnx; call it model.onnx"),
-        (["best.safetensors", "--precision", "fp8"], "--precision 'fp8' is unknown; allowed are float32, int8"),
-        (["best.safetensors", "--precision", "int8"], "give --data, such as --data camvid --root FOLDER"),
+        (["model.onnx"], "model.onnx is already an exported file; pass the checkpoint that it was made from"),
+        (["best.safetensors", "-o", "model.bin"], "model.bin: pass a file name that ends in .onnx, such as model.onnx"),
+        (["best.safetensors", "-o", "."], ". is a folder; pass a file name that ends in .onnx"),
+        (["best.safetensors", "-o", "./"], "./ is a folder; pass a file name that ends in .onnx"),
+        (["best.safetensors", "-o", "/"], "/ is a folder; pass a file name that ends in .onnx"),
+        (["best.safetensors", "-o", "new/"], "new/ is a folder; pass a file name that ends in .onnx"),
+        (["best.safetensors", "--precision", "int8"], "pass --data, such as --data camvid --root FOLDER"),
     ],
 )
 def test_mistakes_are_one_message_and_exit_status_2(words, message, rapidseg, checkpoint, monkeypatch):
@@ -112,3 +127,9 @@ def test_mistakes_are_one_message_and_exit_status_2(words, message, rapidseg, ch
     assert message in error
     assert "Traceback" not in error
     assert list(checkpoint.parent.iterdir()) == [checkpoint]
+
+
+def test_a_wrong_precision_is_answered_with_the_choices(rapidseg, checkpoint):
+    status, output, error = rapidseg("export", "best.safetensors", "--precision", "fp8")
+    assert (status, output) == (2, "")
+    assert "'fp8' is not one of 'float32', 'int8'" in " ".join(error.replace("\u2502", " ").split())

@@ -28,6 +28,14 @@ def test_a_checkpoint_becomes_a_model_file(rapidseg, checkpoint, tmp_path):
     assert load_model(tmp_path / "new" / "model.safetensors").spec.source == "Tramac/Fast-SCNN-pytorch"
 
 
+def test_without_an_output_the_file_is_written_beside_the_checkpoint(rapidseg, checkpoint):
+    (checkpoint.parent / "weights").mkdir()
+    moved = checkpoint.rename(checkpoint.parent / "weights" / "model.pth")
+    status, output, _ = rapidseg("import", "weights/model.pth")
+    assert (status, output.splitlines()[-1]) == (0, "wrote weights/model.safetensors")
+    assert moved.with_suffix(".safetensors").is_file()
+
+
 def test_labels_are_stored_and_json_is_one_document(rapidseg, checkpoint, tmp_path):
     words = ("import", checkpoint, "-o", "model.safetensors", "--labels", "road,car,sky", "--json")
     status, output, error = rapidseg(*words)
@@ -45,19 +53,17 @@ def test_the_copy_to_take_can_be_said(rapidseg, tmp_path):
     torch.save({"model": other, "model_ema": average}, tmp_path / "model.pth")
     status, output, error = rapidseg("import", "model.pth", "-o", "a.safetensors", "--json")
     assert (status, error) == (0, "")
-    assert (
-        "the moving average (model_ema) is taken, which is what its source evaluates" in json.loads(output)["notes"][0]
-    )
+    assert "the moving average (model_ema) is used, which its source evaluates" in json.loads(output)["notes"][0]
     assert rapidseg("import", "model.pth", "-o", "b.safetensors", "--no-ema")[0] == 0
     bias = "classifier.conv.1.bias"
     for name, state in (("a", average), ("b", other)):
         assert torch.equal(load_model(f"{name}.safetensors").state_dict()["classifier.3.bias"], state[bias])
 
 
-def test_an_address_is_fetched_checked_and_gone_on_with(rapidseg, checkpoint, tmp_path, monkeypatch):
+def test_a_url_is_downloaded_resumed_and_checked(rapidseg, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer, "_ATTEMPTS", 1)
+    monkeypatch.setattr(transfer, "ATTEMPTS", 1)
     content = checkpoint.read_bytes()
     name = f"/fast_scnn-{hashlib.sha256(content).hexdigest()[:8]}.pth"
     with serve(Site({name: content, "/other-00000000.pth": content}, breaks=[100_000])) as site:
@@ -75,15 +81,22 @@ def test_an_address_is_fetched_checked_and_gone_on_with(rapidseg, checkpoint, tm
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["model.pth", "-o", "model.bin"], "the output must end in .safetensors, not 'model.bin'"),
-        (["missing.pth", "-o", "m.safetensors"], "missing.pth: no such file; give a checkpoint"),
-        (["ftp://host/a.pth", "-o", "m.safetensors"], "only http:// and https:// addresses are fetched"),
+        (
+            ["model.pth", "-o", "model.bin"],
+            "model.bin: pass a file name that ends in .safetensors, such as model.safetensors",
+        ),
+        (["missing.pth", "-o", "m.safetensors"], "missing.pth: no such file; pass a checkpoint"),
+        (["ftp://host/a.pth", "-o", "m.safetensors"], "only http:// and https:// URLs can be downloaded"),
         (["model.pth", "-o", "m.safetensors", "--labels", "camvid"], "has 3 classes, but labels names 11"),
         (["model.pth", "-o", "m.safetensors", "--labels", "nothing"], "unknown labels 'nothing'"),
-        (["model.pth", "-o", "m.safetensors", "--sha256", "xyz"], "a SHA-256 is 64 hex digits"),
+        (["model.pth", "-o", "m.safetensors", "--sha256", "xyz"], "'xyz' is not a SHA-256; pass its 64 hex digits"),
         (["model.pth", "-o", "m.safetensors", "--sha256", "0" * 64], "it is another file, or damaged"),
         (["model.pth", "-o", "m.safetensors", "--ema"], "has no moving average of the weights"),
-        ([".", "-o", "m.safetensors"], "is a folder; give the checkpoint in it"),
+        ([".", "-o", "m.safetensors"], "is a folder; pass the checkpoint in it"),
+        ([".."], ".. is a folder; pass a file"),
+        (["model.pth", "-o", "."], ". is a folder; pass a file name that ends in .safetensors"),
+        (["model.pth", "-o", "new/"], "new/ is a folder; pass a file name that ends in .safetensors"),
+        (["model.safetensors"], "model.safetensors would be replaced; pass output, another file name"),
     ],
 )
 def test_mistakes_are_one_message_and_exit_status_2(words, message, rapidseg, checkpoint):

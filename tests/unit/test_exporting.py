@@ -1,4 +1,4 @@
-"""What an exported file looks like, and that a wrong one is never left behind. Engines are compared in `parity`."""
+"""Exported files: their graph and specification, and that a file that does not match PyTorch is never left behind."""
 
 import json
 
@@ -11,16 +11,18 @@ from torch import nn
 
 from rapidseg.core.errors import ExportError, InputError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.progress import NullProgress
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.exporting import export_onnx
-from rapidseg.exporting.verification import _class_map, image_like_noise
+from rapidseg.exporting.verification import CHECK_SIZES, image_like_noise, reference_class_map, verify
 from rapidseg.models import SegmentationModel
 
 SIZES = [(40, 64), (33, 47)]
+ENGINES = ("openvino", "onnxruntime", "torch")
 
 
 class OneConvolution(SegmentationModel):
-    """The smallest network that is one, so that tracing it takes a second."""
+    """The smallest possible network, so that tracing it takes a second."""
 
     def __init__(self):
         spec = ModelSpec(
@@ -60,6 +62,14 @@ class LooksAtValues(OneConvolution):
 class NotANumber(OneConvolution):
     def forward(self, images):
         return self.classifier(images) * float("nan")
+
+
+class Recorder(NullProgress):
+    def __init__(self):
+        self.told = {}
+
+    def update(self, task, done, total, *, unit="items"):
+        self.told.setdefault(task, []).append((done, total))
 
 
 @pytest.fixture(scope="module")
@@ -122,25 +132,64 @@ def test_the_file_is_whole_and_says_nothing_of_where_it_was_made(exported):
 def test_every_engine_size_and_batch_was_checked(exported):
     _, report, _ = exported
     done = {(check.engine, check.size_hw, check.batch) for check in report.checks}
-    assert done == {(e, s, b) for e in ("onnxruntime", "openvino") for s in SIZES for b in (1, 3)}
+    assert done == {(e, s, b) for e in ENGINES for s in SIZES for b in (1, 3)}
     assert all(check.passed and check.relative_error < 1e-5 and check.agreement == 1 for check in report.checks)
-    assert "onnxruntime, 40x64, batch 1: relative error" in str(report.checks[0])
+    assert "openvino, 40x64, batch 1: relative error" in str(report.checks[0])
+
+
+def test_the_engines_are_those_of_prediction_and_leave_the_disk_cache_alone(exported, tmp_path, monkeypatch):
+    model, report, _ = exported
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(
+        "rapidseg.runtime.engines.openvino.OpenVinoEngine.run", lambda self, images: np.ones((1, 5, 5, 8))
+    )
+    with pytest.raises(ExportError, match=r"do not match PyTorch \(openvino, 40x64, batch 1: "):
+        verify(report.path, model, report.spec, sizes=SIZES[:1])
+    monkeypatch.undo()
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
+    verify(report.path, model, report.spec, sizes=SIZES[:1])
+    for engine in ("openvino", "onnxruntime"):
+        assert not list((tmp_path / "cache" / engine).glob("*"))
+
+
+def test_an_engine_that_fails_is_named(exported, monkeypatch):
+    def fail(self, images):
+        raise RuntimeError("no such kernel")
+
+    model, report, _ = exported
+    monkeypatch.setattr("rapidseg.runtime.engines.onnxruntime.OnnxRuntimeEngine.run", fail)
+    with pytest.raises(ExportError, match=r"does not run in onnxruntime at 40x64, batch 1 \(no such kernel\), so no"):
+        verify(report.path, model, report.spec, sizes=SIZES[:1])
+
+
+def test_large_images_are_tiled_by_rows_as_in_prediction(tmp_path, monkeypatch):
+    from rapidseg.runtime.engines import openvino
+
+    tiled = []
+    tile_rows = openvino.tile_rows
+    monkeypatch.setattr(openvino, "tile_rows", lambda model, size: tiled.append(model) or tile_rows(model, size))
+    model = OneConvolution().eval()
+    sizes = CHECK_SIZES[1:2]
+    report = export_onnx(model, model.spec, tmp_path / "model.onnx", check_sizes=sizes, images=())
+    assert len(tiled) == 1  # batches of one image only
+    assert {check.engine for check in report.checks} == set(ENGINES)
 
 
 def test_the_report_is_a_json_document(exported):
     document = json.loads(json.dumps(exported[1].to_dict(), allow_nan=False))
     assert document["allowed"] == {"relative_error": 1e-3, "agreement": 0.999}
     assert document["spec"]["architecture"] == "one-convolution"
-    assert len(document["checks"]) == 8
+    assert len(document["checks"]) == 12
 
 
 def test_exporting_leaves_the_model_as_it_was_and_prints_nothing(tmp_path, capfd):
     model = OneConvolution().half().train()
-    told = []
-    export_onnx(model, model.spec, tmp_path / "m.onnx", check_sizes=SIZES[1:], progress=lambda *at: told.append(at))
+    progress = Recorder()
+    export_onnx(model, model.spec, tmp_path / "m.onnx", check_sizes=SIZES[1:], progress=progress)
     assert model.training
     assert model.classifier.weight.dtype == torch.float16
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert progress.told["comparing with PyTorch"] == [(done, 6) for done in range(7)]
+    assert next(iter(progress.told)) == "tracing"
     assert capfd.readouterr() == ("", "")
 
 
@@ -149,11 +198,11 @@ def test_exporting_leaves_the_model_as_it_was_and_prints_nothing(tmp_path, capfd
     [
         (
             OtherWhenTraced,
-            r"does not compute what the model computes \(onnxruntime, 40x64, batch 1: relative error .*e-0",
+            r"outputs of the exported file do not match PyTorch \(openvino, 40x64, batch 1: relative error .*e-0",
         ),
-        (SizeIsBakedIn, "does not compute what the model computes"),
+        (SizeIsBakedIn, "outputs of the exported file do not match PyTorch"),
         (LooksAtValues, "one-convolution cannot be exported with a dynamic batch, height and width: "),
-        (NotANumber, "the model gives logits that are no finite numbers; train or import it again"),
+        (NotANumber, "the model returns NaN or infinite logits; train or import it again"),
     ],
 )
 def test_a_model_that_is_not_exported_right_leaves_the_older_file(network, message, tmp_path):
@@ -176,9 +225,9 @@ def test_a_model_that_is_not_exported_right_leaves_no_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "sizes", "message"),
     [
-        ("model.bin", SIZES, r"model\.bin: the name of an exported file ends in \.onnx; call it model\.onnx"),
-        ("folder.onnx", SIZES, r"folder\.onnx is a folder; give the name of a file"),
-        ("model.onnx", [(40, 31)], r"check_sizes is \[\(40, 31\)\]; give at least one size, with sides of 32 pixels"),
+        ("model.bin", SIZES, r"model\.bin: pass a file name that ends in \.onnx, such as model\.onnx"),
+        ("folder.onnx", SIZES, r"folder\.onnx is a folder; pass a file name that ends in \.onnx"),
+        ("model.onnx", [(40, 31)], r"check_sizes is \[\(40, 31\)\]; pass at least one size, with sides of 32 pixels"),
         ("model.onnx", [], r"check_sizes is \[\]"),
     ],
 )
@@ -202,7 +251,7 @@ def test_class_maps_are_compared_at_the_full_size(align_corners):
     model.spec = model.spec.model_copy(update={"align_corners": align_corners})
     logits = torch.randn(5, 4, 6, generator=torch.Generator().manual_seed(0))
     expected = model.upsample(logits.unsqueeze(0), (31, 45))[0].argmax(0)
-    assert torch.equal(_class_map(model, logits, (31, 45)).long(), expected)
+    assert np.array_equal(reference_class_map(model, logits, (31, 45)), expected)
 
 
 def test_noise_images_are_the_same_at_every_call_and_use_the_whole_range():

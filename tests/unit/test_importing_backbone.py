@@ -125,17 +125,17 @@ def test_what_is_missing_or_more_is_listed_and_nothing_is_changed(saved):
 
 
 def test_a_file_or_a_network_without_a_backbone_is_refused(saved):
-    with pytest.raises(ModelFileError, match=r"is no ResNet backbone \(its tensors: a\); give ImageNet weights"):
+    with pytest.raises(ModelFileError, match=r"is not a ResNet backbone \(its tensors: a\); pass ImageNet weights"):
         load_backbone(make("torchvision"), saved({"a": torch.zeros(3)}))
-    with pytest.raises(ModelFileError, match=r"is no ResNet backbone \(its tensors: none\)"):
+    with pytest.raises(ModelFileError, match=r"is not a ResNet backbone \(its tensors: none\)"):
         load_backbone(make("torchvision"), saved({}))
-    with pytest.raises(ConfigError, match="fast-scnn has no backbone to load weights into; leave backbone_weights out"):
+    with pytest.raises(ConfigError, match="fast-scnn has no backbone to load weights into; remove backbone_weights"):
         load_backbone(create_model("fast-scnn", 3, width=0.25), saved({}))
 
 
 def test_a_backbone_is_no_checkpoint_and_says_what_it_is_for(source, saved):
     path = saved(imagenet(source, make(source)))
-    with pytest.raises(ModelFileError, match=r"is a backbone alone \(ResNet with .*\), .* model\.backbone_weights, or"):
+    with pytest.raises(ModelFileError, match=r"is only a backbone \(ResNet with .*\), .* model\.backbone_weights, or"):
         load_checkpoint(path)
 
 

@@ -1,4 +1,4 @@
-"""Downloads from a real server: kept, gone on with after a break, checked, and refused in one message."""
+"""Downloads from a real server: kept, resumed after an interruption, checked, and refused in one message."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ NAMED = f"/fast_scnn_cityscapes_20210630-{SHA256[:8]}.pth"  # as OpenMMLab names
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer, "_WAIT_S", 0.0)
+    monkeypatch.setattr(transfer, "WAIT_S", 0.0)
     return tmp_path / "cache" / "downloads"
 
 
@@ -58,9 +58,9 @@ def test_a_break_is_gone_on_from(site, cache):
 @pytest.mark.parametrize("headers", [{"ETag": '"1"'}, {"Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}, {}])
 def test_another_process_goes_on_where_one_gave_up(headers, site, cache, monkeypatch):
     site.headers, site.breaks = headers, [300_000]
-    monkeypatch.setattr(transfer, "_ATTEMPTS", 1)
+    monkeypatch.setattr(transfer, "ATTEMPTS", 1)
     with pytest.raises(
-        RapidSegError, match=r"the connection broke off after 0\.3 MB .*; the same command goes on from"
+        RapidSegError, match=r"the connection broke off after 0\.3 MB .*; run the same command to resume"
     ):
         fetch(site.url + "/weights.pth")
     assert any(name.endswith(".partial") for name in parts(cache))
@@ -73,12 +73,12 @@ def test_another_process_goes_on_where_one_gave_up(headers, site, cache, monkeyp
 @pytest.mark.parametrize("change", ["ETag", "length", "shorter", "no ranges"])
 def test_a_file_that_changed_or_comes_whole_begins_again(change, site, cache, monkeypatch):
     site.breaks = [300_000]
-    monkeypatch.setattr(transfer, "_ATTEMPTS", 1)
+    monkeypatch.setattr(transfer, "ATTEMPTS", 1)
     if change in ("length", "shorter"):
         site.headers = {}  # nothing but the length tells
     with pytest.raises(RapidSegError, match="broke off"):
         fetch(site.url + "/weights.pth")
-    monkeypatch.setattr(transfer, "_ATTEMPTS", 2)
+    monkeypatch.setattr(transfer, "ATTEMPTS", 2)
     content = {"ETag": CONTENT[::-1], "length": CONTENT + b"more", "shorter": b"x" * 1000, "no ranges": CONTENT}[change]
     site.files["/weights.pth"] = content
     site.ranges = change != "no ranges"
@@ -87,14 +87,14 @@ def test_a_file_that_changed_or_comes_whole_begins_again(change, site, cache, mo
     notes = []
     assert fetch(site.url + "/weights.pth", note=notes.append).read_bytes() == content
     assert len(notes) == 1
-    assert notes[0].endswith("it is fetched from the beginning")
+    assert notes[0].endswith("the download restarts")
 
 
 def test_a_connection_that_breaks_again_and_again_is_given_up(site, cache):
     site.breaks = [1000] * 10
     with pytest.raises(RapidSegError, match="broke off"):
         fetch(site.url + "/weights.pth")
-    assert len(site.asked) == transfer._ATTEMPTS
+    assert len(site.asked) == transfer.ATTEMPTS
 
 
 @pytest.mark.parametrize("sha256", [None, SHA256, SHA256[:8], f"sha256:{SHA256.upper()}"])
@@ -104,7 +104,9 @@ def test_the_hash_is_taken_from_the_name_or_given(sha256, site):
 
 def test_a_wrong_hash_deletes_the_file_and_says_so(site, cache):
     site.files[NAMED] = CONTENT[:-1] + b"!"
-    with pytest.raises(RapidSegError, match=rf"which does not begin with {SHA256[:8]}; it was deleted\. If it comes"):
+    with pytest.raises(
+        RapidSegError, match=rf"which does not begin with {SHA256[:8]}; it was deleted\. If that happens"
+    ):
         fetch(site.url + NAMED)
     with pytest.raises(RapidSegError, match="does not begin with 00000000; it was deleted"):
         fetch(site.url + "/weights.pth", sha256="0" * 8)
@@ -123,17 +125,17 @@ def test_a_redirect_is_followed_and_the_name_stays_that_of_the_address(site):
     assert path.read_bytes() == CONTENT
     assert path.name.endswith(f"latest-{SHA256[:8]}.pth")
     site.redirects["/loop"] = site.url + "/loop"
-    with pytest.raises(RapidSegError, match=r"/loop: cannot be fetched \(Exceeded 30 redirects"):
+    with pytest.raises(RapidSegError, match=r"/loop: cannot be downloaded \(Exceeded 30 redirects"):
         fetch(site.url + "/loop")
 
 
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (404, r"does not exist \(HTTP 404\); check the address, or give the path of a file you have"),
-        (403, r"may not be fetched \(HTTP 403\)"),
+        (404, r"does not exist \(HTTP 404\); check the URL, or pass the path of a local file"),
+        (403, r"is not accessible \(HTTP 403\)"),
         (418, r"was not sent \(.*\) \(HTTP 418\)"),
-        (503, r"the server has a fault \(HTTP 503\); try again later"),
+        (503, r"server error \(HTTP 503\); try again later"),
     ],
 )
 def test_a_refusal_is_said_in_words(status, message, site, cache):
@@ -145,7 +147,7 @@ def test_a_refusal_is_said_in_words(status, message, site, cache):
 
 def test_a_web_page_is_no_file(site, cache):
     site.headers = {"Content-Type": "text/html; charset=utf-8"}
-    with pytest.raises(RapidSegError, match=r"is a web page \(text/html\) and no file of weights"):
+    with pytest.raises(RapidSegError, match=r"is a web page \(text/html\), not a file of weights"):
         fetch(site.url + "/weights.pth")
     assert parts(cache) == []
 
@@ -153,28 +155,28 @@ def test_a_web_page_is_no_file(site, cache):
 def test_no_connection_names_the_host(cache):
     with serve(Site()) as site:
         url = site.url + "/weights.pth"
-    with pytest.raises(
-        RapidSegError, match=r"no connection to 127\.0\.0\.1 \(it does not take connections\); check the"
-    ):
+    with pytest.raises(RapidSegError, match=r"no connection to 127\.0\.0\.1 \(connection refused\); check the"):
         fetch(url)
-    with pytest.raises(RapidSegError, match=r"no connection to host\.invalid \(its name is not known\)"):
+    with pytest.raises(RapidSegError, match=r"no connection to host\.invalid \(unknown host\)"):
         fetch("http://host.invalid/weights.pth")  # RFC 6761 keeps this name from ever being one
 
 
 @pytest.mark.parametrize("url", ["ftp://host/a.pth", "file:///etc/passwd", "s3://bucket/a.pth", "https:///a.pth"])
-def test_other_addresses_are_refused(url, cache):
+def test_other_urls_are_refused(url, cache):
     assert is_url(url)
-    with pytest.raises(InputError, match=r"only http:// and https:// addresses are fetched; download it, and give its"):
+    with pytest.raises(
+        InputError, match=r"only http:// and https:// URLs can be downloaded; get the file by other means"
+    ):
         fetch(url)
 
 
 @pytest.mark.parametrize("path", ["weights.pth", "/a/b.pth", "C:\\weights.pth", "a:b"])
-def test_paths_are_no_addresses(path):
+def test_paths_are_not_urls(path):
     assert not is_url(path)
 
 
 def test_a_hash_of_another_form_is_refused(cache):
-    with pytest.raises(InputError, match="a SHA-256 is 64 hex digits, or the first 8 or more of them, not 'abc'"):
+    with pytest.raises(InputError, match="'abc' is not a SHA-256; pass its 64 hex digits, or the first 8 or more"):
         fetch("http://host.invalid/a.pth", sha256="abc")
 
 
@@ -191,7 +193,9 @@ def test_a_full_disk_is_said(site, cache):
 def test_a_cache_that_cannot_be_made_is_said(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "file"))
-    with pytest.raises(RapidSegError, match="no folder for downloads can be written; set RAPIDSEG_CACHE to one"):
+    with pytest.raises(
+        RapidSegError, match="the cache folder for downloads is not writable; set RAPIDSEG_CACHE to a folder"
+    ):
         fetch("http://host.invalid/a.pth")
 
 

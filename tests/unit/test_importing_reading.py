@@ -49,8 +49,8 @@ def test_code_in_a_file_is_never_run(form, place, tmp_path, monkeypatch):
         "around": harm,
     }[place]
     save(content, tmp_path / "model.pth", form)
-    reason = r"would run code of its own, which rapidseg never does" if form == "bare pickle" else (
-        r"to be read it would need posix\.mkdir, which is code and no tensor; rapidseg never runs code from a file"
+    reason = r"reading it would run its code, which rapidseg never does" if form == "bare pickle" else (
+        r"reading it needs posix\.mkdir, which is code, not a tensor; rapidseg never runs code from a file"
     )  # fmt: skip
     with pytest.raises(ModelFileError, match=reason):
         load_checkpoint(tmp_path / "model.pth")
@@ -70,14 +70,14 @@ def test_code_in_a_file_is_never_run(form, place, tmp_path, monkeypatch):
 )
 def test_what_a_file_wants_is_named(function, name, tmp_path):
     torch.save({"a": Runs(function, "1")}, tmp_path / "model.pth")
-    with pytest.raises(ModelFileError, match=f"to be read it would need {name}"):
+    with pytest.raises(ModelFileError, match=f"reading it needs {name}"):
         read_content(tmp_path / "model.pth")
 
 
 def test_a_whole_model_is_refused_with_the_way_out(tmp_path):
     torch.save(torch.nn.Linear(2, 2), tmp_path / "model.pth")
     with pytest.raises(
-        ModelFileError, match=r"need torch\.nn\.modules\.linear\.Linear, .*torch\.save\(model\.state_dict"
+        ModelFileError, match=r"reading it needs torch\.nn\.modules\.linear\.Linear, .*torch\.save\(model\.state_dict"
     ):
         read_content(tmp_path / "model.pth")
 
@@ -107,7 +107,7 @@ def test_numbers_of_numpy_and_logs_of_mmengine_are_passed_over(form, tmp_path, m
     assert all(torch.equal(read["state_dict"][name], tensor) for name, tensor in TENSORS.items())
     for value in (read["best_pred"], read["names"], read["message_hub"]["log_scalars"]["loss"]):
         assert type(value).__module__ == "rapidseg.importing.reading"
-    assert set(torch.serialization.get_safe_globals()) == trusted  # stand-ins are there for one file only
+    assert set(torch.serialization.get_safe_globals()) == trusted  # placeholders are for this file only
 
 
 @pytest.mark.parametrize("form", ["zip", "old format"])
@@ -126,17 +126,17 @@ def test_a_safetensors_file_that_is_cut_anywhere_is_refused(tmp_path):
     content = (tmp_path / "model.safetensors").read_bytes()
     for place in (0, 4, 30, len(content) - 1):
         (tmp_path / "cut.safetensors").write_bytes(content[:place])
-        with pytest.raises(ModelFileError, match=r"cut\.safetensors: not a readable safetensors file \(.*\); is it"):
+        with pytest.raises(ModelFileError, match=r"cut\.safetensors: is not a readable safetensors file \(.*\); is it"):
             load_checkpoint(tmp_path / "cut.safetensors")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\n<!DOCTYPE html><html>", "is a web page or XML, so the download went wrong; get the file itself"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS and not the file"),
-        (b"\x1f\x8b\x08\x00", "is a gzip archive; unpack it and give the checkpoint in it"),
-        (b"just some text that is long enough", "not a readable PyTorch checkpoint"),
+        (b"\n<!DOCTYPE html><html>", "is a web page or XML, so the download failed; download the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer, not the file"),
+        (b"\x1f\x8b\x08\x00", "is a gzip archive; unpack it and pass the checkpoint in it"),
+        (b"just some text that is long enough", "is not a readable PyTorch checkpoint"),
         (bytes(1000), "cannot be read as tensors alone|not a readable PyTorch checkpoint"),
     ],
 )
@@ -150,18 +150,18 @@ def test_a_zip_that_is_no_checkpoint_is_told(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.pth", "w") as file:
         file.writestr("model/readme.txt", "hello")
     with pytest.raises(
-        ModelFileError, match="is a zip archive and no checkpoint; unpack it and give the checkpoint in"
+        ModelFileError, match="is a zip archive, not a checkpoint; unpack it and pass the checkpoint in"
     ):
         load_checkpoint(tmp_path / "model.pth")
 
 
 def test_no_file_a_folder_and_an_exported_file_are_told(tmp_path):
-    with pytest.raises(ModelFileError, match=r"no\.pth: no such file; give a checkpoint"):
+    with pytest.raises(ModelFileError, match=r"no\.pth: no such file; pass a checkpoint"):
         load_checkpoint(tmp_path / "no.pth")
-    with pytest.raises(ModelFileError, match="is a folder; give the checkpoint in it"):
+    with pytest.raises(ModelFileError, match="is a folder; pass the checkpoint in it"):
         load_checkpoint(tmp_path)
     (tmp_path / "model.onnx").touch()
-    with pytest.raises(ModelFileError, match="is an exported file; give the checkpoint that it was made from"):
+    with pytest.raises(ModelFileError, match="is an exported file; pass the checkpoint that it was made from"):
         load_checkpoint(tmp_path / "model.onnx")
 
 

@@ -1,23 +1,34 @@
-"""What is measured of bf16 and fp16 when a file is exported."""
+"""How many pixels keep their class in bf16 and fp16, measured at export; and images as a network sees them."""
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
+from rapidseg.core.progress import NullProgress
 from rapidseg.core.spec import ModelSpec
-from rapidseg.data import open_dataset
+from rapidseg.data import Sample, open_dataset
 from rapidseg.exporting import precisions
-from rapidseg.exporting.precisions import agreement, evenly_spaced, measure_precisions, prepare, street_scenes
-from rapidseg.runtime.engines.openvino import computes_in_bf16
+from rapidseg.exporting.network_images import NetworkImages, evenly_spaced
+from rapidseg.exporting.precisions import agreement, measure_precisions, street_scenes
+from rapidseg.runtime import Segmenter
+from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 from tests.support.block_scenes import write_block_scenes
 from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 needs_bf16 = pytest.mark.skipif(not computes_in_bf16("cpu"), reason="this CPU does not compute in bf16")
 
 
+class Recorder(NullProgress):
+    def __init__(self):
+        self.told = []
+
+    def update(self, task, done, total, *, unit="items"):
+        self.told.append((task, done, total))
+
+
 class Fixed:
-    """Gives every image one class map."""
+    """Gives every image the same class map."""
 
     def __init__(self, class_map: np.ndarray) -> None:
         self.class_map = class_map
@@ -29,23 +40,21 @@ class Fixed:
 @needs_bf16
 def test_the_share_of_pixels_that_keep_their_class(tmp_path):
     images = [np.random.default_rng(index).integers(0, 256, (90, 130, 3), dtype=np.uint8) for index in range(2)]
-    told = []
-    measured = measure_precisions(
-        write_tiny_onnx(tmp_path / "tiny.onnx"), tiny_spec(), images, progress=lambda *at: told.append(at)
-    )
+    progress = Recorder()
+    measured = measure_precisions(write_tiny_onnx(tmp_path / "tiny.onnx"), tiny_spec(), images, progress=progress)
     assert list(measured) == ["bf16", "fp16"]
     # White noise: many pixels are close to the border of two classes. fp16 keeps three bits more than bf16.
     assert 0.9 < measured["bf16"] < measured["fp16"] < 1
-    assert told == [(1, 2), (2, 2)]
+    assert progress.told == [("measuring bf16 and fp16", 1, 2), ("measuring bf16 and fp16", 2, 2)]
 
 
-def test_what_cannot_be_measured_is_left_out(tmp_path, monkeypatch):
+def test_what_cannot_be_measured_is_skipped(tmp_path, monkeypatch):
     path = write_tiny_onnx(tmp_path / "tiny.onnx")
     assert measure_precisions(path, tiny_spec(), []) == {}
     monkeypatch.setattr(precisions, "computes_in_bf16", lambda device: False)
     image = np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8)
     assert list(measure_precisions(path, tiny_spec(), [image])) == ["fp16"]
-    assert measure_precisions(path, tiny_spec(), [image], is_int8=True) == {}  # PyTorch runs no INT8
+    assert measure_precisions(path, tiny_spec(), [image], is_int8=True) == {}  # PyTorch does not run INT8 files
 
 
 def test_what_is_too_large_for_fp16_shows(tmp_path):
@@ -72,10 +81,10 @@ def test_scenes_are_drawn_once_and_look_like_streets():
     assert street_scenes() is scenes
 
 
-def test_samples_are_spread_over_the_data_set(tmp_path):
+def test_samples_are_evenly_spaced_over_the_data_set(tmp_path):
     dataset = open_dataset("cityscapes", write_block_scenes(tmp_path, train=7), "train")
-    places = [next(place for place in range(7) if dataset[place].name == one.name) for one in evenly_spaced(dataset, 3)]
-    assert places == [0, 2, 4]
+    names = [sample.name for sample in dataset]
+    assert [names.index(sample.name) for sample in evenly_spaced(dataset, 3)] == [0, 2, 4]
     assert len(evenly_spaced(dataset, 100)) == 7
 
 
@@ -83,12 +92,11 @@ def test_samples_are_spread_over_the_data_set(tmp_path):
     ("input_size", "short_side", "expected"),
     [(None, None, (90, 130)), (None, 45, (45, 65)), (60, 45, (60, 87)), ((64, 80), 45, (64, 80))],
 )
-def test_images_are_shown_to_the_network_as_in_prediction(input_size, short_side, expected):
-    import rapidseg.runtime.segmenter as segmenter
-
+def test_images_are_shown_to_the_network_as_in_prediction(input_size, short_side, expected, tmp_path):
+    path = write_tiny_onnx(tmp_path / "tiny.onnx")
     spec = ModelSpec.model_validate(tiny_spec().model_dump() | {"input_short_side": short_side})
-    image = np.zeros((90, 130, 3), np.uint8)
-    prepared = prepare(image, spec, input_size)
-    wanted = spec.input_short_side if input_size is None else input_size
-    assert prepared.shape[:2] == segmenter.input_size_hw((90, 130), wanted, spec.stride)
-    assert abs(prepared.shape[0] - expected[0]) <= spec.stride
+    sample = Sample(np.zeros((90, 130, 3), np.uint8), np.zeros((90, 130), np.uint8), "sample")
+    prepared = NetworkImages(spec, [sample], input_size).prepare(sample)
+    segmenter = Segmenter(OpenVinoEngine(path, spec, precision="float32", device="cpu", cache=False), spec, path)
+    assert prepared.shape == (1, *segmenter(sample.image, input_size=input_size).input_size_hw, 3)
+    assert abs(prepared.shape[1] - expected[0]) <= spec.stride

@@ -1,4 +1,4 @@
-"""INT8 files: what is in them, which layers are kept, and what is refused."""
+"""INT8 files: their graph and specification, their fallback layers, and what is rejected."""
 
 import json
 
@@ -10,13 +10,15 @@ from onnx import numpy_helper
 
 import rapidseg
 from rapidseg.core.errors import EngineError, ExportError, InputError
+from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.data import open_dataset
 from rapidseg.exporting import quantize_onnx
 from rapidseg.exporting.int8.fallback_layers import min_fallback_layers
-from rapidseg.exporting.int8.int8_graph import keep_layers, layer_nodes
+from rapidseg.exporting.int8.layers import layer_nodes, with_fallback_layers
 from rapidseg.imaging import read_image
-from rapidseg.runtime.engines.openvino import computes_in_bf16
-from rapidseg.runtime.model_file import read_spec
+from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
+from rapidseg.runtime.engines.openvino_input import split_preprocessing
+from rapidseg.runtime.model_file import find_model, read_spec
 from tests.support.block_scenes import write_block_scenes
 from tests.support.brightness_onnx import CLASSES, write_brightness_onnx
 
@@ -36,7 +38,7 @@ def quantize(scenes, source, path, **options):
 
 @pytest.fixture(scope="module")
 def plain(scenes, tmp_path_factory):
-    """A file that INT8 does no harm to, and the report of making it INT8."""
+    """A file that INT8 hardly changes, and the report of its quantization."""
     folder = tmp_path_factory.mktemp("plain")
     source = write_brightness_onnx(folder / "model.onnx")
     return source, quantize(scenes, source, folder / "model-int8.onnx")
@@ -44,7 +46,7 @@ def plain(scenes, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loud(scenes, tmp_path_factory):
-    """A file with one layer that INT8 ruins, and the report."""
+    """A file with a layer that INT8 ruins, and the report of its quantization."""
     folder = tmp_path_factory.mktemp("loud")
     source = write_brightness_onnx(folder / "model.onnx", loud=1)
     return source, quantize(scenes, source, folder / "model-int8.onnx")
@@ -88,25 +90,25 @@ def test_the_specification_says_what_it_cost(plain):
         "val",
     )
     assert quantization.calibration_images == 6
-    assert quantization.kept == ()
+    assert quantization.fallback_layers == ()
     assert quantization.mean_iou_float32 > 0.5
     assert quantization.mean_iou >= quantization.mean_iou_float32 - MAX_DROP / 100
     assert quantization.agreement > 0.97
     assert [score.mean_iou for score in spec.scores] == [quantization.mean_iou]
     assert spec.scores[0].protocol == "whole image, single scale"
     assert set(spec.precisions) == ({"bf16"} if computes_in_bf16("cpu") else set())
-    assert report.tried == {0: quantization.mean_iou}
+    assert report.trials == {0: quantization.mean_iou}
     assert report.float32_size_bytes == source.stat().st_size
-    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["spec"]["quantization"]["kept"] == []
+    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["spec"]["quantization"]["fallback_layers"] == []
 
 
-def test_both_engines_were_tried_at_every_size_and_batch(plain):
+def test_both_engines_were_verified_at_every_size_and_batch(plain):
     done = {(check.engine, check.size_hw, check.batch) for check in plain[1].checks}
     assert done == {
         (engine, size, batch) for engine in ("onnxruntime", "openvino") for size in SIZES for batch in (1, 3)
     }
     assert all(check.passed for check in plain[1].checks)
-    assert "onnxruntime, 96x128, batch 1: " in str(plain[1].checks[0])
+    assert "openvino, 96x128, batch 1: " in str(plain[1].checks[0])
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
@@ -121,22 +123,26 @@ def test_an_int8_file_runs_in_int8(plain, scenes, engine, precision):
     assert same.mean() > 0.97  # rounding moves borders here or there
 
 
-def test_openvino_starts_from_bytes_and_computes_what_the_whole_file_does(plain, loud, scenes):
-
+def test_openvino_starts_from_bytes_and_computes_what_the_whole_file_does(plain, scenes):
     image = read_image(next((scenes / "leftImg8bit" / "val").rglob("*.png")))[None, :95]
-    engine = rapidseg.load(plain[1].path, engine="openvino").engine
-    assert engine._input.type == openvino.Type.u8
-    whole = openvino.Core().compile_model(plain[1].path, "CPU", {"INFERENCE_PRECISION_HINT": engine._hint})
-    np.testing.assert_array_equal(engine.run(image), whole(image)["logits"])
-    assert rapidseg.load(plain[0]).engine._input.type != openvino.Type.u8
+    core = openvino.Core()
+    network, network_input = split_preprocessing(core.read_model(plain[1].path), openvino.Type.f32, plain[1].path)
+    assert network_input.type == openvino.Type.u8
+    assert [port.element_type for port in network.inputs] == [openvino.Type.u8]
+    segmenter = rapidseg.load(plain[1].path, engine="openvino")
+    floats = "f32" if "float32 for the rest" in segmenter.engine.choice else "bf16"
+    whole = core.compile_model(plain[1].path, "CPU", {"INFERENCE_PRECISION_HINT": floats})
+    np.testing.assert_array_equal(segmenter.engine.run(image), whole(image)["logits"])
+    _, float_input = split_preprocessing(core.read_model(plain[0]), openvino.Type.f32, plain[0])
+    assert float_input.type == openvino.Type.f32
 
 
-def test_the_layer_that_costs_accuracy_is_kept(loud):
+def test_the_layer_that_costs_accuracy_stays_in_floating_point(loud):
     source, report = loud
-    assert report.quantization.kept == ("classifier",)
+    assert report.quantization.fallback_layers == ("classifier",)
     assert list(report.effects) == ["classifier"]
-    assert report.tried[0] < report.quantization.mean_iou_float32 - 0.2
-    assert report.tried[1] == report.quantization.mean_iou >= report.quantization.mean_iou_float32 - MAX_DROP / 100
+    assert report.trials[0] < report.quantization.mean_iou_float32 - 0.2
+    assert report.trials[1] == report.quantization.mean_iou >= report.quantization.mean_iou_float32 - MAX_DROP / 100
     original, file = onnx.load(source), onnx.load(report.path)
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in file.graph.initializer}
     for tensor in original.graph.initializer:
@@ -146,29 +152,31 @@ def test_the_layer_that_costs_accuracy_is_kept(loud):
     assert list(node.input) == ["louder.output", "classifier.weight", "classifier.bias"]
 
 
-def test_keeping_every_layer_gives_the_file_in_float32_back(loud):
+def test_with_every_layer_in_floating_point_the_float32_file_comes_back(loud):
     source, report = loud
     network = onnx.load(source)
-    kept = keep_layers(onnx.load(report.path), network, layer_nodes(network))
-    assert [(node.op_type, list(node.input)) for node in kept.graph.node] == [
+    restored = with_fallback_layers(onnx.load(report.path), network, layer_nodes(network))
+    assert [(node.op_type, list(node.input)) for node in restored.graph.node] == [
         (node.op_type, list(node.input)) for node in network.graph.node
     ]
     originals = {tensor.name: numpy_helper.to_array(tensor) for tensor in network.graph.initializer}
-    assert {tensor.name for tensor in kept.graph.initializer} == set(originals)
-    for tensor in kept.graph.initializer:
+    assert {tensor.name for tensor in restored.graph.initializer} == set(originals)
+    for tensor in restored.graph.initializer:
         np.testing.assert_array_equal(numpy_helper.to_array(tensor), originals[tensor.name])
 
 
-def test_a_model_that_loses_too_much_is_refused_with_its_figures(scenes, tmp_path):
+def test_a_model_that_loses_too_much_is_rejected_with_its_figures(scenes, tmp_path):
     source = write_brightness_onnx(tmp_path / "model.onnx", quiet=0, loud=3)
     path = tmp_path / "model-int8.onnx"
     path.write_bytes(b"older")
-    with pytest.raises(ExportError) as refusal:
+    with pytest.raises(ExportError) as rejection:
         quantize(scenes, source, path)
-    message = str(refusal.value)
+    message = str(rejection.value)
     assert message.startswith("INT8 loses more than 2 points of the mean IoU of 0.")
-    assert "points with 0 of 5 layers kept and " in message
-    assert "points with 2 of 5 layers kept. No file was written; allow more (--max-drop)" in message
+    assert "points with 0 of 5 layers in floating point and " in message
+    assert (
+        "points with 2 of 5 layers in floating point. No file was written; allow a larger drop (--max-drop)" in message
+    )
     assert path.read_bytes() == b"older"
     assert sorted(tmp_path.iterdir()) == [path, source]
 
@@ -193,36 +201,36 @@ def test_sums_are_layers_too():
 
 
 @pytest.mark.parametrize("needed", range(12))
-def test_as_few_layers_are_kept_as_are_enough(needed):
+def test_the_fewest_layers_that_are_enough_stay_in_floating_point(needed):
     measured = []
 
     def mean_iou_with(count):
         measured.append(count)
         return 0.6 if count >= needed else 0.5
 
-    found = min_fallback_layers(20, mean_iou_with, 0.6)
-    assert found == (needed if needed <= 10 else None)
+    count = min_fallback_layers(20, mean_iou_with, 0.6)
+    assert count == (needed if needed <= 10 else None)
     assert len(measured) == len(set(measured)) <= 6  # 2 + log2(20)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"calibration_images": 0}, "0 calibration images are too few; give 1 or more, such as 100"),
-        ({"max_drop": -1}, "max_drop is -1; give points of mean IoU from 0 to 100, such as 0.5"),
-        ({"path": "model.bin"}, r"model\.bin: the name of an exported file ends in \.onnx"),
-        ({"path": "model.onnx"}, r"model\.onnx is the float32 file itself; give the INT8 file another name"),
+        ({"calibration_images": 0}, "0 calibration images are too few; pass 1 or more, such as 100"),
+        ({"max_drop": -1}, "max_drop is -1; pass points of mean IoU from 0 to 100, such as 0.5"),
+        ({"path": "model.bin"}, r"model\.bin: pass a file name that ends in \.onnx"),
+        ({"path": "model.onnx"}, r"model\.onnx is the float32 file itself; pass another name for the INT8 file"),
     ],
 )
-def test_arguments_that_cannot_work_are_refused(options, message, scenes, tmp_path):
+def test_arguments_that_cannot_work_are_rejected(options, message, scenes, tmp_path):
     source = write_brightness_onnx(tmp_path / "model.onnx")
     path = tmp_path / options.pop("path", "int8.onnx")
     with pytest.raises(InputError, match=message):
         quantize(scenes, source, path, **options)
 
 
-def test_an_int8_file_is_not_made_int8_again(plain, scenes, tmp_path):
-    with pytest.raises(InputError, match=r"model-int8\.onnx is an INT8 file already; give the float32 file"):
+def test_an_int8_file_is_not_quantized_again(plain, scenes, tmp_path):
+    with pytest.raises(InputError, match=r"model-int8\.onnx is already an INT8 file; pass the float32 file"):
         quantize(scenes, plain[1].path, tmp_path / "again.onnx")
 
 
@@ -232,14 +240,31 @@ def test_labels_are_needed(plain, tmp_path):
         quantize(unlabeled, plain[0], tmp_path / "int8.onnx")
 
 
-def test_an_engine_that_does_something_else_is_found(plain, monkeypatch, tmp_path, scenes):
-    from rapidseg.exporting import engines
-
-    right = engines._start_openvino
-    monkeypatch.setitem(engines._STARTS, "openvino", lambda path: lambda images: right(path)(images) * 1.2)
-    with pytest.raises(ExportError, match=r"does not compute what the INT8 file says \(openvino, 96x128, batch 1: "):
+def test_an_engine_that_computes_something_else_is_detected(plain, monkeypatch, tmp_path, scenes):
+    infer = OpenVinoEngine.infer
+    # Logits of another scale have the same class maps, so only the verification notices.
+    monkeypatch.setattr(OpenVinoEngine, "infer", lambda self, prepared: infer(self, prepared) * 1.2)
+    with pytest.raises(
+        ExportError, match=r"openvino does not compute what the INT8 file says \(openvino, 96x128, batch 1: "
+    ):
         quantize(scenes, plain[0], tmp_path / "int8.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_int8_files_of_version_0_1_load():
+    built_in = find_model("fast-scnn-camvid-int8")
+    properties = {entry.key: entry.value for entry in onnx.load(built_in).metadata_props}
+    stored = json.loads(properties[SPEC_KEY])
+    assert {"working_short_side", "licence"} <= set(stored)
+    assert {"working_size", "kept"} <= set(stored["quantization"])
+    spec = read_spec(built_in)
+    assert (spec.input_short_side, spec.license) == (stored["working_short_side"], stored["licence"])
+    assert spec.quantization.input_size == stored["quantization"]["working_size"]
+    stored["quantization"]["kept"] = ["classifier.3"]
+    old = ModelSpec.from_json(json.dumps(stored), where="old.onnx")
+    assert old.quantization.fallback_layers == ("classifier.3",)
+    assert ModelSpec.from_json(old.to_json(), where="new.onnx") == old
+    assert rapidseg.load("fast-scnn-camvid-int8").engine.precision == "int8"
 
 
 def test_float32_of_an_int8_file_is_an_error(plain):

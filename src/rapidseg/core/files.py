@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rapidseg.core.errors import RapidSegError
+from rapidseg.core.errors import InputError, RapidSegError
 
 
 @contextlib.contextmanager
@@ -36,6 +36,32 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise _cannot_write(final, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_output_file(path: str | os.PathLike[str], suffixes: Sequence[str]) -> Path:
+    """Checks the name of a file that is about to be made, before the work that makes it begins.
+
+    Args:
+        path: what the user passed; a trailing slash means a folder, whether or not that exists.
+        suffixes: the allowed endings, such as `(".onnx",)`, in small letters.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: it is a folder, or ends in something else.
+    """
+    text = os.fspath(path)
+    file = Path(text)
+    endings = " or ".join(suffixes)
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    if text.endswith(separators) or file.name in ("", "..") or file.is_dir():
+        raise InputError(f"{text or '.'} is a folder; pass a file name that ends in {endings}")
+    if file.suffix.lower() not in suffixes:
+        raise InputError(
+            f"{text}: pass a file name that ends in {endings}, such as {file.with_suffix(suffixes[0]).name}"
+        )
+    return file
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -51,7 +51,7 @@ class Quantization(BaseModel):
             for the size of each image.
         mean_iou_float32, mean_iou: before and after quantization, from 0 to 1; layers that are not INT8 ran in float32.
         agreement: share of the validation pixels that have the same class as with the float32 file.
-        kept: layers that stayed in floating point because INT8 cost too much accuracy.
+        fallback_layers: layers that stayed in floating point because INT8 cost too much accuracy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,7 +65,8 @@ class Quantization(BaseModel):
     mean_iou_float32: Share
     mean_iou: Share
     agreement: Share
-    kept: tuple[str, ...] = ()
+    # Files of version 0.1 call it `kept`.
+    fallback_layers: tuple[str, ...] = Field(default=(), validation_alias=AliasChoices("fallback_layers", "kept"))
 
 
 class ModelSpec(BaseModel):

@@ -1,4 +1,4 @@
-"""Models to files that run anywhere."""
+"""Exports models to files that run anywhere, in float32 or INT8."""
 
 from rapidseg.exporting.export import ExportReport, export_onnx
 from rapidseg.exporting.int8.quantization import QuantizationReport, quantize_onnx

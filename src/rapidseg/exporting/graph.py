@@ -1,4 +1,4 @@
-"""The ONNX graph of a model file: bytes of an image in, logits out."""
+"""Builds the ONNX graph of a model file: bytes of an image in, logits out."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.imaging import MINIMUM_SIDE
 from rapidseg.models import SegmentationModel
 
-# Opset 18 is the lowest that the exporter writes and has every operator that is needed; ONNX Runtime and OpenVINO
-# have known it since early 2023. IR version 8 is the one that came with it.
+# Opset 18 is the lowest that the exporter writes, and it has every operator we need; ONNX Runtime and OpenVINO have
+# supported it since early 2023. IR version 8 came with it.
 OPSET_VERSION = 18
 IR_VERSION = 8
 
 MAX_BATCH = 1 << 16
-MAX_SIDE = 1 << 16  # pixels; bounds that the exporter wants, far above what memory allows
+MAX_SIDE = 1 << 16  # pixels; the exporter needs bounds, and these are far above what memory allows
 
 
 def build_graph(model: SegmentationModel, spec: ModelSpec) -> onnx.ModelProto:
-    """Traces a model and puts normalization in front of it.
+    """Traces a model and puts normalization before it.
 
     The graph's input `image` is uint8 (batch, height, width, 3) RGB, its output `logits` float32 (batch, classes,
-    logits_height, logits_width); what the network itself sees, float32 (batch, 3, height, width), is the tensor
+    logits_height, logits_width). The network's own input, float32 (batch, 3, height, width), is the tensor
     `normalized`. The specification is in the metadata.
 
     Args:
         model: on the CPU, in float32 and in evaluation mode.
-        spec: what the file will say about itself; `mean` and `std` go into the graph.
+        spec: stored in the file; `mean` and `std` go into the graph.
 
     Raises:
         ExportError: the model cannot be traced with a dynamic batch, height and width.
@@ -43,7 +43,7 @@ def build_graph(model: SegmentationModel, spec: ModelSpec) -> onnx.ModelProto:
     if num_classes != spec.labels.num_classes:
         raise InputError(
             f"the model has logits for {num_classes} classes, but its specification names "
-            f"{spec.labels.num_classes}; give the model's own labels"
+            f"{spec.labels.num_classes}; pass the model's own labels"
         )
     nodes, initializers = _normalization(spec)
     graph = helper.make_graph(
@@ -57,7 +57,7 @@ def build_graph(model: SegmentationModel, spec: ModelSpec) -> onnx.ModelProto:
         ],
         initializer=[*initializers, *network.graph.initializer],
     )
-    # The exporter notes on every node where in whose source it came from: of no use to readers of the file.
+    # The exporter annotates every node with its source lines, which are of no use to readers of the file.
     for node in graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -82,7 +82,7 @@ def _trace(model: SegmentationModel) -> onnx.ModelProto:
         torch.export.Dim("height", min=MINIMUM_SIDE, max=MAX_SIDE),
         torch.export.Dim("width", min=MINIMUM_SIDE, max=MAX_SIDE),
     )
-    # No side of the example may be 1 or equal to another, or the exporter takes it for a constant or for the same.
+    # Sides must differ from each other and from 1, or the exporter specializes on them.
     example = torch.zeros(2, 3, 97, 161)
     try:
         with quiet_libraries(stdout=True, stderr=True), torch.no_grad():

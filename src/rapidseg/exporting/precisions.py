@@ -1,29 +1,27 @@
-"""How many pixels keep their class in a faster number type. Measured at export, so that `auto` can decide."""
+"""How many pixels keep their class in a faster precision. Measured at export, so that `auto` can choose."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.sizes import InputSize
 from rapidseg.core.spec import ModelSpec
-from rapidseg.data import Dataset
-from rapidseg.imaging import input_size_hw, read_image, resize_image
+from rapidseg.imaging import read_image
 from rapidseg.runtime import Segmenter
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from rapidseg.scenes import draw_scene
 
-COMPARED_IMAGES = 16  # of a data set: several million pixels, of which 0.5 % is far above what chance moves
+COMPARED_IMAGES = 16  # of a data set: several million pixels, of which 0.5 % is far above chance
 
-# A series and a size of scenes for this purpose alone, so that they are in nobody's training data.
+# A seed and a size of scenes for this purpose alone, so that they are in nobody's training data.
 _SEED, _COUNT, _SIZE_HW = 1926, 4, (512, 1024)
-
-WorkingSize = int | tuple[int, int] | None
-"""At which size the network sees an image: shorter side, (height, width), or None for what the file says."""
 
 
 def measure_precisions(
@@ -32,45 +30,46 @@ def measure_precisions(
     images: Sequence[np.ndarray] | None = None,
     *,
     is_int8: bool = False,
-    input_size: WorkingSize = None,
-    progress: Callable[[int, int], None] | None = None,
+    input_size: InputSize | None = None,
+    progress: Progress = SILENT,
 ) -> dict[str, float]:
     """Compares the class maps of a file in bf16 and fp16 with those in float32.
 
-    bf16 is what OpenVINO makes of it on this CPU. fp16 is for GPUs, so it is computed here as their matrix units do:
-    weights and the result of every operator are fp16, and sums are float32. What is too large for fp16 becomes
-    infinite, which shows. GPUs order sums otherwise, which moves few pixels against those that rounding moves.
+    bf16 is computed by OpenVINO on this CPU. fp16 is for GPUs, so it is computed here as their matrix units do: weights
+    and the result of every operator are fp16, and sums are float32. Values too large for fp16 become infinite, which
+    shows. GPUs add in another order, which moves few pixels compared with those that rounding moves.
 
     Args:
-        path: the model file; of an INT8 file, what is not INT8 is computed in either.
-        spec: what it says about itself.
-        images: (H, W, 3) uint8 RGB of any sizes, as the model is made for; None takes `street_scenes`.
+        path: the model file; in an INT8 file, the precision is that of the layers that are not INT8.
+        spec: its specification.
+        images: (H, W, 3) uint8 RGB of any sizes, of the kind the model is made for; None: `street_scenes`.
         is_int8: whether it is an INT8 file.
         input_size: as for a call of `Segmenter`.
-        progress: called after each image with the number done and of all.
+        progress: told after each image.
 
     Returns:
-        The share of pixels that get the same class, for `bf16` where this CPU computes in it, and for `fp16` but for
-        INT8 files, which PyTorch does not run; nothing without images.
+        The share of pixels that get the same class, from 0 to 1: for `bf16` if this CPU computes in it, and for `fp16`
+        except for INT8 files, which PyTorch does not run. Empty without images.
     """
     images = street_scenes() if images is None else images
-    others = {}
+    compared = {}
     if images and computes_in_bf16("cpu"):
-        others["bf16"] = open_in_openvino(path, spec, "bf16")
+        compared["bf16"] = open_in_openvino(path, spec, "bf16")
     if images and not is_int8:
-        others["fp16"] = open_rounding(path, spec, "fp16")
-    if not others:
+        compared["fp16"] = open_rounding(path, spec, "fp16")
+    if not compared:
         return {}
     reference = open_in_openvino(path, spec, "float32")
-    return agreement(reference, others, images, input_size=input_size, progress=progress)
+    task = f"measuring {' and '.join(compared)}"
+    return agreement(reference, compared, images, input_size=input_size, task=task, progress=progress)
 
 
 def open_in_openvino(path: Path, spec: ModelSpec, precision: str) -> Segmenter:
-    """Returns a segmenter on the CPU that leaves nothing in the cache of compiled models.
+    """Returns a segmenter on the CPU that does not use the cache of compiled models.
 
     Args:
-        path, spec: a model file, and what it says about itself.
-        precision: float32 or bf16; in an INT8 file, of what is not INT8.
+        path, spec: a model file and its specification.
+        precision: float32 or bf16; in an INT8 file, that of the layers that are not INT8.
     """
     return Segmenter(OpenVinoEngine(path, spec, precision=precision, device="cpu", cache=False), spec, path)
 
@@ -84,39 +83,36 @@ def open_rounding(path: Path, spec: ModelSpec, rounding: str) -> Segmenter:
 
 def agreement(
     reference: Segmenter,
-    others: Mapping[str, Segmenter],
+    compared: Mapping[str, Segmenter],
     images: Sequence[np.ndarray],
     *,
-    input_size: WorkingSize = None,
-    progress: Callable[[int, int], None] | None = None,
+    input_size: InputSize | None = None,
+    task: str = "comparing",
+    progress: Progress = SILENT,
 ) -> dict[str, float]:
-    """Returns for each of `others` the share of all images' pixels that get the class that `reference` gives."""
-    same = dict.fromkeys(others, 0)
+    """Returns for each segmenter the share of all images' pixels that get the class that `reference` gives.
+
+    Args:
+        reference: gives the expected class maps.
+        compared: segmenters by name.
+        images: (H, W, 3) uint8 RGB of any sizes.
+        input_size: as for a call of `Segmenter`.
+        task: what `progress` is told, after each image.
+        progress: watches.
+    """
+    same = dict.fromkeys(compared, 0)
     pixels = 0
     for done, image in enumerate(images, start=1):
         expected = reference(image, input_size=input_size).class_map
         pixels += expected.size
-        for name, segmenter in others.items():
+        for name, segmenter in compared.items():
             same[name] += int((segmenter(image, input_size=input_size).class_map == expected).sum())
-        if progress is not None:
-            progress(done, len(images))
+        progress.update(task, done, len(images))
     return {name: count / pixels for name, count in same.items()}
-
-
-def evenly_spaced(dataset: Dataset, count: int) -> Dataset:
-    """Returns `count` samples, evenly spread over a data set, or all if it holds fewer."""
-    count = min(count, len(dataset))
-    return dataset.subset(len(dataset) * place // count for place in range(count))
-
-
-def prepare(image: np.ndarray, spec: ModelSpec, input_size: WorkingSize) -> np.ndarray:
-    """Returns an image, (H, W, 3) uint8 RGB, at the size at which `Segmenter` shows it to the network."""
-    wanted = spec.input_short_side if input_size is None else input_size
-    return resize_image(image, input_size_hw((image.shape[0], image.shape[1]), wanted, spec.stride))
 
 
 @functools.cache
 def street_scenes() -> tuple[np.ndarray, ...]:
-    """Returns the images for a model of which no data is at hand: drawn street scenes and the built-in sample."""
+    """Returns images for a model without data: drawn street scenes and the built-in sample, (H, W, 3) uint8 RGB."""
     drawn = tuple(draw_scene(_SEED, index, _SIZE_HW).image for index in range(_COUNT))
     return (*drawn, read_image(SAMPLE_IMAGE))

@@ -1,4 +1,4 @@
-"""Proof that an exported file computes what the model computes."""
+"""Verifies that the outputs of an exported file match PyTorch."""
 
 from __future__ import annotations
 
@@ -11,22 +11,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rapidseg.core.errors import ExportError
+from rapidseg.core.errors import ExportError, InputError
+from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.sizes import SizeHW, format_size
 from rapidseg.core.spec import ModelSpec
-from rapidseg.exporting.engines import ENGINES, run, start
+from rapidseg.exporting.engine_runs import engines_for, run_engines
+from rapidseg.imaging import MINIMUM_SIDE
 from rapidseg.models import SegmentationModel, count_macs
+from rapidseg.runtime.kernels.class_map import class_map_from_logits
 
 CHECK_SIZES = ((1024, 2048), (512, 1024), (360, 480), (97, 161))  # (height, width) in pixels
 CHECK_BATCHES = (1, 3)
 
-# An image is computed eleven times in all at each size, on a CPU that may do 1e11 multiply-accumulates a second: sizes
-# that would take minutes are left out. A dilated ResNet-50 has 178e9 at 360x480, and 2.2e12 at 1024x2048.
+# Eleven images are computed at each size, on a CPU that may do 1e11 multiply-accumulates a second: sizes that would
+# take minutes are skipped. A dilated ResNet-50 has 178e9 at 360x480, and 2.2e12 at 1024x2048.
 MAX_MACS = 300e9
 
-# Engines order float32 sums differently, which moves logits by about 1e-6 of the largest one. A wrong border, size
-# or constant moves them by 1e-2 and more, so these limits part the two.
+# The PyTorch engine is made for GPUs and runs here on the CPU, where it computes another eight images at each size.
+# Fast-SCNN has 1.7e9 at 512x1024, and 6.7e9 at 1024x2048, which would take a fifth of the time of an export.
+MAX_TORCH_MACS = 5e9
+
+# Engines order float32 sums differently, which moves logits by about 1e-6 of the largest logit. A wrong border, size
+# or constant moves them by 1e-2 and more, so these limits tell the two apart.
 MAX_RELATIVE_ERROR = 1e-3
-EXPORT_MIN_AGREEMENT = 0.999
+MIN_MATCHING_PIXELS = 0.999
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Check:
     """One comparison of the exported file in an engine with the model in PyTorch.
 
     Attributes:
-        engine: `onnxruntime` or `openvino`.
+        engine: `openvino`, `onnxruntime` or `torch`.
         batch: number of images.
         size_hw: height and width of the images in pixels.
         relative_error: largest difference of logits, divided by the largest absolute logit.
@@ -43,19 +51,18 @@ class Check:
 
     engine: str
     batch: int
-    size_hw: tuple[int, int]
+    size_hw: SizeHW
     relative_error: float
     agreement: float
 
     @property
     def passed(self) -> bool:
-        return self.relative_error <= MAX_RELATIVE_ERROR and self.agreement >= EXPORT_MIN_AGREEMENT
+        return self.relative_error <= MAX_RELATIVE_ERROR and self.agreement >= MIN_MATCHING_PIXELS
 
     def __str__(self) -> str:
-        height, width = self.size_hw
         return (
-            f"{self.engine}, {height}x{width}, batch {self.batch}: relative error {self.relative_error:.1e}, "
-            f"same class at {self.agreement:.3%} of pixels"
+            f"{self.engine}, {format_size(self.size_hw)}, batch {self.batch}: relative error "
+            f"{self.relative_error:.1e}, same class at {self.agreement:.3%} of pixels"
         )
 
 
@@ -64,11 +71,13 @@ def verify(
     model: SegmentationModel,
     spec: ModelSpec,
     *,
-    sizes: Sequence[tuple[int, int]] = CHECK_SIZES,
+    sizes: Sequence[SizeHW] = CHECK_SIZES,
     batches: Sequence[int] = CHECK_BATCHES,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[Check, ...]:
-    """Runs an exported file in ONNX Runtime and OpenVINO and compares it with the model in PyTorch.
+    """Runs an exported file in every installed engine in float32 and compares it with the model in PyTorch.
+
+    The PyTorch engine is compared at the sizes that take no more than `MAX_TORCH_MACS`, or else at the smallest.
 
     Args:
         path: the ONNX file.
@@ -76,43 +85,52 @@ def verify(
         spec: gives `mean` and `std`.
         sizes: heights and widths of the images to try.
         batches: numbers of images to try at each size.
-        progress: called after each comparison with the number done and of all.
+        progress: told after each comparison.
 
     Raises:
         ExportError: a comparison fails, or an engine cannot run the file.
     """
-    engines = {name: start(name, path) for name in ENGINES}
+    engines = _engines_by_size(model, spec, sizes)
+    total = len(batches) * sum(map(len, engines.values()))
     checks: list[Check] = []
+    progress.update("comparing with PyTorch", 0, total)
     for size_hw in sizes:
         images = image_like_noise(max(batches), size_hw)
         reference = _reference(model, spec, images)
-        class_maps = [_class_map(model, logits, size_hw) for logits in reference]
-        for batch in batches:
-            for name, engine in engines.items():
-                logits = run(name, engine, images[:batch])
-                checks.append(_compare(name, model, logits, reference[:batch], class_maps[:batch], size_hw))
-                if not checks[-1].passed:
-                    raise ExportError(
-                        f"the exported file does not compute what the model computes ({checks[-1]}; allowed are "
-                        f"{MAX_RELATIVE_ERROR:.0e} and {EXPORT_MIN_AGREEMENT:.1%}), so no file was written. "
-                        "Trial other versions of PyTorch, ONNX Runtime or OpenVINO (constraints.txt names tested ones)"
-                    )
-                if progress is not None:
-                    progress(len(checks), len(sizes) * len(batches) * len(engines))
+        class_maps = [reference_class_map(model, logits, size_hw) for logits in reference]
+        for engine, batch, logits in run_engines(path, spec, images, batches, engines[size_hw]):
+            checks.append(_compare(engine, spec, logits, reference[:batch], class_maps[:batch], size_hw))
+            if not checks[-1].passed:
+                raise ExportError(
+                    f"the outputs of the exported file do not match PyTorch ({checks[-1]}; allowed are "
+                    f"{MAX_RELATIVE_ERROR:.0e} and {MIN_MATCHING_PIXELS:.1%}), so no file was written. "
+                    "Try other versions of PyTorch, ONNX Runtime or OpenVINO (constraints.txt lists tested versions)"
+                )
+            progress.update("comparing with PyTorch", len(checks), total)
     return tuple(checks)
 
 
-def affordable_check_sizes(model: SegmentationModel) -> tuple[tuple[int, int], ...]:
-    """Returns the sizes of `CHECK_SIZES` at which the network takes no more than `MAX_MACS`, or the smallest."""
-    sizes = tuple(size_hw for size_hw in CHECK_SIZES if count_macs(model, size_hw) <= MAX_MACS)
+def affordable_check_sizes(count_macs: Callable[[SizeHW], int]) -> tuple[SizeHW, ...]:
+    """Returns the sizes of `CHECK_SIZES` at which a network takes no more than `MAX_MACS`, or the smallest.
+
+    Args:
+        count_macs: returns the multiply-accumulates for one image of a size.
+    """
+    sizes = tuple(size_hw for size_hw in CHECK_SIZES if count_macs(size_hw) <= MAX_MACS)
     return sizes or CHECK_SIZES[-1:]
 
 
-def image_like_noise(count: int, size_hw: tuple[int, int]) -> np.ndarray:
-    """Returns (N, H, W, 3) uint8 images of random patches of many sizes, the same ones at every call.
+def validate_check_sizes(sizes: Sequence[SizeHW]) -> None:
+    """Raises `InputError` unless there is a size, and no side is below `MINIMUM_SIDE`."""
+    if not sizes or min(min(size_hw) for size_hw in sizes) < MINIMUM_SIDE:
+        raise InputError(f"check_sizes is {sizes}; pass at least one size, with sides of {MINIMUM_SIDE} pixels or more")
 
-    Their large patches make the network answer with regions, as for photos; white noise alone averages out to one
-    class everywhere, and a wrong border or pooling cell would not show.
+
+def image_like_noise(count: int, size_hw: SizeHW) -> np.ndarray:
+    """Returns (N, H, W, 3) uint8 images of random patches of many sizes, the same at every call.
+
+    Large patches make the network answer with regions, as for photos. White noise alone averages out to a single
+    class everywhere, which would hide a wrong border or pooling cell.
     """
     random = np.random.default_rng(0)
     height, width = size_hw
@@ -127,6 +145,18 @@ def image_like_noise(count: int, size_hw: tuple[int, int]) -> np.ndarray:
     return images
 
 
+def _engines_by_size(
+    model: SegmentationModel, spec: ModelSpec, sizes: Sequence[SizeHW]
+) -> dict[SizeHW, tuple[str, ...]]:
+    """Returns for each size the engines to compare at it."""
+    macs = {size_hw: count_macs(model, size_hw) for size_hw in sizes}
+    limit = max(MAX_TORCH_MACS, min(macs.values()))
+    return {
+        size_hw: tuple(name for name in engines_for(spec) if name != "torch" or macs[size_hw] <= limit)
+        for size_hw in sizes
+    }
+
+
 def _reference(model: SegmentationModel, spec: ModelSpec, images: np.ndarray) -> Tensor:
     """Returns the (N, K, h, w) logits of PyTorch, computed image by image: a batch takes a multiple of the memory."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (spec.mean, spec.std))
@@ -137,40 +167,42 @@ def _reference(model: SegmentationModel, spec: ModelSpec, images: np.ndarray) ->
             logits.append(model((planes - mean) / std))
     reference = torch.cat(logits)
     if not reference.isfinite().all():
-        raise ExportError("the model gives logits that are no finite numbers; train or import it again")
+        raise ExportError("the model returns NaN or infinite logits; train or import it again")
     return reference
 
 
 def _compare(
     engine: str,
-    model: SegmentationModel,
+    spec: ModelSpec,
     logits: np.ndarray,
     reference: Tensor,
-    class_maps: Sequence[Tensor],
-    size_hw: tuple[int, int],
+    class_maps: Sequence[np.ndarray],
+    size_hw: SizeHW,
 ) -> Check:
-    ours = torch.from_numpy(logits)
-    if ours.shape != reference.shape:
+    if logits.shape != reference.shape:
         raise ExportError(
-            f"the exported file gives logits of shape {tuple(ours.shape)} in {engine} for {len(reference)} images of "
-            f"{size_hw[0]}x{size_hw[1]} pixels, the model {tuple(reference.shape)}, so no file was written"
+            f"the exported file returns logits of shape {logits.shape} in {engine} for {len(reference)} images of "
+            f"{format_size(size_hw)} pixels, the model {tuple(reference.shape)}, so no file was written"
         )
     largest = max(float(reference.abs().max()), torch.finfo(torch.float32).tiny)
     same = [
-        float((_class_map(model, one, size_hw) == class_map).float().mean())
-        for one, class_map in zip(ours, class_maps, strict=True)
+        np.mean(class_map_from_logits(each, size_hw, align_corners=spec.align_corners) == class_map)
+        for each, class_map in zip(logits, class_maps, strict=True)
     ]
     return Check(
         engine=engine,
         batch=len(reference),
         size_hw=size_hw,
-        relative_error=float((ours - reference).abs().max()) / largest,
+        relative_error=float((torch.from_numpy(logits) - reference).abs().max()) / largest,
         agreement=float(np.mean(same)),
     )
 
 
-def _class_map(model: SegmentationModel, logits: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Returns the (H, W) uint8 class map of (K, h, w) logits, upsampling few classes at a time to save memory."""
+def reference_class_map(model: SegmentationModel, logits: Tensor, size_hw: SizeHW) -> np.ndarray:
+    """Returns the (H, W) uint8 class map of (K, h, w) logits as PyTorch computes it, with `model.upsample`.
+
+    Few classes are upsampled at a time to save memory.
+    """
     best = torch.full(size_hw, -torch.inf)
     class_map = torch.zeros(size_hw, dtype=torch.uint8)
     for first, part in _parts(logits, 4):
@@ -178,7 +210,7 @@ def _class_map(model: SegmentationModel, logits: Tensor, size_hw: tuple[int, int
         better = value > best
         best = torch.where(better, value, best)
         class_map = torch.where(better, (index + first).to(torch.uint8), class_map)
-    return class_map
+    return class_map.numpy()
 
 
 def _parts(logits: Tensor, count: int) -> Iterator[tuple[int, Tensor]]:

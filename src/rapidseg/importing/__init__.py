@@ -1,8 +1,17 @@
-"""Weights that others published, as models of this project."""
+"""Reads weights that others published as models of this project."""
 
 from rapidseg.importing.backbone import load_backbone
 from rapidseg.importing.checkpoint import load_checkpoint
-from rapidseg.importing.class_names import find_labels
-from rapidseg.importing.download import Note, Progress, fetch, is_url, kept_download
+from rapidseg.importing.class_names import LabelsLike, find_labels
+from rapidseg.importing.download import Note, fetch, is_url, kept_download
 
-__all__ = ["Note", "Progress", "fetch", "find_labels", "is_url", "kept_download", "load_backbone", "load_checkpoint"]
+__all__ = [
+    "LabelsLike",
+    "Note",
+    "fetch",
+    "find_labels",
+    "is_url",
+    "kept_download",
+    "load_backbone",
+    "load_checkpoint",
+]

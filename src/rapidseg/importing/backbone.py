@@ -1,10 +1,10 @@
-"""ImageNet weights of ResNets into the backbone of a segmentation network, from which training then starts.
+"""Loads ImageNet weights of a ResNet into the backbone of a segmentation network, from which training then starts.
 
-Three ways of naming the tensors are known. In `layer1` to `layer4` they agree; the stem is
+Three naming schemes are supported. They agree on `layer1` to `layer4`; the stem is
 
 - torchvision's: `conv1`, `bn1`; one 7x7 convolution (`stem: plain`),
 - OpenMMLab's ResNetV1c: `stem.0` to `stem.7`; three 3x3 convolutions of 32, 32 and 64 channels (`stem: deep`),
-- Hang Zhang's, which the authors of FastFCN took: `conv1.0` to `conv1.6`, `bn1`; of 64, 64 and 128 channels.
+- Hang Zhang's, which the authors of FastFCN use: `conv1.0` to `conv1.6`, `bn1`; of 64, 64 and 128 channels.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ import torch
 from torch import Tensor, nn
 
 from rapidseg.core.errors import ConfigError, ModelFileError
-from rapidseg.importing.download import Note, Progress, locate, log
+from rapidseg.core.progress import Counter
+from rapidseg.importing.download import Note, locate, log
 from rapidseg.importing.reading import read_content
 from rapidseg.importing.weights import check_values, choose_weights, find_weights
 from rapidseg.models import SegmentationModel
 from rapidseg.models.weights import list_misfits
 
-_STEMS = {  # a name that only this stem has -> whose it is
+_STEMS = {  # a name that only this stem has -> its source
     "stem.6.weight": "ResNet with OpenMMLab's deep stem",
     "conv1.6.weight": "ResNet with Hang Zhang's deep stem",
     "conv1.weight": "ResNet with torchvision's stem",
 }
-_STEM_WIDTHS = (32, 64)  # that published weights have
+_STEM_WIDTHS = (32, 64)  # of published weights
 _LAYER = "layer4.0.conv1.weight"
-_CLASSIFIER = ("fc.weight", "fc.bias")  # of ImageNet's 1000 classes, the one part that a backbone does not have
+_CLASSIFIER = ("fc.weight", "fc.bias")  # of ImageNet's 1000 classes; a backbone has none
 
 _RULES = (
     (r"conv1\.weight", "stem.0.conv.weight"),
@@ -41,7 +42,7 @@ _RULES = (
 
 
 def backbone_kind(names: Collection[str]) -> str | None:
-    """Returns in words what backbone tensor names, without prefixes, belong to; None if they are something else."""
+    """Describes the backbone that tensor names, without prefixes, belong to; None if they belong to something else."""
     if _LAYER not in names:
         return None
     return next((kind for marker, kind in _STEMS.items() if marker in names), None)
@@ -49,46 +50,46 @@ def backbone_kind(names: Collection[str]) -> str | None:
 
 def load_backbone(
     model: SegmentationModel,
-    place: str | os.PathLike[str],
+    source: str | os.PathLike[str],
     *,
     sha256: str | None = None,
-    progress: Progress | None = None,
+    progress: Counter | None = None,
     note: Note | None = None,
 ) -> None:
     """Fills `model.backbone` with ImageNet weights; the rest of the model stays as it is.
 
     Args:
         model: a segmentation network with a ResNet as its backbone.
-        place: a file or an `http(s)` address: ResNet-50 or -101 weights as torchvision, OpenMMLab (ResNetV1c) or Hang
-            Zhang name them. The classifier `fc` is left out; everything else must be there and fit.
+        source: a file or an `http(s)` URL: ResNet-50 or -101 weights with the tensor names of torchvision, OpenMMLab
+            (ResNetV1c) or Hang Zhang. The classifier `fc` is skipped; every other tensor must be present and fit.
         sha256, progress, note: as for `load_checkpoint`.
 
     Raises:
         ConfigError: the network has no such backbone.
-        ModelFileError: the file cannot be read, is no backbone, or is another one than the model's.
-        RapidSegError: the file cannot be downloaded, or is not the one expected.
+        ModelFileError: the file cannot be read, is not a backbone, or does not fit the model's.
+        RapidSegError: the file cannot be downloaded, or is not the expected one.
     """
     note = note or log.info
     backbone = getattr(model, "backbone", None)
     if not isinstance(backbone, nn.Module):
-        raise ConfigError(f"{model.spec.architecture} has no backbone to load weights into; leave backbone_weights out")
-    path = locate(os.fspath(place), sha256=sha256, progress=progress, note=note)
+        raise ConfigError(f"{model.spec.architecture} has no backbone to load weights into; remove backbone_weights")
+    path = locate(os.fspath(source), sha256=sha256, progress=progress, note=note)
     content, _ = read_content(path)
-    found = find_weights(content, lambda names: backbone_kind(names) is not None, path=path)
-    known = [weights for weights in found if backbone_kind(weights.state) is not None]
+    candidates = find_weights(content, lambda names: backbone_kind(names) is not None, path=path)
+    known = [weights for weights in candidates if backbone_kind(weights.state) is not None]
     if not known:
-        names = ", ".join(list(found[0].state)[:3]) if found else "none"
+        names = ", ".join(list(candidates[0].state)[:3]) if candidates else "none"
         raise ModelFileError(
-            f"{path}: is no ResNet backbone (its tensors: {names}); give ImageNet weights of ResNet-50 or -101 as "
+            f"{path}: is not a ResNet backbone (its tensors: {names}); pass ImageNet weights of ResNet-50 or -101 as "
             "torchvision, OpenMMLab or Hang Zhang publish them"
         )
     state = choose_weights(known, None, path=path, note=note)
     renamed = _rename(state)
-    wanted = backbone.state_dict()
-    for name in wanted:
-        if name.endswith("num_batches_tracked"):  # older PyTorch did not store it, and training counts anew
+    expected = backbone.state_dict()
+    for name in expected:
+        if name.endswith("num_batches_tracked"):  # older PyTorch did not store it, and training starts counting again
             renamed.setdefault(name, torch.zeros((), dtype=torch.long))
-    problems = list_misfits(wanted, renamed)
+    problems = list_misfits(expected, renamed)
     if problems:
         raise ModelFileError(f"{path}: does not fit the backbone of the model. {_advice(renamed, model)}{problems}")
     check_values(renamed, path)
@@ -110,14 +111,14 @@ def _rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _advice(state: Mapping[str, Tensor], model: SegmentationModel) -> str:
-    """Returns which options the model needs for these weights, where they are of a known shape."""
+    """Returns the options that the model needs for these weights, if their shape is known."""
     width = state["stem.0.conv.weight"].shape[0] if "stem.0.conv.weight" in state else 0
-    found = {
+    needed = {
         "backbone": "resnet101" if "layer3.22.conv1.weight" in state else "resnet50",
         "stem": "deep" if "stem.2.conv.weight" in state else "plain",
         **({"stem_width": width} if "stem.2.conv.weight" in state and width in _STEM_WIDTHS else {}),
     }
-    differing = {key: value for key, value in found.items() if model.spec.options.get(key, value) != value}
+    differing = {key: value for key, value in needed.items() if model.spec.options.get(key, value) != value}
     if not differing:
         return ""
     return "These weights need the model options " + ", ".join(f"{k}: {v}" for k, v in differing.items()) + "; "

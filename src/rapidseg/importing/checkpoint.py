@@ -1,4 +1,4 @@
-"""Published checkpoints to models."""
+"""Loads checkpoints, ours and published ones, as models."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from torch import Tensor
 
 from rapidseg.core.errors import ConfigError, ModelFileError, nearest_hint
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.progress import Counter
 from rapidseg.importing.backbone import backbone_kind
 from rapidseg.importing.class_names import LabelsLike, labels_for
-from rapidseg.importing.download import Note, Progress, is_url, locate, log
+from rapidseg.importing.download import Note, is_url, locate, log
 from rapidseg.importing.layouts import LAYOUTS, Layout
 from rapidseg.importing.reading import read_content
 from rapidseg.importing.weights import check_values, choose_weights, find_weights
@@ -23,63 +24,63 @@ from rapidseg.models import SegmentationModel, create_model, load_model, load_st
 from rapidseg.models.weights import list_misfits
 from rapidseg.zoo import published_models
 
-_NEAR = 0.5  # share of names that a layout must know for the rest of its names to be worth listing
+_NEAR = 0.5  # share of names that a layout must know before its other names are worth listing
 
 
 def load_checkpoint(
-    place: str | os.PathLike[str],
+    source: str | os.PathLike[str],
     *,
     labels: LabelsLike | None = None,
     sha256: str | None = None,
     ema: bool | None = None,
     options: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Counter | None = None,
     note: Note | None = None,
 ) -> SegmentationModel:
-    """Reads a checkpoint of RapidSeg or of a published implementation; the source is told by its tensor names.
+    """Reads a checkpoint of RapidSeg or of a published implementation, recognized by its tensor names.
 
-    Only tensors are read: no code in the file is run. docs/importing.md says what is understood.
+    Only tensors are read: no code in the file is run. docs/importing.md lists the supported sources.
 
     Args:
-        place: a file; an `http(s)` address, whose file is downloaded once and kept; or the name of a published model,
-            such as `fast-scnn-cityscapes`, which stands for the address of its weights.
+        source: a file; an `http(s)` URL, whose file is downloaded once and kept; or the name of a published model,
+            such as `fast-scnn-cityscapes`, whose weights are downloaded.
         labels: the classes of a published checkpoint: a label set, the name of a known one such as `cityscapes`, a YAML
-            file that describes a data set, or names. Without them, the classes are those that the file names; else 19
-            are those of Cityscapes, and another number is called `class_0` and so on.
-        sha256: what the file's SHA-256 begins with, 8 to 64 hex digits; `fetch` says what is checked without it.
-        ema: of two copies of the weights, whether the moving average is taken. None: if there is one.
+            file that describes a data set, or names. None: the classes that the file names. If it names none, 19
+            classes are taken to be those of Cityscapes, and others are called `class_0` and so on.
+        sha256: the first 8 to 64 hex digits of the file's SHA-256; `fetch` says what is checked without it.
+        ema: of two copies of the weights, whether to take the moving average. None: the average if there is one.
         options: of the network, where a checkpoint's tensors do not tell them, such as `{"output_stride": 32}` for a
             baseline whose backbone is not dilated; docs/compatibility.md says which they are.
-        progress: is called with the bytes that were downloaded and the bytes in all, or None.
-        note: is told, a sentence at a time, what was decided; without it the log is (`rapidseg.importing`, INFO).
+        progress: called with the bytes downloaded and the bytes in all, or None where that is unknown.
+        note: called with each decision, in a sentence. None: decisions are logged (`rapidseg.importing`, INFO).
 
     Returns:
         The model in evaluation mode on the CPU in float32, with every tensor from the file.
 
     Raises:
-        ModelFileError: the file is missing, cut short or of an unknown layout, needs code to be read, or its tensors do
-            not fit.
-        ConfigError: `labels`, `ema` or `options` does not fit the file.
-        InputError: `labels` or the address is no such thing.
-        RapidSegError: the file cannot be downloaded, or is not the one expected.
+        ModelFileError: the file is missing, truncated or of an unknown layout, cannot be read without running code, or
+            its tensors do not fit.
+        ConfigError: `labels`, `ema` or `options` does not match the file.
+        InputError: `labels` or the URL is not valid.
+        RapidSegError: the file cannot be downloaded, or is not the expected one.
     """
     note = note or log.info
-    path = locate(_address_of(os.fspath(place)), sha256=sha256, progress=progress, note=note)
+    path = locate(_resolve_name(os.fspath(source)), sha256=sha256, progress=progress, note=note)
     content, own = read_content(path)
     if own:
         if labels is not None or ema is not None or options:
             extra = "labels" if labels is not None else "options" if options else "ema"
-            raise ConfigError(f"{path}: carries its own labels and options and one set of weights; leave {extra} out")
+            raise ConfigError(f"{path}: has its own labels and options and a single set of weights; remove {extra}")
         return load_model(path)
-    found = find_weights(content, _is_known, path=path)
-    if not found:
-        raise ModelFileError(f"{path}: holds no dictionary of tensors; give a checkpoint with a state_dict")
-    known = [weights for weights in found if find_layout(weights.state) is not None]
+    candidates = find_weights(content, _is_known, path=path)
+    if not candidates:
+        raise ModelFileError(f"{path}: holds no dictionary of tensors; pass a checkpoint with a state_dict")
+    known = [weights for weights in candidates if find_layout(weights.state) is not None]
     if not known:
-        raise ModelFileError(f"{path}: {_explain_unknown(max((w.state for w in found), key=len), content)}")
+        raise ModelFileError(f"{path}: {_explain_unknown(max((w.state for w in candidates), key=len), content)}")
     state = choose_weights(known, ema, path=path, note=note)
     layout = find_layout(state)
-    assert layout is not None, "the names that told the layout are in the state"
+    assert layout is not None, "the names that identify the layout are in the state"
     renamed = layout.renamed(state)
     counts = renamed[layout.classifier].shape[:1] if layout.classifier in renamed else ()
     chosen = labels_for(counts[0] if counts else 0, labels, content, path=path, note=note)
@@ -92,21 +93,21 @@ def load_checkpoint(
     return model.eval()
 
 
-def _address_of(place: str) -> str:
-    """Returns the address of the weights if `place` is the name of a published model, else `place` itself."""
-    if is_url(place) or not re.fullmatch(r"[\w-]+", place) or Path(place).exists():
-        return place
+def _resolve_name(source: str) -> str:
+    """Returns the URL of the weights for the name of a published model, and everything else as it is."""
+    if is_url(source) or not re.fullmatch(r"[\w-]+", source) or Path(source).exists():
+        return source
     models = published_models()
-    if place not in models:
+    if source not in models:
         raise ModelFileError(
-            f"{place}: no such file, and no published model of that name{nearest_hint(place, tuple(models))}; "
+            f"{source}: no such file, and no published model of that name{nearest_hint(source, tuple(models))}; "
             "`rapidseg models` lists them"
         )
-    return models[place].url
+    return models[source].url
 
 
 def find_layout(names: Collection[str]) -> Layout | None:
-    """Returns the layout that tensor names, without prefixes, belong to."""
+    """Returns the layout of tensor names without prefixes, or None if no layout has such names."""
     return next((layout for layout in LAYOUTS if all(marker in names for marker in layout.markers)), None)
 
 
@@ -117,26 +118,26 @@ def _is_known(names: Collection[str]) -> bool:
 def _build(
     layout: Layout, state: Mapping[str, Tensor], labels: LabelSet, options: Mapping[str, Any] | None
 ) -> SegmentationModel:
-    told = {**layout.options(state), **(options or {})}
-    return create_model(layout.architecture, labels=labels, variant=layout.variant, **told)
+    chosen = {**layout.options(state), **(options or {})}
+    return create_model(layout.architecture, labels=labels, variant=layout.variant, **chosen)
 
 
 def _with_counters(state: Mapping[str, Tensor], model: SegmentationModel) -> dict[str, Tensor]:
-    """Adds the numbers of batches that older PyTorch did not store; prediction does not use them."""
+    """Adds `num_batches_tracked`, which older PyTorch did not store and prediction does not use."""
     counters = (name for name in model.state_dict() if name.endswith("num_batches_tracked"))
     return {**{name: torch.zeros((), dtype=torch.long) for name in counters}, **state}
 
 
 def _explain_unknown(state: Mapping[str, Tensor], content: Any) -> str:
-    """Returns why tensors are of no known layout, as precisely as their names allow."""
+    """Explains why no layout knows these tensors, as precisely as their names allow."""
     kind = backbone_kind(state)
     if kind is not None:
         return (
-            f"is a backbone alone ({kind}), not a segmentation network; start a training run from it with the recipe's "
+            f"is only a backbone ({kind}), not a segmentation network; start a training run from it with the recipe's "
             "key model.backbone_weights, or rapidseg.importing.load_backbone"
         )
     if isinstance(content, Mapping) and {"pytorch-lightning_version", "random_state"} <= set(content):
-        return "is the state of a training run, with which it is resumed; give best.safetensors or last.safetensors"
+        return "is the state of a training run, for resuming it; pass best.safetensors or last.safetensors"
     shares = {layout: sum(layout.rename(name) is not None for name in state) / len(state) for layout in LAYOUTS}
     nearest = max(LAYOUTS, key=lambda layout: (shares[layout], -len(layout.rules)))
     named = f"{nearest.architecture} of {nearest.source}"

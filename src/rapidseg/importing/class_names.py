@@ -1,4 +1,4 @@
-"""The classes of a checkpoint: from what the file says about itself, or from what the user says."""
+"""The classes of a checkpoint: those that the user names, or else those that the file names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LabelsLike = LabelSet | str | os.PathLike[str] | Sequence[str]
 
 LABEL_SETS = {"cityscapes": CITYSCAPES, "camvid": CAMVID}
 
-_MAX_CLASSES = 255  # classes that fit a class map of bytes
+_MAX_CLASSES = 255  # class ids of a uint8 class map, with one left for ignore_index
 
 
 def find_labels(labels: LabelsLike) -> LabelSet:
@@ -27,29 +27,29 @@ def find_labels(labels: LabelsLike) -> LabelSet:
 
     Args:
         labels: a label set; the name of a known one, such as `cityscapes`; a YAML file that describes a data set
-            (docs/data.md); names with commas between them; or names.
+            (docs/data.md); comma-separated names; or a sequence of names.
 
     Raises:
-        InputError: it is none of these, or the names cannot be classes.
+        InputError: it is none of these, or the names are not valid class names.
         ConfigError: the YAML file cannot be read or does not validate.
     """
     if isinstance(labels, LabelSet):
         return labels
     if not isinstance(labels, (str, os.PathLike)):
         return _named(list(labels))
-    word = os.fspath(labels)
-    if word in LABEL_SETS:
-        return LABEL_SETS[word]
-    if word in BUNDLED_DESCRIPTIONS:
-        return read_description(BUNDLED_DESCRIPTIONS[word]).label_set()
-    if Path(word).suffix.lower() in (".yaml", ".yml"):
-        return read_description(Path(word)).label_set()
-    if "," in word:
-        return _named([name.strip() for name in word.split(",")])
+    text = os.fspath(labels)
+    if text in LABEL_SETS:
+        return LABEL_SETS[text]
+    if text in BUNDLED_DESCRIPTIONS:
+        return read_description(BUNDLED_DESCRIPTIONS[text]).label_set()
+    if Path(text).suffix.lower() in (".yaml", ".yml"):
+        return read_description(Path(text)).label_set()
+    if "," in text:
+        return _named([name.strip() for name in text.split(",")])
     known = (*LABEL_SETS, *BUNDLED_DESCRIPTIONS)
     raise InputError(
-        f"unknown labels {word!r}; give {', '.join(known)}, a YAML file that describes the data (docs/data.md), or the "
-        f"names of the classes with commas between them{nearest_hint(word, known)}"
+        f"unknown labels {text!r}; pass {', '.join(known)}, a YAML file that describes the data (docs/data.md), or "
+        f"comma-separated class names{nearest_hint(text, known)}"
     )
 
 
@@ -59,11 +59,11 @@ def labels_for(
     """Returns the classes of a checkpoint.
 
     Args:
-        num_classes: that its classifier tells apart.
-        labels: what the user says, which comes first.
-        content: what the file holds; OpenMMLab's say the names and colors of the classes.
+        num_classes: of its classifier.
+        labels: the classes that the user names; they take precedence.
+        content: of the file; OpenMMLab's files name the classes and their colors.
         path: of the file, for messages.
-        note: is told where the names come from if that is not certain.
+        note: told where the names come from if that is not certain.
 
     Raises:
         ModelFileError: the number of classes is not possible.
@@ -74,22 +74,24 @@ def labels_for(
     if labels is not None:
         given = find_labels(labels)
         if given.num_classes != num_classes:
-            raise ConfigError(f"{path}: has {num_classes} classes, but labels names {given.num_classes}; give as many")
+            raise ConfigError(
+                f"{path}: has {num_classes} classes, but labels names {given.num_classes}; pass {num_classes}"
+            )
         return given
     stored = stored_labels(content)
     if stored is not None and stored.num_classes == num_classes:
         return stored
     if stored is not None:
-        note(f"the file names {stored.num_classes} classes but has {num_classes}, so its names are not taken")
+        note(f"the file names {stored.num_classes} classes but has {num_classes}, so its names are not used")
     if num_classes == CITYSCAPES.num_classes:
-        note("the file does not name its classes; 19 are taken to be those of Cityscapes. Say others with labels")
+        note("the file does not name its classes; 19 are taken to be those of Cityscapes. Name others with labels")
         return CITYSCAPES
     note(f"the file does not name its {num_classes} classes; they are called class_0 and so on. Name them with labels")
     return LabelSet.generic(num_classes)
 
 
 def stored_labels(content: Any) -> LabelSet | None:
-    """Returns the classes that a checkpoint names; None if it names none that are usable.
+    """Returns the classes that a checkpoint names; None if it names none, or names that are not usable.
 
     mmcv wrote `meta.CLASSES` and `meta.PALETTE` (RGB), mmengine writes `meta.dataset_meta.classes` and `palette`.
     """
@@ -97,9 +99,9 @@ def stored_labels(content: Any) -> LabelSet | None:
     if not isinstance(meta, Mapping):
         return None
     nested = meta.get("dataset_meta")
-    for place in (nested if isinstance(nested, Mapping) else {}, meta):
-        for suffix in (str.lower, str.upper):
-            names, palette = place.get(suffix("classes")), place.get(suffix("palette"))
+    for entries in (nested if isinstance(nested, Mapping) else {}, meta):
+        for spelling in (str.lower, str.upper):
+            names, palette = entries.get(spelling("classes")), entries.get(spelling("palette"))
             if names is not None and _are_texts(names):
                 return _usable(list(names), palette)
     return None
@@ -107,11 +109,11 @@ def stored_labels(content: Any) -> LabelSet | None:
 
 def _usable(names: list[str], palette: Any) -> LabelSet | None:
     if tuple(names) == CITYSCAPES.names:
-        return CITYSCAPES  # which knows the categories as well
+        return CITYSCAPES  # which has categories as well
     for colors in (palette, distinct_colors(len(names))):
         try:
             return LabelSet.model_validate({"names": names, "palette": colors})
-        except ValidationError:  # no colors, too few, or not of three bytes
+        except ValidationError:  # no colors, too few, or not three bytes each
             continue
     return None
 
@@ -122,7 +124,7 @@ def _are_texts(names: Any) -> bool:
 
 def _named(names: list[str]) -> LabelSet:
     if not _are_texts(names) or not all(names):
-        raise InputError(f"labels must be names, not {names!r}; give one for each class")
+        raise InputError(f"labels must be names, not {names!r}; pass a name for each class")
     try:
         return LabelSet(names=tuple(names), palette=distinct_colors(len(names)))
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The sets of weights in a checkpoint: out of their wrapping, without prefixes, and which of two copies is meant."""
+"""Finds the sets of weights in a checkpoint, removes wrappers and prefixes, and chooses between two copies."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from torch import Tensor
 
 from rapidseg.core.errors import ConfigError, ModelFileError
 
-IsKnown = Callable[[Collection[str]], bool]  # whether tensor names are those of a layout
+IsKnown = Callable[[Collection[str]], bool]
+"""Tells whether tensor names are those of a known layout."""
 
-# What DataParallel, torch.compile, Lightning modules and moving averages put before the names of a network's tensors.
+# Prefixes of tensor names from DataParallel, torch.compile, Lightning modules and moving averages.
 _PREFIXES = ("module", "_orig_mod", "model", "net", "network")
 _AVERAGE = re.compile(r"(?:^|[._])(?:ema|swa)(?:[._]|$)")
 
-# Parts of a checkpoint that have tensors but no weights.
+# Parts of a checkpoint with tensors that are not weights.
 _STATE_OF_TRAINING = re.compile(r"optim|sched|scaler|rng|random|callback|loops|message_hub|hyper_parameters")
-_DEPTH = 5  # of dictionaries in dictionaries; a hostile file may hold itself
+_MAX_DEPTH = 5  # of nested dictionaries; a hostile file may contain itself
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-_TALLIES = ("total_ops", "total_params")  # what thop, which counts operations, leaves in every layer
+_TALLIES = ("total_ops", "total_params")  # left in every layer by thop, which counts operations
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,15 @@ def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[Weigh
     """Returns every set of tensors in a checkpoint that may be a network's weights.
 
     Args:
-        content: what the file holds.
-        is_known: says of tensor names whether they are those of a network that is known. What stands before all names
-            is taken off until they are.
+        content: of the file.
+        is_known: tells whether tensor names are those of a known network. A prefix of all names is removed until they
+            are.
         path: of the file, for messages.
 
     Raises:
-        ModelFileError: one tensor is there twice, with two values.
+        ModelFileError: a tensor occurs twice, with different values.
     """
-    found = []
+    candidates = []
     for keys, tensors in _walk(content, ()):
         averaged = _is_averaged(keys, content)
         copies: dict[bool, dict[str, Tensor]] = {}
@@ -64,47 +65,47 @@ def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[Weigh
             copy = copies.setdefault(averaged or _AVERAGE.search(prefix) is not None, {})
             if bare in copy and not torch.equal(copy[bare], tensor):
                 raise ModelFileError(
-                    f"{path}: has {bare} twice, with and without a prefix, and with different values; save one "
-                    "network's state_dict alone"
+                    f"{path}: has {bare} twice, with and without a prefix, and with different values; save only the "
+                    "state_dict of a single network"
                 )
             copy[bare] = tensor
         for averaged, state in copies.items():
-            found += _take_buffered_copy(Weights(".".join(keys), averaged, _strip_common(state, is_known)))
-    return found
+            candidates += _take_buffered_copy(Weights(".".join(keys), averaged, _strip_common(state, is_known)))
+    return candidates
 
 
 def choose_weights(
-    found: list[Weights], ema: bool | None, *, path: object, note: Callable[[str], None]
+    candidates: list[Weights], ema: bool | None, *, path: object, note: Callable[[str], None]
 ) -> dict[str, Tensor]:
     """Returns the tensors of one set of weights.
 
     Args:
-        found: the sets to choose from, at least one.
-        ema: whether the moving average is wanted; None takes it if there is one, as training scripts that keep one
-            evaluate and publish it.
+        candidates: the sets to choose from, at least one.
+        ema: whether to take the moving average. None: the average if there is one, since training scripts that keep an
+            average evaluate and publish it.
         path: of the file, for messages.
-        note: is told about a choice.
+        note: told about a choice.
 
     Raises:
-        ConfigError: there is no such set.
+        ConfigError: the file has no such set.
     """
-    averaged = [weights for weights in found if weights.averaged]
-    others = [weights for weights in found if not weights.averaged]
+    averaged = [weights for weights in candidates if weights.averaged]
+    others = [weights for weights in candidates if not weights.averaged]
     chosen = (averaged or others) if ema is None else averaged if ema else others
     if not chosen:
-        has, option = ("no", "--ema") if ema else ("nothing but the", "--no-ema")
-        raise ConfigError(f"{path}: has {has} moving average of the weights; leave {option} out")
-    taken = chosen[0]
-    rest = others if taken.averaged else averaged
+        has, option = ("no", "--ema") if ema else ("only the", "--no-ema")
+        raise ConfigError(f"{path}: has {has} moving average of the weights; remove {option}")
+    selected = chosen[0]
+    rest = others if selected.averaged else averaged
     if ema is None and averaged and others:
         note(
-            f"two copies of the weights are there; the moving average ({_place(taken)}) is taken, which is what its "
-            f"source evaluates; ema=False (--no-ema) takes the other ({_place(others[0])})"
+            f"the file has two copies of the weights; the moving average ({_key(selected)}) is used, which its source "
+            f"evaluates; ema=False (--no-ema) uses the other ({_key(others[0])})"
         )
     if len(chosen) > 1:
-        note(f"{len(chosen)} networks are there ({', '.join(map(_place, chosen))}); the first is taken")
-    state = dict(taken.state)
-    if rest:  # many averages are of parameters alone; what evaluates them keeps the other copy's statistics
+        note(f"the file has {len(chosen)} networks ({', '.join(map(_key, chosen))}); the first is used")
+    state = dict(selected.state)
+    if rest:  # many averages hold parameters only and are evaluated with the other copy's statistics
         for name, tensor in rest[0].state.items():
             if name.endswith(_STATISTICS):
                 state.setdefault(name, tensor)
@@ -112,22 +113,22 @@ def choose_weights(
 
 
 def check_values(state: Mapping[str, Tensor], path: object) -> None:
-    """Refuses weights with which nothing could be predicted.
+    """Rejects weights that cannot predict anything.
 
     Raises:
-        ModelFileError: a tensor holds a value that is not a finite number.
+        ModelFileError: a tensor holds NaN or infinite values.
     """
     broken = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise ModelFileError(
-            f"{path}: {len(broken)} tensors hold values that are no finite numbers, such as {broken[0]}; the training "
-            "that wrote them went wrong, or the file is damaged. Take an earlier checkpoint"
+            f"{path}: NaN or infinite values in {len(broken)} of {len(state)} tensors, such as {broken[0]}; the "
+            "training that wrote them diverged, or the file is damaged. Use an earlier checkpoint"
         )
 
 
 def _walk(content: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
-    """Yields every dictionary with tensors in it, outer ones first."""
-    if not isinstance(content, Mapping) or len(keys) > _DEPTH:
+    """Yields every dictionary with tensors in it, and the keys that lead to it; outer dictionaries first."""
+    if not isinstance(content, Mapping) or len(keys) > _MAX_DEPTH:
         return
     tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if tensors:
@@ -138,10 +139,10 @@ def _walk(content: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
 
 
 def _is_averaged(keys: tuple[str, ...], content: Mapping[str, Any]) -> bool:
-    """Returns whether the dictionary at these keys is a moving average.
+    """Tells whether the dictionary at these keys is a moving average.
 
-    Lightning and mmengine save the average as `state_dict`, so that whoever loads that gets it, and the weights of
-    training elsewhere; mmengine under `ema_state_dict`, of all names (`EMAHook.before_save_checkpoint`).
+    Lightning and mmengine save the average as `state_dict`, so that loading that key gives the average, and the weights
+    of training elsewhere; mmengine even under `ema_state_dict` (`EMAHook.before_save_checkpoint`).
     """
     swapped: str | None = None
     if "current_model_state" in content:
@@ -154,7 +155,7 @@ def _is_averaged(keys: tuple[str, ...], content: Mapping[str, Any]) -> bool:
 
 
 def _is_tally(name: str, tensor: Tensor) -> bool:
-    """Counters of training are single numbers beside the network, such as `n_averaged`, not in one of its layers."""
+    """Tells a counter of training: a single number beside the network, such as `n_averaged`, or one of thop's."""
     return (tensor.numel() == 1 and "." not in name.removeprefix("module.")) or name.endswith(_TALLIES)
 
 
@@ -169,7 +170,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _strip_common(state: dict[str, Tensor], is_known: IsKnown) -> dict[str, Tensor]:
-    """Takes off what stands before all names, whatever it is called, if known names appear behind it."""
+    """Removes any prefix that all names share, if known names follow it."""
     stripped = state
     while not is_known(stripped):
         firsts = {name.partition(".")[0] for name in stripped}
@@ -182,9 +183,9 @@ def _strip_common(state: dict[str, Tensor], is_known: IsKnown) -> dict[str, Tens
 def _take_buffered_copy(weights: Weights) -> list[Weights]:
     """Splits the two copies that mmcv's `EMAHook` keeps in one dictionary.
 
-    Its second copy stands in buffers of the network, such as `ema_backbone_conv1_weight`. Both are swapped for
-    evaluation and before an epoch's weights are saved, so the plain names are the average; and they are what the source
-    loads in any case.
+    The second copy is in buffers of the network, such as `ema_backbone_conv1_weight`. Both are swapped for evaluation
+    and before an epoch's weights are saved, so the plain names hold the average; and the source loads those in any
+    case.
     """
     buffers = {"ema_" + name.replace(".", "_"): name for name in weights.state}
     copy = {buffers[name]: tensor for name, tensor in weights.state.items() if name in buffers}
@@ -197,5 +198,5 @@ def _take_buffered_copy(weights: Weights) -> list[Weights]:
     ]
 
 
-def _place(weights: Weights) -> str:
+def _key(weights: Weights) -> str:
     return weights.where or "the file itself"

@@ -11,22 +11,28 @@ from torch import Tensor, nn
 
 from rapidseg.models.base import SegmentationModel
 
-TRAINING_ONLY = ("aux_heads.", "head.se_branch.")  # what the names of parts begin with that prediction leaves out
+TRAINING_ONLY = ("aux_heads.", "head.se_branch.")  # prefixes of parts that prediction does not use
 
 
 def count_parameters(model: nn.Module, *, aux_heads: bool = False) -> int:
-    """Returns the number of learned values; batch normalization's running statistics are none.
+    """Returns the number of learned values; running statistics of batch normalization do not count.
 
     Args:
-        aux_heads: count the auxiliary heads and the SE branch too, which only training uses.
+        model: any network.
+        aux_heads: whether to count the auxiliary heads and the SE branch, which only training uses.
     """
     return sum(p.numel() for name, p in model.named_parameters() if aux_heads or not name.startswith(TRAINING_ONLY))
 
 
 def count_macs(model: SegmentationModel, size_hw: tuple[int, int]) -> int:
-    """Returns the multiply-accumulates of all convolutions for one image of `size_hw`, auxiliary heads left out.
+    """Returns the multiply-accumulates of all convolutions for a single image, without auxiliary heads.
 
-    Batch normalization is folded into the convolutions for prediction and is not counted. Only shapes are computed.
+    Batch normalization is not counted: it is folded into the convolutions for prediction. Only shapes are computed.
+    This is the only counter for PyTorch models; `benchmarking.complexity` counts in ONNX files.
+
+    Args:
+        model: any device and mode; it is not changed.
+        size_hw: height and width of the image in pixels.
     """
     total = 0
 
@@ -45,7 +51,7 @@ def count_macs(model: SegmentationModel, size_hw: tuple[int, int]) -> int:
 
 
 def _without_values(model: SegmentationModel) -> SegmentationModel:
-    """Returns a copy whose tensors have shapes alone, so that it takes no memory and no time."""
+    """Returns a copy whose tensors have only shapes, so that it takes neither memory nor time."""
     shapes: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in model.buffers()}
     for parameter in model.parameters():
         shapes[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)

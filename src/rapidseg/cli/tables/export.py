@@ -1,88 +1,105 @@
-"""What `rapidseg export` says when it is done."""
+"""Tables and lines of `rapidseg export` and `rapidseg import`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from rich.markup import escape
 from rich.table import Table
 
-from rapidseg.cli.console import console
+from rapidseg.cli.console import console, print_line, print_note
+from rapidseg.core.sizes import format_size
 
 if TYPE_CHECKING:
-    from rapidseg.core.spec import ModelSpec
     from rapidseg.exporting import ExportReport, QuantizationReport
+    from rapidseg.exporting.export import ExportedFile
+    from rapidseg.workflows.import_checkpoint import ImportReport
+
+_SHOWN_CLASSES = 3
+
+
+def print_report(report: ExportReport | QuantizationReport) -> None:
+    """Prints the report of an export in float32 or INT8."""
+    if report.spec.quantization is None:
+        print_export(cast("ExportReport", report))
+    else:
+        print_quantization(cast("QuantizationReport", report))
 
 
 def print_export(report: ExportReport) -> None:
-    """Prints the comparisons, what bf16 and fp16 change, and what was written."""
-    _say("compared with PyTorch: difference of logits, in parts of the largest, and pixels of the same class")
-    _print_table(report.checks, lambda check: f"{check.relative_error:.1e}, {check.agreement:.3%}")
-    _print_precision(report.spec, "bf16", "float32")
-    _print_precision(report.spec, "fp16", "float32 on an NVIDIA GPU")
-    _print_written(report.path, report.spec, f"{report.size_bytes / 1e6:.1f} MB")
+    """Prints the comparisons, the agreement of bf16 and fp16, and the file that was written."""
+    print_line("compared with PyTorch: max logit error (relative to the largest logit); pixels with the same class")
+    _print_checks(report.checks, lambda check: f"{check.relative_error:.1e}; {check.agreement:.3%}")
+    _print_precision(report, "bf16", "float32")
+    _print_precision(report, "fp16", "float32 on an NVIDIA GPU")
+    _print_written(report, f"{report.size_bytes / 1e6:.1f} MB")
 
 
 def print_quantization(report: QuantizationReport) -> None:
-    """Prints what INT8 costs, which layers were kept and why, the comparisons, and what was written."""
+    """Prints the cost of INT8, the fallback layers and why, the comparisons, and the file that was written."""
     quantization = report.quantization
-    _say(
-        f"mIoU on {escape(quantization.dataset)} {escape(quantization.validation_split)}: "
+    print_line(
+        f"mIoU on {quantization.dataset} {quantization.validation_split}: "
         f"{quantization.mean_iou_float32:.4f} in float32, {quantization.mean_iou:.4f} in INT8; "
-        f"the same class at {quantization.agreement:.2%} of pixels"
+        f"{quantization.agreement:.2%} of pixels keep their class"
     )
     if report.effects:
-        lost = 100 * (quantization.mean_iou_float32 - report.tried[0])
-        _say(
-            f"kept in floating point: {len(report.effects)} of {report.num_layers} layers, because with all in INT8 "
-            f"{lost:.2f} points are lost. What each alone does to the logits in INT8:"
+        lost = 100 * (quantization.mean_iou_float32 - report.trials[0])
+        print_line(
+            f"fallback layers, in floating point: {len(report.effects)} of {report.num_layers}; with all layers in "
+            f"INT8, mIoU drops by {lost:.2f} points. Change of the logits by each layer alone in INT8:"
         )
         for name, effect in report.effects.items():
-            _say(f"  {escape(name)}: {effect:.1%}")
+            print_line(f"  {name}: {effect:.1%}")
     else:
-        _say(f"all {report.num_layers} layers are INT8")
-    _say(
-        "logits against float32, root mean square of the difference, in brackets what the standard gives; and pixels "
-        "of the class that the standard gives"
+        print_line(f"all {report.num_layers} layers are INT8")
+    print_line(
+        "compared with float32: RMS error of the logits (in brackets, by the ONNX standard); pixels with the same "
+        "class as by the standard"
     )
-    _print_table(report.checks, lambda check: f"{check.error:.1%} ({check.standard_error:.1%}), {check.agreement:.2%}")
-    _print_precision(report.spec, "bf16", "float32 for what is not INT8")
+    _print_checks(report.checks, lambda check: f"{check.error:.1%} ({check.standard_error:.1%}); {check.agreement:.2%}")
+    _print_precision(report, "bf16", "float32 in layers that are not INT8")
     sizes = f"{report.size_bytes / 1e6:.1f} MB ({report.float32_size_bytes / 1e6:.1f} MB in float32)"
-    _print_written(report.path, report.spec, sizes)
+    _print_written(report, sizes)
 
 
-def _print_table(checks: Sequence[Any], cell: Callable[[Any], str]) -> None:
+def print_import(report: ImportReport) -> None:
+    """Prints the notes, a summary of the checkpoint, and the file that was written."""
+    for note in report.notes:
+        print_note(note)
+    labels = report.spec.labels
+    names = ", ".join(labels.names[:_SHOWN_CLASSES]) + (", ..." if labels.num_classes > _SHOWN_CLASSES else "")
+    print_line(
+        f"{report.spec.architecture} of {report.spec.source}, {labels.num_classes} classes ({names}), "
+        f"{report.num_parameters / 1e6:.2f} M parameters"
+    )
+    print_line(f"wrote {report.path}")
+
+
+def _print_checks(checks: Sequence[Any], cell: Callable[[Any], str]) -> None:
+    """Prints a table with a column per engine; engines are not compared at every size."""
     engines = list(dict.fromkeys(check.engine for check in checks))
     table = Table()
     for heading in ("images", *engines):
         table.add_column(heading, justify="right")
-    found = {(check.size_hw, check.batch, check.engine): check for check in checks}
+    by_case = {(check.size_hw, check.batch, check.engine): check for check in checks}
     for size_hw, batch in dict.fromkeys((check.size_hw, check.batch) for check in checks):
-        cells = [cell(found[size_hw, batch, engine]) for engine in engines]
-        table.add_row(f"{batch} of {size_hw[0]}x{size_hw[1]}", *cells)
+        row = [by_case.get((size_hw, batch, engine)) for engine in engines]
+        table.add_row(f"{batch} of {format_size(size_hw)}", *("-" if check is None else cell(check) for check in row))
     console.print(table)
 
 
-def _print_precision(spec: ModelSpec, precision: str, instead_of: str) -> None:
-    from rapidseg.runtime.engines import AUTO_PRECISION_MIN_AGREEMENT
-
-    agreement = spec.precisions.get(precision)
+def _print_precision(report: ExportedFile, precision: str, reference: str) -> None:
+    agreement, threshold = report.spec.precisions.get(precision), report.precision_threshold
     if agreement is None:
         if precision == "bf16":
-            _say("bf16 was not measured, since this CPU does not compute in it; the file runs without it by default")
+            print_line("bf16 was not measured: this CPU does not compute in it. It is used on request only")
         return
-    taken = "is the default" if agreement >= AUTO_PRECISION_MIN_AGREEMENT else "is not the default"
-    _say(
-        f"{precision} in place of {instead_of}: the same class at {agreement:.2%} of pixels; "
-        f"it {taken}, for which {AUTO_PRECISION_MIN_AGREEMENT:.1%} are needed"
+    default = "the default" if agreement >= threshold else "not the default"
+    print_line(
+        f"{precision} agrees with {reference} on {agreement:.2%} of pixels (threshold {threshold:.1%}); it is {default}"
     )
 
 
-def _print_written(path: Path, spec: ModelSpec, size: str) -> None:
-    _say(f"wrote {escape(str(path))}: {spec.architecture}, {spec.labels.num_classes} classes, {size}")
-
-
-def _say(text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True)
+def _print_written(report: ExportedFile, size: str) -> None:
+    print_line(f"wrote {report.path}: {report.spec.architecture}, {report.spec.labels.num_classes} classes, {size}")

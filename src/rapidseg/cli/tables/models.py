@@ -162,7 +162,7 @@ def _quantization(spec: ModelSpec) -> dict[str, str]:
     loss = 100 * (made.mean_iou_float32 - made.mean_iou)
     return {
         "INT8": f"{loss:.2f} points of mIoU lost on {made.dataset} {made.validation_split}; same class as float32 at "
-        f"{made.agreement:.1%} of pixels; fallback layers: {', '.join(made.kept) or 'none'}"
+        f"{made.agreement:.1%} of pixels; fallback layers: {', '.join(made.fallback_layers) or 'none'}"
     }
 
 

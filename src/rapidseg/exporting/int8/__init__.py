@@ -1,1 +1,1 @@
-"""INT8 model files: calibration, channel equalization, fallback layers and checks."""
+"""INT8 model files: channel equalization, calibration, fallback layers and verification."""

@@ -1,12 +1,12 @@
-"""Channels of one range in front of depthwise convolutions, so that INT8 needs only one scale for all of them.
+"""Gives all channels in front of a depthwise convolution the same range, so that INT8 needs only one scale for them.
 
-A depthwise convolution reads each channel by itself, and channels that come out of batch normalization differ a
-hundredfold in range: 256 steps for the widest leave few for the others. But a ReLU and a bilinear resizing hand on a
-factor as it is. So the convolution that makes a channel may multiply it by a factor, and the depthwise convolution
-divide its weights by it: all channels get the range of the widest, and the network computes what it did (cross-layer
-equalization, Nagel et al. 2019, section 4.1, https://arxiv.org/abs/1906.04721).
+A depthwise convolution reads each channel by itself, and the ranges of channels differ a hundredfold after batch
+normalization: 256 steps for the widest leave few for the others. ReLU and bilinear resizing commute with a positive
+factor. So the convolution that makes a channel can multiply it by a factor, and the depthwise convolution divide its
+weights by that factor: all channels get the range of the widest, and the outputs of the network do not change
+(cross-layer equalization, Nagel et al. 2019, section 4.1, https://arxiv.org/abs/1906.04721).
 
-A scale for each channel would do the same, but ONNX Runtime 1.31 fails on some depthwise convolutions with them.
+A scale per channel would do the same, but ONNX Runtime 1.31 fails on some depthwise convolutions with such scales.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rapidseg.system.cpu import thread_limit
 
-# What hands on a positive factor of a channel as it is; Resize is bilinear in our files.
+# Operators that commute with a positive factor per channel; Resize is bilinear in our files.
 _HOMOGENEOUS = ("Relu", "Resize", "MaxPool")
-_MAX_FACTOR = 1000  # a channel that is narrower still hardly counts
+_MAX_FACTOR = 1000  # channels that are narrower still hardly matter
 
 
 def equalize_channels(network: onnx.ModelProto, images: Iterable[np.ndarray]) -> onnx.ModelProto:
-    """Returns a network that computes the same, with channels of one range in front of depthwise convolutions.
+    """Returns a network with the same outputs, with channels of equal range in front of depthwise convolutions.
 
     Args:
         network: a model file that is not quantized; it is not changed.
-        images: (1, H, W, 3) uint8 RGB each, to find the ranges of the channels on.
+        images: (1, H, W, 3) uint8 RGB each, to measure the ranges of the channels on.
     """
     result = onnx.ModelProto()
     result.CopyFrom(network)
@@ -47,7 +47,7 @@ def equalize_channels(network: onnx.ModelProto, images: Iterable[np.ndarray]) ->
 
 
 def _pairs(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, onnx.NodeProto]]:
-    """Finds the depthwise convolutions whose input a convolution makes for them alone, and that convolution."""
+    """Yields each depthwise convolution that alone reads the output of a convolution, after that convolution."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
     readers = Counter(tensor for node in graph.node for tensor in node.input)

@@ -1,4 +1,4 @@
-"""The tensor names of published implementations, and the names that the same tensors have here: a file a source."""
+"""Tensor names of published implementations and the names of the same tensors here: a file per source."""
 
 from rapidseg.importing.layouts import leftthomas, openmmlab, tramac, wuhuikai
 from rapidseg.importing.layouts.layout import Layout

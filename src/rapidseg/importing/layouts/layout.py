@@ -1,4 +1,4 @@
-"""How one source names the tensors of one architecture, and the rules that this is written in."""
+"""`Layout`: how a source names the tensors of an architecture, and the rules that translate its names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 Rules = list[tuple[str, str]]
-"""(pattern of a whole name of the source, replacement) pairs; the first pattern that fits is taken."""
+"""(pattern of a whole name of the source, replacement) pairs; the first pattern that matches is used."""
 
 NORM = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
 
@@ -21,16 +21,16 @@ def _no_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Layout:
-    """How one source names the tensors of one architecture.
+    """How a source names the tensors of an architecture.
 
     Attributes:
         source: the project whose code wrote the checkpoint.
-        markers: names that must all be there for a checkpoint to be of this layout.
+        markers: names that a checkpoint of this layout has, all of them.
         architecture, variant: of the model to build.
         rules: see `Rules`.
-        classifier: the name, here, of the tensor whose first dimension is the number of classes.
+        classifier: our name of the tensor whose first dimension is the number of classes.
         unused: patterns of names that the source writes but does not use to segment.
-        tell_options: returns what names and shapes tell about the options in which a model differs from the variant.
+        tell_options: returns the options in which a model differs from the variant, as names and shapes tell them.
     """
 
     source: str
@@ -43,14 +43,14 @@ class Layout:
     tell_options: Callable[[Mapping[str, Tensor]], dict[str, Any]] = field(default=_no_options)
 
     def rename(self, name: str) -> str | None:
-        """Returns the name here of a tensor of the source, or None if no rule knows it."""
+        """Returns our name of a tensor of the source, or None if no rule matches it."""
         for pattern, replacement in self.rules:
             if re.fullmatch(pattern, name):
                 return re.sub(pattern, replacement, name)
         return None
 
     def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns the tensors under their names here, unknown ones under their own, without those that are unused."""
+        """Returns the tensors under our names, unknown tensors under their own, without the unused."""
         return {
             self.rename(name) or name: tensor
             for name, tensor in state.items()
@@ -63,7 +63,7 @@ class Layout:
 
 
 def conv_norm(theirs: str, ours: str, conv: str = "conv", norm: str = "bn") -> Rules:
-    """Rules for one convolution with its normalization."""
+    """Returns rules for a convolution with its normalization."""
     theirs = re.escape(theirs)
     return [
         (theirs + re.escape("." + conv) + r"\.(weight|bias)", ours + r".conv.\1"),
@@ -72,20 +72,20 @@ def conv_norm(theirs: str, ours: str, conv: str = "conv", norm: str = "bn") -> R
 
 
 def plain(theirs: str, ours: str) -> Rules:
-    """Rules for one layer without normalization."""
+    """Returns rules for a layer without normalization."""
     return [(re.escape(theirs) + r"\.(weight|bias)", ours + r".\1")]
 
 
 def same(theirs: str, ours: str) -> Rules:
-    """A rule for a part in which all names are the same behind its own."""
+    """Returns a rule for a part within which all names are equal."""
     return [(re.escape(theirs) + r"\.(.+)", ours + r".\1")]
 
 
 def bottlenecks(prefix: str, parts: Mapping[str, tuple[str, str]]) -> Rules:
-    """Rules for Fast-SCNN's three groups of three bottlenecks, which stand in one row here.
+    """Returns rules for Fast-SCNN's three groups of three bottlenecks, which are a single list here.
 
     Args:
-        prefix: pattern with the place of the group's name, such as `bottleneck{group}`.
+        prefix: pattern with a field for the group, such as `bottleneck{group}`.
         parts: our part of a block -> (pattern of the source's convolution, of its normalization).
     """
     rules = []
@@ -100,12 +100,12 @@ def bottlenecks(prefix: str, parts: Mapping[str, tuple[str, str]]) -> Rules:
 
 
 def resnet_options(state: Mapping[str, Tensor], backbone: str, stem: str) -> dict[str, Any]:
-    """Returns which ResNet the tensors are of.
+    """Returns the options of the ResNet that the tensors belong to.
 
     Args:
         state: tensors by the source's names.
-        backbone: what its names begin with.
-        stem: name of the deep stem's first convolution, behind that.
+        backbone: prefix of its names.
+        stem: name of the deep stem's first convolution, after the prefix.
     """
     options: dict[str, Any] = {
         "backbone": "resnet101" if f"{backbone}.layer3.6.conv1.weight" in state else "resnet50",

@@ -1,4 +1,4 @@
-"""Tensor names of OpenMMLab's mmsegmentation, in its versions 0.x and 1.x alike."""
+"""Tensor names of OpenMMLab's mmsegmentation; versions 0.x and 1.x agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rapidseg.importing.layouts.layout import Layout, Rules, bottlenecks, conv_n
 
 SOURCE = "open-mmlab/mmsegmentation"
 
-# Names that tell the head, which nothing else has: DeepLabV3+ has separable convolutions in its ASPP, for one.
+# A name that identifies each head. DeepLabV3+, for example, has separable convolutions in its ASPP.
 HEADS = {
     "enc": "decode_head.enc_module.encoding.0.codewords",
     "psp": "decode_head.psp_modules.0.1.conv.weight",
@@ -65,7 +65,7 @@ def _fast_scnn_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _common_rules() -> Rules:
-    """Rules for the backbone, the auxiliary head and every main head's classifier."""
+    """Returns rules for the backbone, the auxiliary head and the classifier of every main head."""
     rules = []
     for i in range(3):
         rules += [

@@ -1,7 +1,7 @@
 """Tensor names of wuhuikai/FastFCN, the code of FastFCN's authors: its FastFCNs, and its baselines without JPU.
 
-Its backbone is Hang Zhang's ResNet, always with the deep stem, whose last normalization is called `bn1`; with it the
-ImageNet classifier is saved, which segments nothing.
+Its backbone is Hang Zhang's ResNet, always with the deep stem, whose last normalization is called `bn1`. The ImageNet
+classifier is saved with it but not used for segmentation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rapidseg.importing.layouts.layout import NORM, Layout, Rules, conv_norm, plain, resnet_options, same
 
-# Names that tell the head and the neck, which nothing else has.
+# A name that identifies each head and neck.
 HEADS = {
     "enc": "head.encmodule.encoding.3.codewords",
     "psp": "head.conv5.0.conv1.0.weight",

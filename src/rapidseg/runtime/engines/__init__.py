@@ -23,6 +23,7 @@ def create_engine(
     precision: str = "auto",
     device: str = "auto",
     choice: str | None = None,
+    cache: bool = True,
 ) -> Engine:
     """Starts an engine on a model file.
 
@@ -35,6 +36,7 @@ def create_engine(
         device: "cpu", "cuda", or another that the engine knows; "auto": see `choose_engine`.
         choice: the sentence that says what was chosen and why; None: composed of the reasons of `choose_engine` and
             `choose_precision`.
+        cache: whether the engine caches what it compiles on disk, for the next process.
 
     Raises:
         EngineError: the engine, precision or device is unknown, not installed or not available, or the precision is not
@@ -46,7 +48,7 @@ def create_engine(
     _check_is_in_file(path, spec, precision)
     chosen = choose_engine(spec, engine, device.lower())
     try:
-        created = _CREATE[chosen.engine](path, spec, precision, chosen, choice)
+        created = _CREATE[chosen.engine](path, spec, precision, chosen, choice, cache)
     except ImportError as error:
         problem = missing_package(error, _EXTRAS[chosen.engine])
         if problem is None:
@@ -56,16 +58,22 @@ def create_engine(
     return created
 
 
-def _create_onnxruntime(path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None) -> Engine:
+def _create_onnxruntime(
+    path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None, cache: bool
+) -> Engine:
     from rapidseg.runtime.engines.onnxruntime import OnnxRuntimeEngine
 
     device = chosen.device
     dtype, reason = choose_precision(spec, precision, native=("fp16",) if device == "tensorrt" else ())
     choice = choice or chosen.explain(reason)
-    return OnnxRuntimeEngine(path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning)
+    return OnnxRuntimeEngine(
+        path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning, cache=cache
+    )
 
 
-def _create_openvino(path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None) -> Engine:
+def _create_openvino(
+    path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None, cache: bool
+) -> Engine:
     from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 
     if precision == "fp16":
@@ -73,10 +81,15 @@ def _create_openvino(path: Path, spec: ModelSpec, precision: str, chosen: Choice
     device = chosen.device
     dtype, reason = choose_precision(spec, precision, native=("bf16",) if computes_in_bf16(device) else ())
     choice = choice or chosen.explain(reason)
-    return OpenVinoEngine(path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning)
+    return OpenVinoEngine(
+        path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning, cache=cache
+    )
 
 
-def _create_torch(path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None) -> Engine:
+def _create_torch(
+    path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None, cache: bool
+) -> Engine:
+    del cache  # PyTorch caches nothing on disk
     if spec.quantization is not None:
         raise EngineError(
             f"{path} is an INT8 model, which PyTorch cannot run; use engine openvino or onnxruntime, or the model that "

@@ -35,6 +35,7 @@ class OnnxRuntimeEngine(Engine):
         device: str,
         choice: str | None = None,
         warning: str | None = None,
+        cache: bool = True,
     ) -> None:
         """Opens a file.
 
@@ -43,6 +44,7 @@ class OnnxRuntimeEngine(Engine):
             precision: of the layers that are not INT8: float32, or fp16 with TensorRT.
             device: `cpu`; `cuda` or `tensorrt` if ONNX Runtime was built with that provider.
             choice, warning: as in `Engine`.
+            cache: whether what it optimizes for a CPU is cached on disk, for the next process.
 
         Raises:
             EngineError: the precision or device is not available.
@@ -67,7 +69,7 @@ class OnnxRuntimeEngine(Engine):
         session = _open(path, _unoptimized(), ["CPUExecutionProvider"])
         check_names(path, [port.name for port in session.get_inputs()], [port.name for port in session.get_outputs()])
         self._dimensions = session.get_inputs()[0].shape
-        self._cache = cache_folder("onnxruntime") if device == "cpu" else None
+        self._cache = cache_folder("onnxruntime") if cache and device == "cpu" else None
         self._sessions = ShapeCache(self._specialize)
         self._turn = threading.Lock()
 

@@ -1,0 +1,139 @@
+"""Options of the commands that write model files: `export` and `import`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from rapidseg.cli import completion
+from rapidseg.cli.help import DATA, METHOD, MODEL, OUTPUT
+
+_WITH_THE_MODEL = "beside the model, under its name"
+
+# Text rather than a path: only text shows whether it ends in a slash, and so means a folder.
+OnnxFileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="File to write, ending in .onnx.",
+        show_default=_WITH_THE_MODEL,
+        rich_help_panel=OUTPUT,
+    ),
+]
+SafetensorsFileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="File to write, ending in .safetensors.",
+        show_default=_WITH_THE_MODEL,
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+# What is exported, and how.
+ExportedModelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Checkpoint (.safetensors, .pth), its URL or the name of a published model; for INT8 also an exported "
+        ".onnx.",
+        show_default=False,
+        autocompletion=completion.complete_model,
+    ),
+]
+ExportPrecisionOption = Annotated[
+    Literal["float32", "int8"],
+    typer.Option("--precision", help="Precision of the file; int8 needs --data.", rich_help_panel=METHOD),
+]
+CalibrationDataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="Data set (a name or a YAML file) to calibrate INT8 on and measure its mIoU; for float32, to measure bf16 "
+        "and fp16 on.",
+        show_default="drawn scenes, for float32",
+        autocompletion=completion.complete_dataset,
+        rich_help_panel=DATA,
+    ),
+]
+CalibrationSplitOption = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        help="Split to calibrate INT8 on.",
+        autocompletion=completion.complete_split,
+        rich_help_panel=DATA,
+    ),
+]
+ValSplitOption = Annotated[
+    str,
+    typer.Option(
+        "--val-split", help="Split to measure on.", autocompletion=completion.complete_split, rich_help_panel=DATA
+    ),
+]
+CalibrationImagesOption = Annotated[
+    int,
+    typer.Option(
+        "--calibration-images",
+        help="Number of images to calibrate INT8 on, evenly spaced over the split.",
+        rich_help_panel=METHOD,
+    ),
+]
+MaxDropOption = Annotated[
+    float,
+    typer.Option("--max-drop", help="Points of mIoU that INT8 may lose.", rich_help_panel=METHOD),
+]
+
+# What is imported, and how it is read.
+CheckpointArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CHECKPOINT",
+        help="Published checkpoint, its URL, or the name of a published model.",
+        show_default=False,
+        autocompletion=completion.complete_model,
+    ),
+]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        help="Classes: cityscapes, camvid, a YAML file that describes the data, or comma-separated names.",
+        show_default="those that the file names",
+        rich_help_panel=MODEL,
+    ),
+]
+Sha256Option = Annotated[
+    str | None,
+    typer.Option(
+        "--sha256",
+        metavar="DIGITS",
+        help="First 8 to 64 hex digits of the file's SHA-256.",
+        show_default="for a URL, the 8 digits at the end of its file name",
+        rich_help_panel=MODEL,
+    ),
+]
+EmaOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--ema/--no-ema",
+        help="Of two copies of the weights, take the moving average or the other.",
+        show_default="the moving average if there is one",
+        rich_help_panel=MODEL,
+    ),
+]
+NetworkOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="KEY=VALUE",
+        help="Option of the network that its tensors do not tell, such as output_stride=32; may be repeated.",
+        show_default=False,
+        rich_help_panel=MODEL,
+    ),
+]

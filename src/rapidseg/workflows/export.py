@@ -1,0 +1,114 @@
+"""`export`: a checkpoint to one file that runs anywhere, in float32 or in INT8."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from rapidseg.core.errors import InputError, nearest_hint
+from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.sizes import InputSize, SizeHW
+from rapidseg.workflows.sources import is_exported, load_network, output_path
+
+if TYPE_CHECKING:
+    from rapidseg.exporting import ExportReport, QuantizationReport
+    from rapidseg.importing import LabelsLike
+    from rapidseg.models import SegmentationModel
+
+ExportPrecision = Literal["float32", "int8"]
+_PRECISIONS = ("float32", "int8")
+
+
+def export(
+    model: str | os.PathLike[str] | SegmentationModel,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    precision: ExportPrecision = "float32",
+    data: str | os.PathLike[str] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    split: str = "train",
+    val_split: str = "val",
+    calibration_images: int = 100,
+    max_drop: float = 0.5,
+    input_size: InputSize | None = None,
+    check_sizes: Sequence[SizeHW] | None = None,
+    labels: LabelsLike | None = None,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress = SILENT,
+) -> ExportReport | QuantizationReport:
+    """Writes a checkpoint as one ONNX file and verifies that its outputs match PyTorch.
+
+    The file is run at several sizes in every engine that is installed. It takes its name only if all match; otherwise
+    an older file of that name stays.
+
+    With `precision="int8"` this is `quantize`, which needs `data`.
+
+    Args:
+        model: a checkpoint (a file, a URL, or the name of a published model), or a model in PyTorch. For INT8 also an
+            exported .onnx.
+        output: the file to write, ending in .onnx. None: beside the checkpoint, under its name; for a URL or a name, in
+            the current folder.
+        precision: "float32" or "int8".
+        data: a data set's name or YAML file. For float32: to measure on it how many pixels keep their class in bf16 and
+            fp16; without it, that is measured on drawn street scenes. For INT8, see `quantize`.
+        root: the data set's folder.
+        val_split: the split to measure on.
+        split, calibration_images, max_drop: for INT8, see `quantize`.
+        input_size: at which size the network sees the images of `data`, as for a call of `Segmenter`.
+        check_sizes: heights and widths of the images to compare at. None: up to 1024x2048, those that the network
+            computes in seconds.
+        labels, options: of a published checkpoint, as for `import_checkpoint`.
+        progress: watches.
+
+    Raises:
+        ExportError: the model cannot be traced, or outputs do not match; for INT8, accuracy drops by too much.
+        InputError: an argument is not allowed.
+        ModelFileError: the checkpoint cannot be read.
+    """
+    if precision not in _PRECISIONS:
+        raise InputError(
+            f"precision {precision!r} is unknown; allowed are {', '.join(_PRECISIONS)}"
+            f"{nearest_hint(precision, _PRECISIONS)}"
+        )
+    if precision == "int8":
+        from rapidseg.workflows.quantize import quantize
+
+        return quantize(
+            model,
+            output,
+            data=data,
+            root=root,
+            split=split,
+            val_split=val_split,
+            calibration_images=calibration_images,
+            max_drop=max_drop,
+            input_size=input_size,
+            check_sizes=check_sizes,
+            labels=labels,
+            options=options,
+            progress=progress,
+        )
+    if is_exported(model):
+        raise InputError(f"{model} is already an exported file; pass the checkpoint that it was made from")
+    path = output_path(model, output, ".onnx")
+    images = None
+    if data is not None:
+        from rapidseg.data import open_dataset
+        from rapidseg.exporting.network_images import evenly_spaced
+        from rapidseg.exporting.precisions import COMPARED_IMAGES
+
+        dataset = open_dataset(data, root, val_split)
+        images = [sample.image for sample in evenly_spaced(dataset, COMPARED_IMAGES)]
+    from rapidseg.exporting import export_onnx
+
+    network = load_network(model, labels=labels, options=options, progress=progress)
+    return export_onnx(
+        network,
+        network.spec,
+        path,
+        check_sizes=check_sizes,
+        images=images,
+        input_size=input_size,
+        progress=progress,
+    )

@@ -1,0 +1,93 @@
+"""`import_checkpoint`: a published checkpoint to a model file of this project."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rapidseg.core.progress import SILENT, Progress, counter
+from rapidseg.core.spec import ModelSpec
+from rapidseg.workflows.sources import output_path
+
+if TYPE_CHECKING:
+    from rapidseg.importing import LabelsLike
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """An imported checkpoint.
+
+    Attributes:
+        path: the file that was written.
+        spec: its specification, with the checksum of the weights.
+        num_parameters: learned values that prediction uses.
+        notes: the decisions made where the checkpoint leaves a choice, a sentence each.
+    """
+
+    path: Path
+    spec: ModelSpec
+    num_parameters: int
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON."""
+        return {
+            "file": str(self.path),
+            "parameters": self.num_parameters,
+            "notes": list(self.notes),
+            "spec": self.spec.model_dump(mode="json"),
+        }
+
+
+def import_checkpoint(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    labels: LabelsLike | None = None,
+    sha256: str | None = None,
+    ema: bool | None = None,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress = SILENT,
+) -> ImportReport:
+    """Reads a published checkpoint, recognizes its source by its tensor names, and writes it as safetensors.
+
+    Only tensors are read: no code in the checkpoint is run. A URL is downloaded once and kept; interrupted downloads
+    are resumed.
+
+    Args:
+        source: a file, an `http(s)` URL, or the name of a published model, such as `fast-scnn-cityscapes`.
+        output: the file to write, ending in .safetensors. None: beside the checkpoint, under its name; for a URL or a
+            name, in the current folder.
+        labels: the classes: a label set, the name of a known one such as `cityscapes`, a YAML file that describes a
+            data set, or names. None: those that the file names.
+        sha256: the first 8 to 64 hex digits of the file's SHA-256. None: for a URL, the 8 digits at the end of the
+            file's name, if it has them.
+        ema: of two copies of the weights, whether to take the moving average. None: the average if there is one.
+        options: of the network, where the tensors do not tell them, such as `{"output_stride": 32}`.
+        progress: watches the download.
+
+    Raises:
+        InputError: `output`, `labels`, `sha256` or the URL is not allowed.
+        ModelFileError: the checkpoint is missing, damaged or of an unknown layout.
+        ConfigError: `labels`, `ema` or `options` does not match the checkpoint.
+        RapidSegError: the download fails, or the file is not the expected one.
+    """
+    path = output_path(source, output, ".safetensors")
+    from rapidseg.importing import load_checkpoint
+    from rapidseg.models import count_parameters, save_model
+
+    notes: list[str] = []
+    model = load_checkpoint(
+        source,
+        labels=labels,
+        sha256=sha256,
+        ema=ema,
+        options=options,
+        progress=counter(progress, "downloading", unit="bytes"),
+        note=notes.append,
+    )
+    spec = save_model(model, path)
+    return ImportReport(path=path, spec=spec, num_parameters=count_parameters(model), notes=tuple(notes))

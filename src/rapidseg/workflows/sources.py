@@ -1,0 +1,73 @@
+"""Where a model comes from and where its new file goes: shared by `export`, `quantize` and `import_checkpoint`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rapidseg.core.errors import InputError
+from rapidseg.core.files import check_output_file
+from rapidseg.core.progress import Progress, counter
+
+if TYPE_CHECKING:
+    from rapidseg.importing import LabelsLike
+    from rapidseg.models import SegmentationModel
+
+
+def is_exported(model: object) -> bool:
+    """Tells whether a model is an exported file, or the name of a built-in model, which is such a file."""
+    from rapidseg.runtime.model_file import BUILT_IN_MODELS
+
+    if not isinstance(model, (str, os.PathLike)):
+        return False
+    return Path(model).suffix.lower() == ".onnx" or os.fspath(model) in BUILT_IN_MODELS
+
+
+def output_path(model: object, output: str | os.PathLike[str] | None, suffix: str, *, tag: str = "") -> Path:
+    """Returns the file to write.
+
+    Args:
+        model: a file, a URL, a name, or a model in memory.
+        output: what the user passed. None: the model's name with `tag` and `suffix`, beside its file; in the current
+            folder where the model is not a file.
+        suffix: how the file's name ends, such as `.onnx`.
+        tag: what follows the model's name, such as `-int8`.
+
+    Raises:
+        InputError: `output` is a folder or has another suffix; or it is missing, and the model has no name or the file
+            would replace the model.
+    """
+    if output is not None:
+        return check_output_file(output, (suffix,))
+    if not isinstance(model, (str, os.PathLike)):
+        raise InputError(f"a model in memory has no name; pass output, a file name that ends in {suffix}")
+    source = _file_of(os.fspath(model))
+    if source.name in ("", ".."):
+        raise InputError(f"{os.fspath(model)} is a folder; pass a file")
+    path = check_output_file(source.with_name(f"{source.stem}{tag}{suffix}"), (suffix,))
+    if path == source:
+        raise InputError(f"{source} would be replaced; pass output, another file name that ends in {suffix}")
+    return path
+
+
+def load_network(
+    model: str | os.PathLike[str] | SegmentationModel,
+    *,
+    labels: LabelsLike | None,
+    options: Mapping[str, Any] | None,
+    progress: Progress,
+) -> SegmentationModel:
+    """Returns the model itself, or that of a checkpoint; URLs and published names are downloaded."""
+    if not isinstance(model, (str, os.PathLike)):
+        return model
+    from rapidseg.importing import load_checkpoint
+
+    downloading = counter(progress, "downloading", unit="bytes")
+    return load_checkpoint(model, labels=labels, options=options, progress=downloading, note=progress.message)
+
+
+def _file_of(model: str) -> Path:
+    """Returns the path of a model; of a URL, the name of its file."""
+    return Path(model.partition("?")[0].rpartition("/")[2]) if "://" in model else Path(model)
