@@ -1,12 +1,11 @@
-"""The figures of an NVIDIA GPU: frames a second from image to class map on the device, and how near that is to what
-memory allows.
+"""Measures an NVIDIA GPU: frames per second from image to class map on the device, against the limit of its memory.
 
     python benchmarks/nvidia.py model.onnx best.safetensors -o out
 
-takes the model file, and the checkpoint that it was made of, for plain PyTorch in float32 beside it. Measured are
-batches of 1 and 16 at 1024x2048, in turns; the floor of memory traffic; in how far classes agree between precisions and
-with OpenVINO on the CPU; and where the time goes, kernel by kernel, in `profile-BATCH.txt`. With `--device cpu --size
-64x128` it runs anywhere, to try the script itself.
+compares the model file with the checkpoint that it was exported from, in eager PyTorch in float32. It measures batches
+of 1 and 16 at 1024x2048, interleaved; the least memory traffic; how many pixels get the same class in different
+precisions and in OpenVINO on the CPU; and the time of each kernel, in `profile-BATCH.txt`. With `--device cpu --size
+64x128` it runs anywhere, to test the script itself.
 """
 
 from __future__ import annotations
@@ -27,8 +26,9 @@ from rapidseg.importing import load_checkpoint
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 
 ROUNDS = 5
-# What a network reads and writes at least. All else can be part of these: activations and sums happen while a result is
-# in registers, so that a sum costs reading its other side; joined features are written where they belong.
+# Operators whose operands and results must be read and written. All others can be fused with them: activations and sums
+# happen while a result is in registers, so that a sum only reads its other operand, and concatenated features are
+# written to their final address.
 COUNTED = ("Conv", "Resize", "MaxPool", "MatMul", "ReduceMean", "Gemm", "InstanceNormalization")
 
 
@@ -40,12 +40,12 @@ def main():
     parser.add_argument("--size", default="1024x2048")
     parser.add_argument("--batches", default="1,16")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each turn")
+    parser.add_argument("--seconds", type=float, default=0.5, help="per measurement")
     parser.add_argument("-o", "--output", type=Path, default=Path("nvidia"))
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     size_hw = tuple(int(side) for side in options.size.split("x"))
-    begun = time.perf_counter()
+    start = time.perf_counter()
     segmenter = rapidseg.load(options.model, engine="torch", precision=options.precision, device=options.device)
     device = torch.device(segmenter.engine.device)
     image = resize_image(read_image(SAMPLE_IMAGE), size_hw)
@@ -63,9 +63,9 @@ def main():
     model = load_checkpoint(options.checkpoint).eval().to(device)
     for batch in (int(text) for text in options.batches.split(",")):
         report[f"batch_{batch}"] = measure(segmenter, model, image, batch, report["copy_bytes_per_s"], options)
-        report["seconds"] = time.perf_counter() - begun
+        report["seconds"] = time.perf_counter() - start
         text = json.dumps(report, indent=2)
-        (options.output / "nvidia.json").write_text(text + "\n")  # each time, so that nothing measured is lost
+        (options.output / "nvidia.json").write_text(text + "\n")  # after each batch, so that no measurement is lost
     print(text)
 
 
@@ -83,7 +83,7 @@ def measure(segmenter, model, image, batch, copy_bytes_per_s, options):
         return engine.backend.class_maps(logits, size_hw, align_corners=spec.align_corners)[0]
 
     def through_segmenter():
-        return [segmenter(one, input_size=size_hw).class_map for one in images]
+        return [segmenter(each, input_size=size_hw).class_map for each in images]
 
     def eager():
         with torch.inference_mode():
@@ -95,43 +95,44 @@ def measure(segmenter, model, image, batch, copy_bytes_per_s, options):
     workloads = {"ours": ours, "eager": eager}
     if batch == 1:
         workloads["segmenter"] = through_segmenter
-    rounds = {name: [] for name in workloads}
+    measurements = {name: [] for name in workloads}
     for function in workloads.values():
-        turn(function, device, 0.2)
+        measure_calls(function, device, 0.2)
     for _ in range(ROUNDS):
         for name, function in workloads.items():
-            rounds[name].append(turn(function, device, options.seconds))
+            measurements[name].append(measure_calls(function, device, options.seconds))
     floor = floor_bytes(engine, images, size_hw)
     result = {"compile_s": compile_s, "algorithms": count(engine.autotuner(tuple(images.shape)))}
-    for name, turns in rounds.items():
-        queued_ms = float(np.median([one["queued_ms"] for one in turns]))
+    for name, rounds in measurements.items():
+        queued_ms = float(np.median([calls["queued_ms"] for calls in rounds]))
         result[name] = {
             "images_per_s": 1e3 * batch / queued_ms,
-            "queued_ms": queued_ms,  # of a batch, many waiting one behind the other
-            "alone_ms": spread([one for each in turns for one in each["alone_ms"]]),  # by the clock, each waited for
-            "gpu_ms": spread([one for each in turns for one in each["gpu_ms"]]),  # by the GPU's own
+            "queued_ms": queued_ms,  # per batch, with many batches queued
+            "latency_ms": summary([ms for calls in rounds for ms in calls["latency_ms"]]),  # host clock, one at a time
+            "gpu_ms": summary([ms for calls in rounds for ms in calls["gpu_ms"]]),  # GPU clock
         }
-    pairs = [
-        theirs["queued_ms"] / own["queued_ms"] for theirs, own in zip(rounds["eager"], rounds["ours"], strict=True)
+    speedups = [
+        eager_calls["queued_ms"] / our_calls["queued_ms"]
+        for eager_calls, our_calls in zip(measurements["eager"], measurements["ours"], strict=True)
     ]
-    result["times_eager"] = {"median": float(np.median(pairs)), "range": [min(pairs), max(pairs)]}
+    result["speedup_over_eager"] = {"median": float(np.median(speedups)), "range": [min(speedups), max(speedups)]}
     floor_ms = 1e3 * floor / copy_bytes_per_s
     result["floor"] = {"bytes": floor, "ms": floor_ms, "share_reached": floor_ms / result["ours"]["queued_ms"]}
     if device.type == "cuda":
         result["peak_gpu_bytes"] = torch.cuda.max_memory_reserved(device)
     result["same_class_as_eager"] = float(
-        (torch.stack([torch.as_tensor(m) for m in ours()]).to(device) == eager()).float().mean()
+        (torch.stack([torch.as_tensor(class_map) for class_map in ours()]).to(device) == eager()).float().mean()
     )
     (options.output / f"profile-{batch}.txt").write_text(profile(ours, device))
     return result
 
 
-def turn(function, device, seconds):
-    """Measures calls one by one, then as many queued at once."""
-    alone_ms, gpu_ms = [], []
+def measure_calls(function, device, seconds):
+    """Measures calls one by one, then many queued at once."""
+    latency_ms, gpu_ms = [], []
     wait(device)
     end = time.perf_counter() + seconds / 2
-    while time.perf_counter() < end or len(alone_ms) < 3:
+    while time.perf_counter() < end or len(latency_ms) < 3:
         start = time.perf_counter()
         events = [torch.cuda.Event(enable_timing=True) for _ in range(2)] if device.type == "cuda" else []
         if events:
@@ -140,20 +141,20 @@ def turn(function, device, seconds):
         if events:
             events[1].record()
         wait(device)
-        alone_ms.append(1e3 * (time.perf_counter() - start))
-        gpu_ms.append(events[0].elapsed_time(events[1]) if events else alone_ms[-1])
-    calls = max(3, round(500 * seconds / np.median(alone_ms)))
+        latency_ms.append(1e3 * (time.perf_counter() - start))
+        gpu_ms.append(events[0].elapsed_time(events[1]) if events else latency_ms[-1])
+    calls = max(3, round(500 * seconds / np.median(latency_ms)))
     start = time.perf_counter()
     for _ in range(calls):
         function()
     wait(device)
-    return {"alone_ms": alone_ms, "gpu_ms": gpu_ms, "queued_ms": 1e3 * (time.perf_counter() - start) / calls}
+    return {"latency_ms": latency_ms, "gpu_ms": gpu_ms, "queued_ms": 1e3 * (time.perf_counter() - start) / calls}
 
 
 def floor_bytes(engine, images, size_hw):
-    """Returns the bytes that must be read and written from image to class map: each once, by whoever needs it."""
+    """Returns the fewest bytes that are read and written from image to class map: each operand and result once."""
     plan = engine.plan(tuple(images.shape))
-    # Normalizing is part of the first convolution, which so reads the image's bytes; the class map is written.
+    # Normalization is fused with the first convolution, which reads the image's bytes. The class map is written.
     total = images.numel() + len(images) * size_hw[0] * size_hw[1]
     values = {
         "normalized": torch.zeros(
@@ -176,7 +177,7 @@ def size_of(tensor):
 
 
 def copy_rate(device):
-    """Returns bytes a second of copying on the device, read and written ones counted."""
+    """Returns bytes per second of copies on the device; reads and writes both count."""
     source = torch.empty((1 << 30) if device.type == "cuda" else (1 << 26), dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     best = 0.0
@@ -199,13 +200,14 @@ def agreement(path, image, device, precision):
     maps["openvino float32"] = rapidseg.load(path, engine="openvino", precision="float32", device="cpu")
     maps = {name: segmenter(image, input_size=image.shape[:2]).class_map for name, segmenter in maps.items()}
     return {
-        f"{one}, {other}": float((maps[one] == maps[other]).mean()) for one, other in itertools.combinations(maps, 2)
+        f"{first}, {second}": float((maps[first] == maps[second]).mean())
+        for first, second in itertools.combinations(maps, 2)
     }
 
 
 def first_convolution(segmenter, size_hw):
-    """Returns microseconds of the first convolution with 3, 4 and 8 channels going in, the added ones being zeros."""
-    found = {}
+    """Returns microseconds of the first convolution with 3, 4 and 8 input channels."""
+    times_us = {}
     dtype = segmenter.engine.dtype
     for channels in (3, 4, 8):
         x, weight = (
@@ -215,9 +217,11 @@ def first_convolution(segmenter, size_hw):
             for shape in ((1, channels, *size_hw), (32, channels, 3, 3))
         )
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
-            timed = turn(lambda x=x, w=weight: torch.conv2d(x, w, stride=2), torch.device(segmenter.engine.device), 0.1)
-        found[channels] = 1e3 * timed["queued_ms"]
-    return found
+            timed = measure_calls(
+                lambda x=x, w=weight: torch.conv2d(x, w, stride=2), torch.device(segmenter.engine.device), 0.1
+            )
+        times_us[channels] = 1e3 * timed["queued_ms"]
+    return times_us
 
 
 def count(autotuner):
@@ -232,15 +236,15 @@ def profile(function, device):
     activities = [torch.profiler.ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(torch.profiler.ProfilerActivity.CUDA)
-    with torch.profiler.profile(activities=activities) as found:
+    with torch.profiler.profile(activities=activities) as profiler:
         for _ in range(5):
             function()
         wait(device)
     order = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
-    return found.key_averages().table(sort_by=order, row_limit=15, max_name_column_width=110)
+    return profiler.key_averages().table(sort_by=order, row_limit=15, max_name_column_width=110)
 
 
-def spread(values):
+def summary(values):
     return {
         "median": float(np.median(values)),
         "p5": float(np.percentile(values, 5)),

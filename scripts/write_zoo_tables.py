@@ -64,7 +64,9 @@ def files_table():
         if model.revised:
             sources.append(("later figures", model.revised.source))
         weights = "; earlier: ".join(f"[{weights.sha256_prefix}]({weights.url})" for weights in model.weights)
-        text += row(f"`{model.name}`", f"`{model.recipe}`", ", ".join(f"[{title}]({url})" for title, url in sources), weights)
+        text += row(
+            f"`{model.name}`", f"`{model.recipe}`", ", ".join(f"[{title}]({url})" for title, url in sources), weights
+        )
     return text
 
 

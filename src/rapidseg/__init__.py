@@ -7,8 +7,8 @@
     result.class_map   # (H, W) uint8
 
 Importing this package imports neither NumPy, an inference engine nor PyTorch: names are imported when they are first
-used. `_MODULES` lists the public names and the modules that define them. `__init__.pyi` repeats them for type checkers
-and editors.
+used. `PUBLIC_NAMES` lists the public names and the modules that define them. `__init__.pyi` repeats them for type
+checkers and editors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = {
+PUBLIC_NAMES = {
     "load": "rapidseg.workflows.load",
     "Segmenter": "rapidseg.runtime",
     "Result": "rapidseg.runtime",
@@ -42,16 +42,16 @@ _MODULES = {
     "doctor": "rapidseg.workflows.doctor",
 }
 
-__all__ = ["__version__", *_MODULES]
+__all__ = ["__version__", *PUBLIC_NAMES]
 
 
 def __getattr__(name: str) -> Any:
     """Imports a public name on its first use."""
-    if name not in _MODULES:
+    if name not in PUBLIC_NAMES:
         raise AttributeError(f"module 'rapidseg' has no attribute {name!r}")
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    value = globals()[name] = getattr(import_module(PUBLIC_NAMES[name]), name)
     return value
 
 

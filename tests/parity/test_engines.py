@@ -1,4 +1,4 @@
-"""A Fast-SCNN in PyTorch, ONNX Runtime and OpenVINO: the same logits at sizes that export itself does not try."""
+"""A Fast-SCNN in PyTorch, ONNX Runtime and OpenVINO: the same logits at sizes that export does not check."""
 
 import collections
 from dataclasses import replace
@@ -22,11 +22,11 @@ from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 from rapidseg.runtime.engines.openvino_tiling import TilingLimits, tile_rows
 from rapidseg.runtime.engines.torch_onnx.engine import TorchFileEngine
 
-# Of the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell that is
-# one pixel off gives 1e-2.
+# Relative to the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell
+# that is off by one pixel gives 1e-2.
 TOLERANCE = 1e-4
 
-# The smallest size, odd ones, ones that pooling divides (192x384 pools a 6x12 map) and does not, and a narrow strip.
+# The smallest size, odd sizes, sizes that pooling divides (192x384 pools a 6x12 map) and does not, and a narrow image.
 SIZES = [(32, 32), (33, 47), (64, 65), (161, 97), (192, 384), (250, 330), (32, 400)]
 OPENVINO_SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}
 SIZE_OPERATIONS = {"Shape", "ShapeOf", "Range", "Less", "GreaterOrEqual", "GreaterEqual", "Floor", "LogicalAnd", "And"}

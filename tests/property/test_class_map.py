@@ -1,4 +1,4 @@
-"""Upsampling and argmax in one is the same as one after the other."""
+"""The class map equals upsampling followed by argmax."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUNDING = 1e-5
 
 
 def assert_is_argmax(class_map: np.ndarray, logits: np.ndarray, *, align_corners: bool) -> None:
-    """Checks each pixel's class against full-size logits; of classes that tie, any will do."""
+    """Checks each pixel's class against full-size logits; any of tied classes will do."""
     full = torch.nn.functional.interpolate(
         torch.from_numpy(logits)[None], class_map.shape, mode="bilinear", align_corners=align_corners
     )[0].numpy()
@@ -48,7 +48,7 @@ sides = st.integers(1, 40)
     align_corners=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_equals_the_plain_way(
+def test_equals_resizing_and_then_argmax(
     kind: str,
     num_classes: int,
     logits_hw: tuple[int, int],
@@ -64,20 +64,20 @@ def test_equals_the_plain_way(
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_large_maps_are_shared_out_to_threads(align_corners: bool) -> None:
+def test_large_maps_are_split_over_threads(align_corners: bool) -> None:
     logits = make_logits("regions", 150, (65, 97), 3)
     class_map = class_map_from_logits(logits, (1043, 1553), align_corners=align_corners)
     assert_is_argmax(class_map, logits, align_corners=align_corners)
 
 
-def test_same_size_is_the_plain_argmax() -> None:
+def test_same_size_is_the_argmax_of_the_logits() -> None:
     logits = make_logits("noise", 19, (37, 53), 4)
     np.testing.assert_array_equal(
         class_map_from_logits(logits, (37, 53), align_corners=False), logits.argmax(axis=0).astype(np.uint8)
     )
 
 
-def test_takes_views_and_half_floats() -> None:
+def test_accepts_views_and_half_floats() -> None:
     logits = make_logits("noise", 5, (12, 14), 5)
     expected = class_map_from_logits(logits.astype(np.float16).astype(np.float32), (50, 60), align_corners=True)
     strided = np.repeat(logits, 2, axis=2)[:, :, ::2].astype(np.float16)
@@ -87,6 +87,6 @@ def test_takes_views_and_half_floats() -> None:
 @pytest.mark.parametrize(
     ("shape", "size_hw"), [((2, 3), (4, 4)), ((1, 2, 3, 4), (4, 4)), ((257, 2, 2), (4, 4)), ((2, 2, 2), (0, 4))]
 )
-def test_shapes_that_are_refused(shape: tuple[int, ...], size_hw: tuple[int, int]) -> None:
+def test_rejects_unsuitable_logits(shape: tuple[int, ...], size_hw: tuple[int, int]) -> None:
     with pytest.raises(InputError, match=r"logits of shape .* cannot become a class map of .*they must be \(K, h, w\)"):
         class_map_from_logits(np.zeros(shape, np.float32), size_hw, align_corners=False)

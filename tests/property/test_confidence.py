@@ -21,7 +21,7 @@ sides = st.integers(1, 30)
     align_corners=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_equals_the_plain_way(
+def test_equals_the_softmax_of_resized_logits(
     num_classes: int,
     scale: float,
     logits_hw: tuple[int, int],

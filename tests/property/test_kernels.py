@@ -1,13 +1,14 @@
-"""Class maps on a device, by Triton's kernel and in plain PyTorch, are those of the CPU; Triton's convolutions, too.
+"""Class maps with Triton and with plain PyTorch equal those of the CPU; Triton's convolutions equal PyTorch's.
 
-Triton's interpreter runs the kernel on CPU tensors. It has to be asked for before Triton is imported, so in a process
-of its own: this file, run as a program.
+Triton's interpreter runs the kernels on CPU tensors. It must be enabled before Triton is imported, so the tests of the
+kernels run in a process of their own: this file, run as a program.
 """
 
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from rapidseg.runtime.engines.torch_onnx.convolutions import Convolution
 from rapidseg.runtime.kernels.class_map import class_map_from_logits
 from rapidseg.runtime.kernels.confidence import confidence_from_logits
 from tests.property.test_class_map import assert_is_argmax, make_logits
+
+KERNEL_MODULE = "rapidseg.runtime.engines.torch_onnx.kernels.class_map_kernel"
 
 # kind, classes, (h, w), (H, W), align_corners, type, channels last; up and down, odd, a single pixel, many programs
 CASES = [
@@ -42,16 +45,18 @@ def check(case, *, with_triton):
         tensor = tensor.contiguous(memory_format=torch.channels_last)
     options = {"align_corners": align_corners, "with_triton": with_triton}
     class_maps, confidences = class_maps_on_device(tensor, size_hw, confidence=True, **options)
-    alone, none = class_maps_on_device(tensor, size_hw, **options)
-    assert none is None
-    assert torch.equal(alone, class_maps)
+    without_confidence, no_confidences = class_maps_on_device(tensor, size_hw, **options)
+    assert no_confidences is None
+    assert torch.equal(without_confidence, class_maps)
     assert class_maps.shape == (2, *size_hw)
     assert class_maps.dtype == confidences.dtype == torch.uint8
-    for one, class_map, confidence in zip(tensor.float().numpy(), class_maps.numpy(), confidences.numpy(), strict=True):
-        assert_is_argmax(class_map, one, align_corners=align_corners)
+    logits = tensor.float().numpy()
+    for image_logits, class_map, confidence in zip(logits, class_maps.numpy(), confidences.numpy(), strict=True):
+        assert_is_argmax(class_map, image_logits, align_corners=align_corners)
         if kind != "ties":
-            np.testing.assert_array_equal(class_map, class_map_from_logits(one, size_hw, align_corners=align_corners))
-        expected = confidence_from_logits(one, size_hw, align_corners=align_corners)
+            expected = class_map_from_logits(image_logits, size_hw, align_corners=align_corners)
+            np.testing.assert_array_equal(class_map, expected)
+        expected = confidence_from_logits(image_logits, size_hw, align_corners=align_corners)
         assert np.abs(confidence.astype(int) - expected).max() <= 1  # as `confidence_from_logits` itself
 
 
@@ -74,15 +79,15 @@ def check_depthwise(channels, size_hw, stride, padding, dilation, bounds, dtype)
         assert_same(convolution, "depthwise", x)
 
 
-# channels in and out, kernel, and the rest as above; Triton's interpreter cannot multiply matrices of bf16
-OF_IMAGES = [
+# input and output channels, kernel, and the rest as above; Triton's interpreter has no matrix product in bf16
+IMAGE = [
     (3, 32, 3, (9, 70), 2, 1, 1, (0.0, float("inf")), torch.float16),
     (3, 8, 7, (9, 20), 2, 3, 1, (0.0, 6.0), torch.float32),
     (4, 72, 3, (5, 6), 1, 2, 2, None, torch.float16),
 ]
 
 
-def check_of_image(channels, out_channels, kernel, size_hw, stride, padding, dilation, bounds, dtype):
+def check_image(channels, out_channels, kernel, size_hw, stride, padding, dilation, bounds, dtype):
     torch.manual_seed(0)
     for bias in (torch.randn(out_channels).to(dtype), None):
         weight = torch.randn(out_channels, channels, kernel, kernel).to(dtype)
@@ -91,40 +96,64 @@ def check_of_image(channels, out_channels, kernel, size_hw, stride, padding, dil
         assert_same(convolution, "image", x)
 
 
-def assert_same(convolution, way, x):
-    chosen = Autotuner(with_triton=True)
-    right = chosen.valid(convolution.algorithms(with_triton=True), x)
-    assert way in right, chosen.rejected  # it gives what the plain way gives
-    assert right[way](x).is_contiguous(memory_format=torch.channels_last)
+def assert_same(convolution, name, x):
+    autotuner = Autotuner(with_triton=True)
+    valid = autotuner.valid(convolution.algorithms(with_triton=True), x)
+    assert name in valid, autotuner.rejected  # it agrees with the plain algorithm
+    assert valid[name](x).is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_in_plain_pytorch(case):
+def test_with_plain_pytorch(case):
     check(case, with_triton=False)
 
 
-def test_of_classes_that_tie_the_first_wins():
+def test_the_first_of_tied_classes_wins():
     class_maps, _ = class_maps_on_device(torch.ones(1, 5, 3, 3), (8, 8), align_corners=False, with_triton=False)
     assert not class_maps.any()
 
 
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
-def test_by_triton():
+def test_with_triton():
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     command = [sys.executable, "-W", "error", "-m", "tests.property.test_kernels"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, f"{len(CASES)} cases\n"), done.stderr
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (completed.returncode, completed.stdout) == (0, f"{len(CASES)} cases\n"), completed.stderr
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there, on which Triton works")
-def test_where_triton_does_not_work_the_reason_is_told():
-    reason = why_not_triton(torch.device("cpu"))
-    assert reason == ("it is not installed" if find_spec("triton") is None else reason)
-    assert reason
+@pytest.fixture
+def triton_untried():
+    """Forgets what `why_not_triton` found out, before the test and after it."""
+    why_not_triton.cache_clear()
+    yield
+    why_not_triton.cache_clear()
+
+
+@pytest.mark.usefixtures("triton_untried")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="Triton works on the GPU")
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
+def test_without_a_gpu_triton_says_that_it_has_no_driver():
+    assert "driver" in why_not_triton(torch.device("cpu"))
+
+
+@pytest.mark.usefixtures("triton_untried")
+def test_a_missing_triton_is_reported(monkeypatch):
+    monkeypatch.setitem(sys.modules, KERNEL_MODULE, None)
+    assert why_not_triton(torch.device("cpu")) == "it is not installed"
+
+
+@pytest.mark.usefixtures("triton_untried")
+@pytest.mark.parametrize(("class_id", "reason"), [(0, "it computes wrong results on this device"), (1, None)])
+def test_triton_is_checked_before_it_is_used(class_id, reason, monkeypatch):
+    def compute_class_maps(logits, rows, columns, *, confidence):
+        return torch.full((1, 3, 3), class_id, dtype=torch.uint8), None
+
+    monkeypatch.setitem(sys.modules, KERNEL_MODULE, SimpleNamespace(compute_class_maps=compute_class_maps))
+    assert why_not_triton(torch.device("cpu")) == reason
 
 
 @pytest.mark.parametrize(("shape", "size_hw"), [((2, 3, 4), (4, 4)), ((1, 257, 2, 2), (4, 4)), ((1, 2, 2, 2), (0, 4))])
-def test_shapes_that_are_refused(shape, size_hw):
+def test_rejects_unsuitable_logits(shape, size_hw):
     with pytest.raises(
         InputError, match=r"logits of shape .* cannot become class maps of .*they must be \(N, K, h, w\)"
     ):
@@ -137,8 +166,8 @@ if __name__ == "__main__":
         check(case, with_triton=True)
     for case in DEPTHWISE:
         check_depthwise(*case)
-    for case in OF_IMAGES:
-        check_of_image(*case)
+    for case in IMAGE:
+        check_image(*case)
     tied, _ = class_maps_on_device(torch.ones(1, 5, 3, 3), (8, 8), align_corners=False)
     assert not tied.any()
     sys.stdout.write(f"{len(CASES)} cases\n")

@@ -1,4 +1,4 @@
-"""Triton's kernels become machine code of NVIDIA GPUs, which needs no GPU, and keep their numbers in registers."""
+"""The Triton kernels compile to machine code of NVIDIA GPUs, without a GPU, and do not spill registers."""
 
 import pytest
 
@@ -24,9 +24,9 @@ PARTS = {"BIAS": True, "CLAMP": True}
 
 def compiled(kernel, dtype, constants, capability):
     types, values = {}, {}
-    for place, name in enumerate(kernel.arg_names):
+    for index, name in enumerate(kernel.arg_names):
         if name in constants:
-            types[name], values[(place,)] = "constexpr", constants[name]
+            types[name], values[(index,)] = "constexpr", constants[name]
         else:
             types[name] = f"*{dtype}" if name in NUMBERS else POINTERS.get(name, "i32")
     source = ASTSource(fn=kernel, signature=types, constexprs=values)
@@ -47,7 +47,7 @@ def compiled(kernel, dtype, constants, capability):
         ),
     ],
 )
-def test_to_machine_code(kernel, constants, dtype, capability):
+def test_compiles_to_machine_code(kernel, constants, dtype, capability):
     code = compiled(kernel, dtype, constants, capability)
     assert len(code.asm["cubin"]) > 1000
-    assert ".local" not in code.asm["ptx"]  # memory of a thread that did not fit its registers
+    assert ".local" not in code.asm["ptx"]  # local memory holds spilled registers

@@ -36,8 +36,14 @@ FUNCTIONS = {
     "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=(), "
     "progress=SILENT)",
     "compare_runs": "(paths, *, images=5, progress=SILENT)",
-    "benchmark": "(models=None, *, engines=None, precisions=None, sizes=((1024, 2048), (512, 1024)), device='auto', "
-    "batch=1, image=None, rounds=5, seconds=0.5, data=None, root=None, split='val', class_mapping=None, "
+    "export": "(model, output=None, *, precision='float32', data=None, root=None, split='train', val_split='val', "
+    "calibration_images=100, max_drop=0.5, input_size=None, check_sizes=None, labels=None, options=None, "
+    "progress=SILENT)",
+    "quantize": "(model, output=None, *, data, root=None, split='train', val_split='val', calibration_images=100, "
+    "max_drop=0.5, input_size=None, check_sizes=None, labels=None, options=None, progress=SILENT)",
+    "import_checkpoint": "(source, output=None, *, labels=None, sha256=None, ema=None, options=None, progress=SILENT)",
+    "benchmark": "(models=None, *, engines=None, precisions=None, image_sizes=((1024, 2048), (512, 1024)), "
+    "device='auto', batch=1, image=None, rounds=5, seconds=0.5, data=None, root=None, split='val', class_mapping=None, "
     "baseline=None, checkpoint=None, output=None, progress=SILENT)",
     "tune": "(models=None, *, min_fps=None, min_miou=None, data=None, root=None, split='val', class_mapping=None, "
     "engines=None, precisions=None, input_sizes=None, image=None, image_size=None, device='auto', "
@@ -74,14 +80,9 @@ METHODS = {
 FIELDS = "class_map labels image input_size_hw timings_ms source confidence logits align_corners"
 
 PACKAGE = Path(rapidseg.__file__).parent
-MODULES = rapidseg._MODULES
+MODULES = rapidseg.PUBLIC_NAMES
 
 
-def exists(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
-
-
-PRESENT = [name for name in MODULES if exists(MODULES[name])]
 MAY_IMPORT_TORCH = ("train", "export", "quantize", "import_checkpoint")  # their modules may import PyTorch at once
 
 
@@ -104,7 +105,7 @@ def test_names() -> None:
         rapidseg.laod  # noqa: B018
 
 
-@pytest.mark.parametrize("name", PRESENT)
+@pytest.mark.parametrize("name", MODULES)
 def test_every_name_is_there_and_documented(name: str) -> None:
     value = getattr(rapidseg, name)
     assert value is getattr(importlib.import_module(MODULES[name]), name)
@@ -112,7 +113,7 @@ def test_every_name_is_there_and_documented(name: str) -> None:
     assert inspect.getdoc(value)
 
 
-@pytest.mark.parametrize("name", PRESENT)
+@pytest.mark.parametrize("name", MODULES)
 def test_signatures_of_functions(name: str) -> None:
     value = getattr(rapidseg, name)
     if inspect.isfunction(value):
@@ -138,9 +139,9 @@ def test_type_checkers_and_editors_see_the_same_names() -> None:
     stubs = {
         alias.asname: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    missing = [f"from {MODULES[name]} import {name} as {name}" for name in PRESENT if name not in stubs]
+    missing = [f"from {MODULES[name]} import {name} as {name}" for name in MODULES if name not in stubs]
     assert not missing, "add to __init__.pyi:\n" + "\n".join(missing)
-    assert stubs == {name: MODULES[name] for name in PRESENT}
+    assert stubs == MODULES
 
 
 def test_mypy_knows_the_types(tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ def test_mypy_knows_the_types(tmp_path: Path) -> None:
         "results: list[Result] = load().batch([b'', 'photo.jpg'], bgr=True)\n"
         "rapidseg.load(engin='openvino')\n"
         "result.save('out.png', kind='overlays')\n"
-        "rapidseg.laod()\n" + "".join(f"reveal_type(rapidseg.{name})\n" for name in PRESENT),
+        "rapidseg.laod()\n" + "".join(f"reveal_type(rapidseg.{name})\n" for name in MODULES),
     )
     command = [sys.executable, "-m", "mypy", "--config-file", "", "--follow-imports", "silent", "--python-version"]
     options = ["3.10", "--ignore-missing-imports", "--cache-dir", str(tmp_path / "cache"), str(snippet)]
@@ -166,7 +167,7 @@ def test_mypy_knows_the_types(tmp_path: Path) -> None:
     assert 'expected "Literal' in errors[1]
     assert 'Module has no attribute "laod"' in errors[2]
     revealed = [line for line in lines if "Revealed type" in line]
-    assert len(revealed) == len(PRESENT)
+    assert len(revealed) == len(MODULES)
     assert not [line for line in revealed if 'is "Any"' in line]
 
 
@@ -177,7 +178,7 @@ def test_importing_loads_nothing() -> None:
     assert run.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", [name for name in PRESENT if name not in MAY_IMPORT_TORCH])
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in MAY_IMPORT_TORCH])
 def test_the_torch_free_half_imports_no_torch(name: str) -> None:
     code = f"import sys, rapidseg; rapidseg.{name}; print([n for n in ('torch', 'onnx', 'typer') if n in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

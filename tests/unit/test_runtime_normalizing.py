@@ -1,4 +1,4 @@
-"""Bytes of images to what the network sees, by a table."""
+"""Normalization of image bytes by a lookup table."""
 
 import numpy as np
 import openvino
@@ -27,7 +27,7 @@ def test_each_byte_is_replaced_by_the_table_of_its_channel(dtype: type) -> None:
 
 
 @pytest.mark.parametrize("type_", [openvino.Type.f32, openvino.Type.bf16])
-def test_openvino_is_fed_what_the_file_normalizes_to_the_last_bit(type_: openvino.Type) -> None:
+def test_the_input_of_openvino_equals_the_normalization_of_the_file_bit_for_bit(type_: openvino.Type) -> None:
     path = find_model(None)
     _, network_input = split_preprocessing(openvino.Core().read_model(path), type_, path)
     images = np.random.default_rng(0).integers(0, 256, (2, 41, 67, 3), dtype=np.uint8)

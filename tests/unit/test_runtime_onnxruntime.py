@@ -1,4 +1,4 @@
-"""ONNX Runtime: what it keeps on disk, and its devices."""
+"""ONNX Runtime: its cache on disk, and its devices."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def image() -> np.ndarray:
 
 @pytest.fixture
 def built_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes ONNX Runtime say that it has the providers for NVIDIA GPUs."""
+    """Makes ONNX Runtime report the providers for NVIDIA GPUs."""
     names = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: names)
 
 
-def test_a_broken_file_in_the_cache_is_made_again(model_path: Path, cache: Path, image: np.ndarray) -> None:
+def test_a_broken_cached_model_is_written_again(model_path: Path, cache: Path, image: np.ndarray) -> None:
     expected = rapidseg.load(model_path, engine="onnxruntime")(image).class_map
-    (kept,) = (cache / "onnxruntime").iterdir()
-    whole = kept.read_bytes()
-    kept.write_bytes(whole[:100])
+    (cached,) = (cache / "onnxruntime").iterdir()
+    whole = cached.read_bytes()
+    cached.write_bytes(whole[:100])
     np.testing.assert_array_equal(rapidseg.load(model_path, engine="onnxruntime")(image).class_map, expected)
-    assert kept.stat().st_size == len(whole)
+    assert cached.stat().st_size == len(whole)
 
 
-def test_another_file_of_the_same_name_is_not_taken_from_the_cache(
+def test_another_file_of_the_same_name_is_not_read_from_the_cache(
     model_path: Path, cache: Path, tmp_path: Path, image: np.ndarray
 ) -> None:
     path = tmp_path / "model.onnx"
@@ -67,7 +67,7 @@ def test_a_build_without_the_provider_says_so(model_path: Path, device: str, mon
 
 
 @pytest.mark.usefixtures("built_for_gpus")
-def test_a_gpu_that_cannot_be_used_is_an_error_and_never_the_cpu(
+def test_an_unusable_gpu_is_an_error_and_never_the_cpu(
     model_path: Path, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     segmenter = rapidseg.load(model_path, engine="onnxruntime", device="cuda")
@@ -97,7 +97,7 @@ def test_options_of_tensorrt(cache: Path) -> None:
 
 
 @pytest.mark.usefixtures("built_for_gpus")
-def test_fp16_is_for_tensorrt_alone(model_path: Path) -> None:
+def test_only_tensorrt_computes_in_fp16(model_path: Path) -> None:
     for device in ("cpu", "cuda"):
         with pytest.raises(EngineError, match=f"computes in float32 on device {device}, not in fp16"):
             engines.OnnxRuntimeEngine(model_path, tiny_spec(), precision="fp16", device=device)

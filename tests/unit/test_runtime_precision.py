@@ -1,4 +1,4 @@
-"""Which precision a file runs in, and what the engine says about it."""
+"""In which precision a model file runs, and how the engine explains it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_auto_selects_the_fastest_precision_that_agrees_with_float32(changes, re
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_a_file_of_before_the_measurement_runs_in_float32(engine, tmp_path):
+def test_a_file_without_measured_precisions_runs_in_float32(engine, tmp_path):
     spec = json.loads(tiny_spec().to_json())
     del spec["precisions"], spec["quantization"]
     old = ModelSpec.from_json(json.dumps(spec), where="old")
@@ -119,7 +119,7 @@ def test_a_file_of_before_the_measurement_runs_in_float32(engine, tmp_path):
     assert "float32, since " in segmenter.engine.choice
 
 
-def test_a_measured_file_runs_in_bf16_where_the_cpu_has_it(tmp_path):
+def test_a_file_with_measured_precisions_runs_in_bf16_if_the_cpu_has_it(tmp_path):
     path = write_tiny_onnx(tmp_path / "model.onnx", tiny_spec(precisions={"bf16": 0.999}))
     engine = rapidseg.load(path).engine
     assert engine.precision == ("bf16" if computes_in_bf16("cpu") else "float32")
@@ -130,7 +130,7 @@ def test_a_measured_file_runs_in_bf16_where_the_cpu_has_it(tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_int8_needs_an_int8_file(engine, tmp_path):
+def test_int8_needs_an_int8_model(engine, tmp_path):
     path = write_tiny_onnx(tmp_path / "model.onnx")
     with pytest.raises(
         EngineError, match=r"model\.onnx is not an INT8 model; create one with: rapidseg export .* --pr"
@@ -139,13 +139,13 @@ def test_int8_needs_an_int8_file(engine, tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_an_int8_file_runs_in_no_other_precision(precision, tmp_path):
+def test_an_int8_model_runs_in_no_other_precision(precision, tmp_path):
     path = write_tiny_onnx(tmp_path / "model-int8.onnx", tiny_spec(quantization=QUANTIZATION))
     with pytest.raises(EngineError, match=rf"model-int8\.onnx is an INT8 model, which does not run in {precision}; "):
         rapidseg.load(path, precision=precision)
 
 
 @pytest.mark.parametrize("changes", [{"precisions": {"bf16": 1.01}}, {"quantization": {"dataset": "camvid"}}])
-def test_figures_that_cannot_be_are_refused(changes):
+def test_impossible_figures_are_rejected(changes):
     with pytest.raises(ValidationError):
         tiny_spec(**changes)

@@ -1,4 +1,4 @@
-"""Which engine and device are taken where an NVIDIA GPU is there, may be used, or may not."""
+"""Which engine and device are selected with and without a usable NVIDIA GPU."""
 
 import sys
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ UNUSABLE = Gpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install 
 
 
 @pytest.mark.parametrize(
-    ("gpu", "engine", "device", "taken", "why"),
+    ("gpu", "engine", "device", "selected", "why"),
     [
         (None, "auto", "auto", ("openvino", "cpu"), ("OpenVINO, the fastest on CPUs", "on the CPU")),
         (H200, "auto", "auto", ("torch", "cuda"), ("PyTorch, for NVIDIA GPUs", "on the NVIDIA H200")),
@@ -35,21 +35,21 @@ UNUSABLE = Gpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install 
         (None, "torch", "auto", ("torch", "cpu"), ("torch, as requested", "on the CPU")),
     ],
 )
-def test_a_gpu_is_taken_where_it_can_be_used(monkeypatch, gpu, engine, device, taken, why):
+def test_a_usable_gpu_is_selected(monkeypatch, gpu, engine, device, selected, why):
     monkeypatch.setattr(selection, "find_gpu", lambda: gpu)
     choice = choose_engine(tiny_spec(), engine, device)
-    assert (choice.engine, choice.device) == taken
+    assert (choice.engine, choice.device) == selected
     assert (choice.why_engine, choice.why_device) == why
     assert choice.warning is None
 
 
 @pytest.mark.parametrize("engine", ["auto", "torch"])
-def test_a_gpu_that_cannot_be_used_is_never_passed_over_in_silence(monkeypatch, engine, tmp_path):
+def test_an_unusable_gpu_is_never_ignored_silently(monkeypatch, engine, tmp_path):
     monkeypatch.setattr(selection, "find_gpu", lambda: UNUSABLE)
-    found = rapidseg.load(write_tiny_onnx(tmp_path / "tiny.onnx"), engine=engine).engine
-    assert found.device == "cpu"
-    assert found.warning == f"the NVIDIA GPU is not used: {UNUSABLE.obstacle}"
-    assert found.choice.endswith(f"; on the CPU, since {found.warning}")
+    loaded = rapidseg.load(write_tiny_onnx(tmp_path / "tiny.onnx"), engine=engine).engine
+    assert loaded.device == "cpu"
+    assert loaded.warning == f"the NVIDIA GPU is not used: {UNUSABLE.obstacle}"
+    assert loaded.choice.endswith(f"; on the CPU, since {loaded.warning}")
 
 
 def test_int8_files_stay_on_the_cpu_and_say_so(monkeypatch):
@@ -62,7 +62,7 @@ def test_int8_files_stay_on_the_cpu_and_say_so(monkeypatch):
     )
 
 
-def test_without_a_driver_pytorch_is_not_looked_for(monkeypatch, tmp_path):
+def test_without_a_driver_pytorch_is_not_searched_for(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "linux")
     driver_files = (tmp_path / "gpus",)
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""A PyTorch model as it is, through the same path as a model file."""
+"""A PyTorch model in memory, through the same path as a model file."""
 
 import copy
 
@@ -10,7 +10,7 @@ from rapidseg.core.errors import InputError
 from rapidseg.models import create_model
 from rapidseg.runtime import Segmenter
 
-ROUNDING = 1e-5  # logits are about 1; convolutions order their sums by where in memory the image lies
+ROUNDING = 1e-5  # logits are about 1; convolutions order their sums by the memory layout of the image
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def image():
     return np.random.default_rng(0).integers(0, 256, (90, 130, 3), np.uint8)
 
 
-def test_logits_and_class_map_are_those_of_the_model_itself(model, image):
+def test_logits_and_class_map_equal_those_of_the_model(model, image):
     segmenter = Segmenter.from_model(model)
     assert (segmenter.engine.name, segmenter.engine.precision, segmenter.engine.device) == ("torch", "float32", "cpu")
     assert (segmenter.spec, segmenter.path) == (model.spec, None)
@@ -40,7 +40,7 @@ def test_logits_and_class_map_are_those_of_the_model_itself(model, image):
     assert (segmenter.class_map(image) == expected).mean() > 0.999  # ties apart
 
 
-def test_every_part_goes_back_into_its_own_mode(model, image):
+def test_every_module_returns_to_its_own_mode(model, image):
     model.train()
     frozen = next(module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)).eval()
     means = frozen.running_mean.clone()
@@ -67,7 +67,7 @@ def test_images_may_be_views_and_read_only(model, image):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA GPU")
-def test_a_model_on_a_gpu_is_run_there(model, image):
+def test_a_model_on_a_gpu_runs_there(model, image):
     expected = Segmenter.from_model(model).logits(image)
     segmenter = Segmenter.from_model(copy.deepcopy(model).cuda())
     assert segmenter.engine.device.startswith("cuda")
@@ -75,6 +75,6 @@ def test_a_model_on_a_gpu_is_run_there(model, image):
     np.testing.assert_allclose(segmenter.logits(image), expected, atol=1e-2)
 
 
-def test_what_is_no_model_is_refused():
+def test_rejects_what_is_not_a_model():
     with pytest.raises(TypeError, match="the PyTorch engine runs a SegmentationModel, not str"):
         Segmenter.from_model("model.onnx")

@@ -1,4 +1,4 @@
-"""The PyTorch engine for model files: images and class maps on its device, precisions, and what is refused."""
+"""The PyTorch engine for model files: images and class maps on its device, precisions, and errors."""
 
 import gc
 import sys
@@ -15,7 +15,7 @@ from onnx import helper
 import rapidseg
 from rapidseg.core.errors import EngineError, InputError, ModelFileError
 from rapidseg.imaging import read_image, resize_image
-from rapidseg.runtime.engines import selection, torch_onnx
+from rapidseg.runtime.engines import PRECISIONS, selection, torch_onnx
 from rapidseg.runtime.engines.base import MAX_COMPILED
 from rapidseg.runtime.engines.torch_onnx import engine as engine_module
 from rapidseg.runtime.engines.torch_onnx.autotuner import Autotuner
@@ -64,7 +64,7 @@ def test_arrays_give_arrays(segmenter, image, expected):
     assert segmenter.logits(image).dtype == np.float32
 
 
-def test_tensors_give_tensors_where_they_are(segmenter, image):
+def test_tensors_give_tensors_on_their_device(segmenter, image):
     expected = segmenter(image, input_size=image.shape[:2], confidence=True)
     tensor = on_device(image, segmenter)
     result = segmenter(tensor, input_size=image.shape[:2], confidence=True)
@@ -76,10 +76,10 @@ def test_tensors_give_tensors_where_they_are(segmenter, image):
     assert result.class_shares() == expected.class_shares()
     np.testing.assert_array_equal(result.overlay(), expected.overlay())
     assert segmenter(tensor, input_size=image.shape[:2]).confidence is None
-    result.class_map[:] = 0  # it is the caller's own
+    result.class_map[:] = 0  # the caller may change it
 
 
-def test_tensors_are_resized_as_arrays_are(segmenter, image):
+def test_tensors_are_resized_like_arrays(segmenter, image):
     for size_hw in ((352, 512), (224, 300), (96, 128), (400, 200)):
         resized = resize_on_device(on_device(image, segmenter), size_hw)
         assert resized.shape == (*size_hw, 3)
@@ -90,7 +90,7 @@ def test_tensors_are_resized_as_arrays_are(segmenter, image):
     assert result.input_size_hw == (224, 300)
 
 
-def test_streams_take_tensors(segmenter, image):
+def test_streams_accept_tensors(segmenter, image):
     results = list(segmenter.stream([on_device(image, segmenter)] * 2, input_size=image.shape[:2]))
     assert [type(result.class_map) for result in results] == [torch.Tensor] * 2
     assert next(iter(results[0].timings_ms)) == "decode"
@@ -107,26 +107,26 @@ def test_streams_take_tensors(segmenter, image):
         ),
     ],
 )
-def test_tensors_that_are_refused(segmenter, image, change, message):
+def test_rejects_unsuitable_tensors(segmenter, image, change, message):
     with pytest.raises(InputError, match=message):
         segmenter(change(on_device(image, segmenter)), input_size=image.shape[:2])
 
 
-def test_other_engines_take_no_tensors(image):
+def test_other_engines_reject_tensors(image):
     with pytest.raises(InputError, match=r"an image must be .* array, not Tensor"):
         rapidseg.load(engine="openvino", device="cpu")(torch.from_numpy(image))
 
 
 def test_threads_take_turns(segmenter, image):
     images = [np.roll(image, 40 * number, axis=1) for number in range(4)]
-    expected = [segmenter(one, input_size=one.shape[:2]).class_map for one in images]
-    found = {}
+    expected = [segmenter(each, input_size=each.shape[:2]).class_map for each in images]
+    class_maps = {}
 
     def work(number):
         stream = torch.cuda.stream(torch.cuda.Stream()) if segmenter.engine.device != "cpu" else torch.no_grad()
         with stream:
             for _ in range(3):
-                found[number] = segmenter(images[number], input_size=image.shape[:2]).class_map
+                class_maps[number] = segmenter(images[number], input_size=image.shape[:2]).class_map
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -134,11 +134,11 @@ def test_threads_take_turns(segmenter, image):
     for thread in threads:
         thread.join()
     for number in range(4):
-        np.testing.assert_array_equal(found[number], expected[number])
+        np.testing.assert_array_equal(class_maps[number], expected[number])
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_sizes_used_long_ago_are_let_go(device, tmp_path):
+def test_sizes_used_long_ago_are_released(device, tmp_path):
     engine = rapidseg.load(write_tiny_onnx(tmp_path / "tiny.onnx"), engine="torch", device=device).engine
     shapes = [(1, 32 + 8 * number, 40, 3) for number in range(MAX_COMPILED + 1)]
     engine.compile(shapes[0])
@@ -179,7 +179,7 @@ def test_algorithms_of_a_pointwise_convolution_agree(channels_in, bounds):
 
 
 @pytest.mark.parametrize("bounds", [None, (0.0, float("inf"))])
-def test_an_image_is_padded_to_what_matrix_units_take(bounds):
+def test_an_image_is_padded_for_tensor_cores(bounds):
     convolution = Convolution(torch.randn(8, 3, 3, 3), torch.randn(8), [2, 2], [1, 1], [1, 1], 1, bounds)
     x = torch.randn(2, 3, 19, 17).contiguous(memory_format=torch.channels_last)
     valid = Autotuner(with_triton=False).valid(convolution.algorithms(with_triton=False), x)
@@ -194,7 +194,7 @@ def test_an_algorithm_that_is_wrong_is_rejected():
     assert autotuner.rejected == [("wrong", "off by 1.0e+00")]
 
 
-def test_random_numbers_of_the_caller_stay_what_they_are(segmenter):
+def test_the_random_state_of_the_caller_is_not_changed(segmenter):
     before = torch.get_rng_state()
     segmenter.engine.compile((1, 40, 56, 3))
     assert torch.equal(torch.get_rng_state(), before)
@@ -208,7 +208,7 @@ def test_fp16_is_normalized_in_float32():
     torch.testing.assert_close(half.float(), exact, rtol=2**-11, atol=1e-6)  # half a unit in the last place
 
 
-def test_int8_files_are_refused(tmp_path):
+def test_int8_models_are_rejected(tmp_path):
     path = write_tiny_onnx(tmp_path / "int8.onnx", tiny_spec(quantization=QUANTIZATION))
     with pytest.raises(
         EngineError, match=r"int8\.onnx is an INT8 model, which PyTorch cannot run; use engine openvino"
@@ -216,7 +216,7 @@ def test_int8_files_are_refused(tmp_path):
         rapidseg.load(path, engine="torch")
 
 
-def test_operators_that_are_not_known_are_named(tmp_path):
+def test_unsupported_operators_are_named(tmp_path):
     path = write_tiny_onnx(tmp_path / "odd.onnx")
     file = onnx.load(path)
     file.graph.node[-1].output[0] = "before"
@@ -228,7 +228,7 @@ def test_operators_that_are_not_known_are_named(tmp_path):
         rapidseg.load(path, engine="torch")
 
 
-def test_devices_that_are_not_there(monkeypatch):
+def test_unavailable_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.version, "cuda", None)
     for device in ("cuda", "cuda:1", "toaster"):
@@ -240,7 +240,7 @@ def test_devices_that_are_not_there(monkeypatch):
         rapidseg.load(device="cuda")
 
 
-def test_too_little_memory_is_told_in_words(segmenter, image, monkeypatch):
+def test_out_of_memory_is_explained(segmenter, image, monkeypatch):
     def overflow(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore")
 
@@ -252,7 +252,7 @@ def test_too_little_memory_is_told_in_words(segmenter, image, monkeypatch):
         segmenter(image, input_size=image.shape[:2])
 
 
-def test_without_the_package_the_way_to_it_is_told(monkeypatch):
+def test_a_missing_package_is_explained(monkeypatch):
     monkeypatch.delitem(sys.modules, torch_onnx.__name__ + ".engine")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(EngineError, match=r"torch is not installed; run in the clone .*'\.\[nvidia\]', or use another"):
@@ -260,7 +260,7 @@ def test_without_the_package_the_way_to_it_is_told(monkeypatch):
 
 
 @needs_gpu
-def test_a_graph_is_what_its_steps_are(image):
+def test_a_graph_equals_its_steps(image):
     engine = rapidseg.load(engine="torch", precision="fp16", device="cuda").engine
     images = np.stack([image, image[::-1]])
     logits = engine.infer(engine.upload(images))
@@ -277,7 +277,7 @@ def test_a_graph_is_what_its_steps_are(image):
 
 
 @needs_gpu
-def test_a_gpu_that_is_there_is_taken(image, monkeypatch, tmp_path):
+def test_a_usable_gpu_is_selected(image, monkeypatch, tmp_path):
     monkeypatch.setattr(selection, "find_gpu", nvidia.find_gpu)
     path = write_tiny_onnx(tmp_path / "tiny.onnx", tiny_spec(precisions={"fp16": 0.999}))
     segmenter = rapidseg.load(path)
@@ -297,8 +297,7 @@ def test_float32_is_not_tf32(image):
     assert np.abs(ours - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
-def test_what_a_graph_needs_is_asked_of_every_gpu(monkeypatch):
-    """Peak memory counts all devices."""
+def test_peak_memory_counts_every_gpu(monkeypatch):
     from rapidseg.system.memory import peak_gpu_memory_bytes
 
     cuda = SimpleNamespace(
@@ -308,5 +307,5 @@ def test_what_a_graph_needs_is_asked_of_every_gpu(monkeypatch):
     assert peak_gpu_memory_bytes() == 201
 
 
-def test_the_engine_has_all_number_types_that_precisions_name():
-    assert set(engine_module.DTYPES) == {"float32", "fp16", "bf16"}
+def test_the_engine_has_a_dtype_for_every_precision_but_int8():
+    assert set(engine_module.DTYPES) == set(PRECISIONS) - {"int8"}

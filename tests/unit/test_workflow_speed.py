@@ -42,7 +42,7 @@ def model(tmp_path, monkeypatch):
 def test_a_benchmark_takes_sizes_as_tuples_and_writes_nothing_unless_asked(model, tmp_path, capfd):
     progress = Recorder()
     camvid = write_camvid(tmp_path / "camvid")
-    report = benchmark(model, sizes=[(64, 96), "48x80"], data="camvid", root=camvid, progress=progress, **SHORT)
+    report = benchmark(model, image_sizes=[(64, 96), "48x80"], data="camvid", root=camvid, progress=progress, **SHORT)
     assert [measurement.input_size_hw for measurement in report.measurements] == [(64, 96), (48, 80)]
     assert all(measurement.accuracy.source.startswith("measured: camvid val") for measurement in report.measurements)
     assert progress.tasks["starting"] == (2, 2)
@@ -57,7 +57,7 @@ def test_a_benchmark_takes_sizes_as_tuples_and_writes_nothing_unless_asked(model
 
 
 def test_a_benchmark_names_what_it_could_not_measure(model):
-    report = benchmark(model, sizes=(64, 96), **SHORT | {"precisions": "float32,int8"})
+    report = benchmark(model, image_sizes=(64, 96), **SHORT | {"precisions": "float32,int8"})
     assert (report.complete, report.unmeasured) == (False, ("int8",))
     ((configuration, reason),) = report.skipped
     assert configuration.label == "tiny openvino int8"
@@ -67,7 +67,7 @@ def test_a_benchmark_names_what_it_could_not_measure(model):
 def test_without_matplotlib_the_report_is_written_and_says_so(model, tmp_path, monkeypatch):
     write_tiny_onnx(model, tiny_spec(scores=({"dataset": "camvid", "split": "val", "mean_iou": 0.5},)))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    report = benchmark(model, sizes="360x480", output=tmp_path / "out", **SHORT)
+    report = benchmark(model, image_sizes="360x480", output=tmp_path / "out", **SHORT)
     assert not report.complete
     assert report.files == (tmp_path / "out" / "benchmark.json",)
     assert json.loads(report.files[0].read_text()) == report.to_dict()

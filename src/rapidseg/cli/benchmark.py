@@ -41,8 +41,8 @@ def benchmark(
     # fmt: off
     with ProgressDisplay() as progress:
         report = run(
-            models, engines=engines, precisions=precisions, sizes=image_size, device=device, batch=batch, image=image,
-            rounds=rounds, seconds=seconds, data=data, root=root, split=split, class_mapping=class_mapping,
+            models, engines=engines, precisions=precisions, image_sizes=image_size, device=device, batch=batch,
+            image=image, rounds=rounds, seconds=seconds, data=data, root=root, split=split, class_mapping=class_mapping,
             baseline=baseline, checkpoint=checkpoint, output=output, progress=progress,
         )
     # fmt: on

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -27,7 +26,6 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from rapidseg.core.progress import Unit
-    from rapidseg.runtime.engines import Engine
 
 console = Console()  # results, on standard output
 errors = Console(stderr=True)  # messages and progress, on standard error
@@ -39,24 +37,6 @@ class _RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text(f"{speed:.1f}/s" if speed else "-/s", style="progress.data.speed")
-
-
-def progress() -> Progress:
-    """Returns a progress display on standard error: description, bar, count, rate and ETA.
-
-    Nothing is drawn where standard error is not a terminal.
-    """
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-        disable=not errors.is_terminal,
-    )
 
 
 class ProgressDisplay:
@@ -115,38 +95,6 @@ class ProgressDisplay:
 
     def message(self, text: str) -> None:
         errors.print(escape(text), soft_wrap=True, highlight=False)
-
-
-@contextmanager
-def download_progress() -> Iterator[Callable[[int, int | None], None]]:
-    """Yields a function that shows the bytes done, of a total or None, on standard error: bar, MB, MB/s and ETA.
-
-    Nothing is drawn before the first call, or where standard error is not a terminal.
-    """
-    display = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-        disable=not errors.is_terminal,
-    )
-    task = display.add_task("downloading", total=None, visible=False)
-
-    def report(done: int, total: int | None) -> None:
-        display.update(task, completed=done, total=total, visible=True)
-
-    with display:
-        yield report
-
-
-def warn_of_engine(engine: Engine) -> None:
-    """Prints the engine's warning about its choice, if it has one, to standard error."""
-    if engine.warning is not None:
-        print_note(engine.warning)
 
 
 def print_error(text: str) -> None:

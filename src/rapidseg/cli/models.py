@@ -12,9 +12,8 @@ from rapidseg.cli.help import METHOD, examples
 from rapidseg.cli.options.common import JsonOption
 from rapidseg.core.sizes import parse_size
 
-_LIST = examples("rapidseg models", "rapidseg models show fast-scnn-camvid")
-_SHOW = examples("rapidseg models show fast-scnn-camvid", "rapidseg models show fast-scnn --input-size 512x1024")
-app = typer.Typer(name="models", help="List architectures, recipes and models, or show details of one.", epilog=_LIST)
+_BOTH = examples("rapidseg models", "rapidseg models show fast-scnn-camvid")
+app = typer.Typer(name="models", help="List architectures, recipes and models, or show one.", epilog=_BOTH)
 
 
 def register(parent: typer.Typer) -> None:
@@ -24,7 +23,7 @@ def register(parent: typer.Typer) -> None:
 
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Lists everything where no command was given."""
+    """List everything if no command is given."""
     if context.invoked_subcommand is None:
         list_all(as_json)
 
@@ -39,7 +38,7 @@ def list_all(as_json: JsonOption = False) -> None:
     print_json(everything.to_dict()) if as_json else print_list(everything)
 
 
-@app.command(epilog=_SHOW)
+@app.command(epilog=examples("rapidseg models show tiny", "rapidseg models show fast-scnn --input-size 512x1024"))
 def show(
     name: Annotated[
         str,

@@ -1,6 +1,6 @@
 """Scores of anything that predicts, on anything that is labeled. Nothing here imports PyTorch."""
 
-from rapidseg.evaluation.class_mapping import ClassMapping, class_mapping_between
+from rapidseg.evaluation.class_mapping import ClassMapping
 from rapidseg.evaluation.protocol_settings import PROTOCOLS, ProtocolName, ProtocolSettings
 from rapidseg.evaluation.protocols import (
     SCALES,
@@ -11,7 +11,7 @@ from rapidseg.evaluation.protocols import (
     WholeImage,
     predict_multi_scale,
 )
-from rapidseg.evaluation.scoring import Evaluation, ImageScore, LabeledImage, Observer, Predictor, evaluate, score
+from rapidseg.evaluation.scoring import Evaluation, ImageScore, LabeledImage, Observer, Predictor, score
 from rapidseg.evaluation.submission import SubmissionWriter
 from rapidseg.metrics import ConfusionMatrix, Scores
 
@@ -34,8 +34,6 @@ __all__ = [
     "SlidingWindow",
     "SubmissionWriter",
     "WholeImage",
-    "class_mapping_between",
-    "evaluate",
     "predict_multi_scale",
     "score",
 ]

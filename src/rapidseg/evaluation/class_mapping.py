@@ -63,11 +63,6 @@ class ClassMapping:
         return cls(classes, mapping)
 
     @classmethod
-    def of(cls, classes: Sequence[int] | None) -> ClassMapping:
-        """Returns the mapping of these classes."""
-        return cls() if classes is None else cls(tuple(classes), CUSTOM)
-
-    @classmethod
     def _known(cls, model: LabelSet, data: LabelSet) -> ClassMapping:
         if model.names == data.names:
             return cls()
@@ -117,14 +112,6 @@ class ClassMapping:
         classes = self.classes or ()
         table[: len(classes)] = classes
         return table
-
-
-def class_mapping_between(
-    model: LabelSet, data: LabelSet, name: str | None = None
-) -> tuple[str, tuple[int, ...]] | None:
-    """Returns name and classes of `ClassMapping.between`, for callers in other rooms that still want these."""
-    mapping = ClassMapping.between(model, data, name)
-    return None if mapping.name is None or mapping.classes is None else (mapping.name, mapping.classes)
 
 
 def _listed(labels: LabelSet) -> str:

@@ -12,7 +12,7 @@ from rapidseg.recipes.renames import current_name, with_current_keys
 
 EXTENDS = "extends"
 
-# The key that says which kind of thing a section describes. Keys of one kind mean nothing to another.
+# The key that decides which other keys a section has, by section.
 _KIND = {"optimizer": "kind", "schedule": "kind", "loss": "kind", "model": "name"}
 
 
@@ -26,7 +26,7 @@ def resolve_recipe(path: Path) -> dict[str, Any]:
         path: a YAML file.
 
     Returns:
-        Keys and values, not validated, without `extends`, under the names that keys have today.
+        Keys, with their current names, and values; not validated, without `extends`.
 
     Raises:
         ConfigError: a file cannot be read, is not YAML or not a mapping; a base is unknown; recipes extend each other.

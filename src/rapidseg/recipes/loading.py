@@ -1,4 +1,4 @@
-"""From a recipe's name or file to a validated `Recipe`: what it extends, overrides, and a data set of your own."""
+"""From a recipe's name or file to a validated `Recipe`: bases, overrides, and data sets of your own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rapidseg.recipes.schema import Recipe
 from rapidseg.recipes.summaries import dump_yaml
 
 OWN_DATA = "own-data"
-"""The recipe for a data description that takes the place of a recipe."""
+"""The recipe for a data description that is passed instead of a recipe."""
 
 Overrides = Mapping[str, Any] | Sequence[str]
 """Dotted keys and their values, such as `{"optimizer.lr": 0.05}`; or texts `KEY=VALUE` with values in YAML."""
@@ -54,7 +54,7 @@ def load_recipe(source: str | os.PathLike[str], overrides: Overrides = (), *, it
         _set_iterations(content, iterations, keep=overridden)
         overridden.append("iterations")
     try:
-        # As JSON, so that a list may stand for a tuple, but a text never for a number.
+        # As JSON, so that a list is accepted for a tuple, but never a text for a number.
         return Recipe.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         where = f"{path} with the overrides {', '.join(overridden)}" if overridden else str(path)
@@ -91,7 +91,7 @@ def flatten(recipe: Recipe) -> dict[str, Any]:
 
 
 def _own_data(description: Path) -> dict[str, Any]:
-    """Returns the recipe `own-data` for a data description, without validation if that has no split for it."""
+    """Returns the recipe `own-data` for a data description; without validation if the description has no `val`."""
     content = resolve_recipe(find_recipe(OWN_DATA))
     content["data"]["name"] = str(description.absolute())
     splits = read_keys(description).get("splits")
@@ -101,7 +101,7 @@ def _own_data(description: Path) -> dict[str, Any]:
 
 
 def _parse_overrides(overrides: Overrides) -> Iterable[tuple[str, Any]]:
-    """Yields keys and values, under the names that keys have today."""
+    """Yields keys and values, with current names of keys."""
     if isinstance(overrides, str):
         overrides = [overrides]
     for override in overrides:
@@ -139,7 +139,7 @@ def _set(content: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _set_iterations(content: dict[str, Any], iterations: int, keep: Sequence[str]) -> None:
-    """Sets the length of a run and shortens what does not fit into it, but the keys to keep; see `load_recipe`."""
+    """Sets the length of a run and shortens intervals that do not fit, except `keep`; see `load_recipe`."""
     before = content.get("iterations")
     content["iterations"] = iterations
     for key in ("evaluate_every", "save_every"):

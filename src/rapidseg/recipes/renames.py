@@ -6,7 +6,7 @@ from typing import Any
 
 from rapidseg.core.errors import ConfigError
 
-# The one table: what was renamed, and its name now. Keys of a section stand below the section's name of today.
+# Old name: current name. Keys are listed under the current name of their section.
 RENAMES = {
     # recipes
     "fast-scnn_tiny": "tiny",
@@ -34,12 +34,12 @@ RENAMES = {
 
 
 def current_name(name: str) -> str:
-    """Returns today's name of a recipe, which is `name` itself unless it was renamed."""
+    """Returns the current name of a recipe: `name` itself unless it was renamed."""
     return RENAMES.get(name, name)
 
 
 def current_key(key: str) -> str:
-    """Returns today's name of a dotted key, such as `data.extra_datasets.0.name` for `data.extra.0.kind`."""
+    """Returns the current name of a dotted key, such as `data.extra_datasets.0.name` for `data.extra.0.kind`."""
     parts: list[str] = []
     for part in key.split("."):
         parts.append(part if part.isdecimal() else _current_part(_without_indices(parts), part))
@@ -47,11 +47,11 @@ def current_key(key: str) -> str:
 
 
 def with_current_keys(content: Any, key: str = "") -> Any:
-    """Returns a copy of a part of a recipe in which every key has today's name.
+    """Returns a copy of a part of a recipe in which every key has its current name.
 
     Args:
         content: as YAML gives it: mappings, lists and values.
-        key: the dotted key under which it is found, with today's names.
+        key: its dotted key in the recipe, with current names; empty for a whole recipe.
 
     Raises:
         ConfigError: a key is given under its old and under its new name.

@@ -67,7 +67,7 @@ class TrainingReport:
         return None if self.best is None else self.best["mean_iou"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything for JSON: of a dry run its check, of a real one the outcome."""
+        """Returns everything for JSON: the check of a dry run, the outcome of a real run."""
         if self.check is not None:
             return {**self.check.to_dict(), "warnings": list(self.warnings)}
         document = {key: str(value) if isinstance(value, Path) else value for key, value in vars(self).items()}

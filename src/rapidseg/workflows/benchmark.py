@@ -29,7 +29,7 @@ def benchmark(
     *,
     engines: str | Sequence[str] | None = None,
     precisions: str | Sequence[str] | None = None,
-    sizes: str | SizeHW | Sequence[str | SizeHW] = DEFAULT_SIZES,
+    image_sizes: str | SizeHW | Sequence[str | SizeHW] = DEFAULT_SIZES,
     device: str = "auto",
     batch: int = 1,
     image: str | os.PathLike[str] | None = None,
@@ -54,8 +54,8 @@ def benchmark(
             single checkpoint, which is exported for the run.
         engines: names, as a sequence or as comma-separated text; None: all that can run here.
         precisions: names, as a sequence or as comma-separated text; None: all that can run here.
-        sizes: sizes of the images, which are also the sizes at which the network sees them: (height, width), `HxW`, or
-            several of these.
+        image_sizes: sizes of the images, which are also the sizes at which the network sees them: (height, width),
+            `HxW`, or several of these.
         device: "auto", "cpu", "cuda", or another that an engine supports.
         batch: images that go through the network at once.
         image: the image file to segment, resized to each size; None: the built-in sample.
@@ -89,7 +89,7 @@ def benchmark(
             models=names,
             engines=installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
             precisions=PRECISIONS if precisions is None else parse_names(precisions, "precision", PRECISIONS),
-            sizes_hw=parse_image_sizes(sizes),
+            sizes_hw=parse_image_sizes(image_sizes),
             image=SAMPLE_IMAGE if image is None else Path(image),
             device=device,
             batch=batch,

@@ -96,7 +96,7 @@ def quantize_onnx(
         path: the file to write; ends in `.onnx`.
         calibration: the images to calibrate on.
         validation: images and labels to measure mean IoU on. The model's classes must be those of the data, or a
-            mapping between them must be known (`class_mapping_between`).
+            mapping between them must be known (`ClassMapping.between`).
         calibration_images: how many to use, evenly spaced over the data set.
         max_drop: points (hundredths) of mean IoU that may be lost.
         input_size: as for a call of `Segmenter`, for both data sets.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.progress import SILENT, Progress, counter
 from rapidseg.core.sizes import format_size
 from rapidseg.core.spec import Score
-from rapidseg.evaluation import class_mapping_between, evaluate
+from rapidseg.evaluation import ClassMapping, score
 from rapidseg.exporting.network_images import NetworkImages
 from rapidseg.exporting.precisions import open_in_openvino
 
@@ -29,7 +28,7 @@ class Scorer:
         """
         self._images = images
         self._progress = progress
-        self._mapping = class_mapping_between(images.spec.labels, images.dataset.labels)
+        self._mapping = ClassMapping.between(images.spec.labels, images.dataset.labels)
 
     def __call__(self, path: Path, task: str) -> Score:
         """Scores a file; `task` is the name that `progress` reports.
@@ -39,26 +38,19 @@ class Scorer:
         """
         dataset, input_size = self._images.dataset, self._images.input_size
         segmenter = open_in_openvino(path, self._images.spec, "float32")
-        evaluation = evaluate(
+        evaluation = score(
             lambda image: segmenter(image, input_size=input_size).class_map,
             dataset,
-            class_mapping=None if self._mapping is None else self._mapping[1],
+            class_mapping=self._mapping,
             progress=counter(self._progress, task),
         )
-        scores = evaluation.scores
-        if math.isnan(scores.mean_iou):
+        measured = evaluation.as_score(dataset=dataset.name, split=dataset.split, protocol=self._protocol())
+        if measured is None:
             raise InputError(
                 f"{dataset.name} {dataset.split}: no pixel is labeled, so mean IoU cannot be measured; "
                 "pass a split with labels"
             )
-        return Score(
-            dataset=dataset.name,
-            split=dataset.split,
-            mean_iou=scores.mean_iou,
-            mean_accuracy=scores.mean_accuracy,
-            pixel_accuracy=scores.pixel_accuracy,
-            protocol=self._protocol(),
-        )
+        return measured
 
     def _protocol(self) -> str:
         size = self._images.input_size
@@ -67,6 +59,6 @@ class Scorer:
             parts.append(f"short side resized to {size} pixels")
         elif size is not None:
             parts.append(f"resized to {format_size(size)} pixels")
-        if self._mapping is not None:
-            parts.append(f"classes mapped by {self._mapping[0]}")
+        if self._mapping.name is not None:
+            parts.append(f"classes mapped by {self._mapping.name}")
         return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""What runs a model file. An engine is imported only when it is used."""
+"""Engines that run model files. Each one is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ def create_engine(
     choice: str | None = None,
     cache: bool = True,
 ) -> Engine:
-    """Starts an engine on a model file.
+    """Creates an engine for a model file.
 
     Args:
-        path: a model file of this project.
-        spec: what the file says about itself.
+        path: a model file of `rapidseg export`.
+        spec: the specification of the model file.
         engine: one of `ENGINES`; "auto": see `choose_engine`.
-        precision: one of `PRECISIONS`, where "int8" is that of INT8 files and of no others; "auto": see
-            `choose_precision`.
+        precision: one of `PRECISIONS`, "int8" only for INT8 models; "auto": see `choose_precision`.
         device: "cpu", "cuda", or another that the engine knows; "auto": see `choose_engine`.
         choice: the sentence that says what was chosen and why; None: composed of the reasons of `choose_engine` and
             `choose_precision`.
         cache: whether the engine caches what it compiles on disk, for the next process.
 
     Raises:
-        EngineError: the engine, precision or device is unknown, not installed or not available, or the precision is not
-            that of the file.
+        EngineError: the engine, precision or device is unknown, not installed or not available, or the model does not
+            run in the precision.
         ModelFileError: the engine cannot read the file.
     """
     _check("engine", engine, ENGINES)

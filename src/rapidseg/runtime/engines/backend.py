@@ -16,10 +16,9 @@ from rapidseg.runtime.kernels.confidence import confidence_from_logits
 
 
 class Backend(abc.ABC):
-    """Computes on one kind of device all that is not the network itself.
+    """Computes everything but the network itself on one kind of device.
 
-    Images, logits and class maps may stay on the device. All that others know of them then is that they have a `shape`
-    and can be indexed.
+    Images, logits and class maps may stay on the device. Callers may then rely only on their `shape` and on indexing.
     """
 
     @abc.abstractmethod
