@@ -63,9 +63,10 @@ def files_table():
         sources = [("configuration", model.configuration), ("figures", model.published.source)]
         if model.revised:
             sources.append(("later figures", model.revised.source))
-        recipe = f"[`{model.recipe}`](../src/rapidseg/recipes/{model.recipe}.yaml)"
         weights = "; earlier: ".join(f"[{weights.sha256_prefix}]({weights.url})" for weights in model.weights)
-        text += row(f"`{model.name}`", recipe, ", ".join(f"[{word}]({url})" for word, url in sources), weights)
+        text += row(
+            f"`{model.name}`", f"`{model.recipe}`", ", ".join(f"[{title}]({url})" for title, url in sources), weights
+        )
     return text
 
 

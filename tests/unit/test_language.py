@@ -17,8 +17,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 # Packages of `src/rapidseg`, and pages, that are checked; `("",)` and `("*.md", "docs/**/*.md")` check everything.
-PACKAGES = ("core", "data", "imaging", "scenes", "workflows")
-PAGES = ("docs/synthetic-data.md",)
+PACKAGES = ("",)
+PAGES = ("*.md", "docs/**/*.md")
 
 _NOUNS = (
     "address|class|color|dictionary|directory|engine|file|folder|id|image|INT8|key|list|mapping|mask|model|name|number|"

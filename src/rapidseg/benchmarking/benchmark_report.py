@@ -20,13 +20,17 @@ class Measurement:
 
     Attributes:
         configuration: the configuration as it was requested.
-        engine, precision, device, choice: what `load` chose, and why.
+        engine: the engine that `load` chose.
+        precision: the precision that `load` chose.
+        device: the device that `load` chose.
+        choice: the same with the reasons, in one sentence.
         input_size_hw: size at which the network saw the images.
         stages_ms: milliseconds per batch by stage, in the order in which they run.
         path_ms: from images in memory to class maps in memory.
         with_io_ms: from files to files, one stage after the other.
         stream_frames_per_s: of `Segmenter.stream` with writing in threads, from files to files; None for batches.
-        peak_memory_bytes, peak_gpu_memory_bytes: peak of the process; None where unknown.
+        peak_memory_bytes: peak memory of the process; None where unknown.
+        peak_gpu_memory_bytes: peak GPU memory of the process; None where unknown.
         complexity: size and work of the network for one image.
         peak_matmul_share: rate of the network as a share of the peak matmul rate in the same precision; None where
             that rate is unknown.
@@ -137,7 +141,8 @@ class BenchmarkReport:
         peak_matmul_rates: by precision.
         eager_ms: eager PyTorch, from memory to memory, by image size; empty without that baseline.
         images: for each size, the file that was decoded.
-        rounds, seconds: number of rounds, and approximate length of a measurement.
+        rounds: number of rounds.
+        seconds: approximate length of a measurement.
         machine: the machine that it ran on.
         unmeasured: engines and precisions that were requested by name but could not be measured at all.
         warnings: what else a reader should know, such as configurations that are missing in the plot.

@@ -15,7 +15,9 @@ class Summary:
     """Median of repeated measurements, and the range of the middle 90 %.
 
     Attributes:
-        median, p5, p95: 50th, 5th and 95th percentile, interpolated linearly between measurements.
+        median: 50th percentile; percentiles are interpolated linearly between measurements.
+        p5: 5th percentile.
+        p95: 95th percentile.
         count: number of measurements.
     """
 

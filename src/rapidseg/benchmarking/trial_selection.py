@@ -51,7 +51,9 @@ class Trial:
 
     Attributes:
         configuration: as requested; its `input_size` is a shorter side or None.
-        engine, precision, device: what `load` chose.
+        engine: the engine that `load` chose.
+        precision: the precision that `load` chose.
+        device: the device that `load` chose.
         path: the model file.
         input_size_hw: size at which the network saw the image.
         path_ms: milliseconds per image, from memory to memory.

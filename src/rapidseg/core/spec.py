@@ -22,9 +22,12 @@ class Score(BaseModel):
     """A measured accuracy, with the data and the protocol it was measured with.
 
     Attributes:
-        dataset, split: the labeled images.
-        mean_iou, mean_accuracy, pixel_accuracy: from 0 to 1.
-        protocol: how images were given to the network.
+        dataset: data set of the labeled images.
+        split: their split.
+        mean_iou: from 0 to 1.
+        mean_accuracy: from 0 to 1.
+        pixel_accuracy: from 0 to 1.
+        protocol: how images were shown to the network.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,11 +48,13 @@ class Quantization(BaseModel):
 
     Attributes:
         dataset: data set of the calibration images and of the labels for scoring.
-        calibration_split, calibration_images: the split, and the number of images, for calibration.
+        calibration_split: split of the calibration images.
+        calibration_images: number of calibration images.
         validation_split: the split for scoring.
         input_size: size at which the network saw the images: pixels of the shorter side, (height, width), or None
             for the size of each image.
-        mean_iou_float32, mean_iou: before and after quantization, from 0 to 1; layers that are not INT8 ran in float32.
+        mean_iou_float32: before quantization, from 0 to 1.
+        mean_iou: after quantization, from 0 to 1; layers that are not INT8 ran in float32.
         agreement: share of the validation pixels that have the same class as with the float32 file.
         fallback_layers: layers that stayed in floating point because INT8 cost too much accuracy.
     """
@@ -76,7 +81,8 @@ class ModelSpec(BaseModel):
         architecture: name for `rapidseg.models.create_model`, such as `fast-scnn`.
         options: named options of that architecture.
         labels: the classes, in the order of the logits' channels.
-        mean, std: RGB values of 0 to 255 are normalized as (value - mean) / std.
+        mean: RGB values of 0 to 255 are normalized as (value - mean) / std.
+        std: see `mean`.
         stride: input pixels per pixel of the logits, along each side.
         align_corners: whether the bilinear upsampling of the logits aligns the corner pixels.
         input_short_side: pixels of the shorter image side at which the model works best; images are resized to it,
@@ -85,7 +91,8 @@ class ModelSpec(BaseModel):
         trained_on: what the weights were trained on, as `dataset/split` entries; `training_splits` also knows it for
             older files, which have no such entries.
         scores: accuracies measured with these weights.
-        license, source: the terms of use of the weights, and their origin.
+        license: terms of use of the weights.
+        source: origin of the weights.
         checksum: SHA-256 of the weights (tensor names, shapes and values), independent of the file format.
         precisions: share of pixels with the same class as in float32, for each of `bf16` and `fp16` that was tried at
             export. In an INT8 file they concern the layers that are not INT8.

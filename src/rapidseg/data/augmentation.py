@@ -28,7 +28,8 @@ class Photometric(BaseModel):
 
     Attributes:
         brightness: largest change, in gray levels of 0 to 255.
-        contrast, saturation: smallest and largest factor.
+        contrast: smallest and largest factor.
+        saturation: smallest and largest factor.
         hue: largest change, in steps of 2 degrees.
         gamma: smallest and largest exponent for values of 0 to 1, drawn log-uniformly; applied with probability 0.7.
         channel_gain: largest relative change of each color channel, applied with probability 0.5.

@@ -62,7 +62,9 @@ def load_backbone(
         model: a segmentation network with a ResNet as its backbone.
         source: a file or an `http(s)` URL: ResNet-50 or -101 weights with the tensor names of torchvision, OpenMMLab
             (ResNetV1c) or Hang Zhang. The classifier `fc` is skipped; every other tensor must be present and fit.
-        sha256, progress, note: as for `load_checkpoint`.
+        sha256: as for `load_checkpoint`.
+        progress: as for `load_checkpoint`.
+        note: as for `load_checkpoint`.
 
     Raises:
         ConfigError: the network has no such backbone.

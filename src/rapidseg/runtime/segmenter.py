@@ -104,7 +104,9 @@ class Segmenter:
 
         Args:
             images: each as for a call. All of them, and all results, are in memory at once; `stream` needs less.
-            input_size, confidence, bgr: as for a call.
+            input_size: as for a call.
+            confidence: as for a call.
+            bgr: as for a call.
             max_batch: images that go through the network at once, at most; 1 or more.
 
         Returns:
@@ -147,7 +149,9 @@ class Segmenter:
 
         Args:
             source: a video file, an image file, a folder or a glob of images; or an iterable of images as for a call.
-            input_size, confidence, bgr: as for a call.
+            input_size: as for a call.
+            confidence: as for a call.
+            bgr: as for a call.
             on_error: called with the path or index and the error of an image that cannot be read or has a wrong shape;
                 that image is skipped. None: the error is raised.
 

@@ -14,7 +14,8 @@ class RunCheck:
     Attributes:
         loss: of the first batch.
         loss_parts: weighted loss of each head.
-        train_images, val_images: number of images; `val_images` is None without validation.
+        train_images: number of images to train on.
+        val_images: number of images to validate on; None without validation.
         parameters: of the network, without auxiliary heads.
         device: `cpu` or `cuda`.
     """
@@ -40,9 +41,11 @@ class TrainingReport:
         iterations: optimizer steps done.
         seconds: that the run took, over all its processes.
         images_per_s: mean of this process, without validation and saving; 0 if there was nothing left to do.
-        best, last: `iteration`, `mean_iou`, `mean_accuracy` and `pixel_accuracy` of the best and of the last
-            evaluation; None without validation.
-        best_weights, last_weights: their files; None where they were not written.
+        best: `iteration`, `mean_iou`, `mean_accuracy` and `pixel_accuracy` of the best evaluation; None without
+            validation.
+        last: the same of the last evaluation.
+        best_weights: file of the best weights; None if it was not written.
+        last_weights: file of the last weights; None if it was not written.
         warnings: what the user should know about the run.
         check: of a dry run; None for a real one.
     """

@@ -52,7 +52,8 @@ def benchmark(
     Args:
         models: model files (.onnx) or names of built-in models; None: the built-in Fast-SCNN. With `baseline` also a
             single checkpoint, which is exported for the run.
-        engines, precisions: names, as a sequence or as comma-separated text; None: all that can run here.
+        engines: names, as a sequence or as comma-separated text; None: all that can run here.
+        precisions: names, as a sequence or as comma-separated text; None: all that can run here.
         image_sizes: sizes of the images, which are also the sizes at which the network sees them: (height, width),
             `HxW`, or several of these.
         device: "auto", "cpu", "cuda", or another that an engine supports.
@@ -60,8 +61,10 @@ def benchmark(
         image: the image file to segment, resized to each size; None: the built-in sample.
         rounds: how many times each configuration is measured.
         seconds: approximate time per round for the path from memory to memory; files take half of it, the stream twice.
-        data, root, split: labeled images to measure mIoU on, as for `evaluate`; without `data`, the report has only
-            scores that a model file states.
+        data: labeled images to measure mIoU on, as for `evaluate`; None: the report has only scores that a model file
+            states.
+        root: the data set's folder, as for `evaluate`.
+        split: the split to score.
         class_mapping: how to count the model's classes as those of the data; None: by their names.
         baseline: "eager": also measure eager PyTorch with the same weights, in alternation.
         checkpoint: with `baseline`: the checkpoint that the models were exported from.

@@ -46,7 +46,8 @@ class ScenesReport:
 
     Attributes:
         written: the folder, and how many scenes were drawn and kept.
-        seed, size_hw: as they were given.
+        seed: the seed that was passed.
+        size_hw: size of the images.
         seconds: duration.
     """
 

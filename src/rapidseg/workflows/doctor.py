@@ -31,7 +31,9 @@ class Selection:
 
     Attributes:
         model: the model file.
-        engine, precision, device: what it runs with.
+        engine: the engine that runs it.
+        precision: the precision that it runs in.
+        device: the device that it runs on.
         choice: the same with the reasons, in one sentence.
     """
 
@@ -48,7 +50,11 @@ class Diagnosis:
 
     Attributes:
         versions: of RapidSeg, Python and the packages that RapidSeg uses; None for packages that are not installed.
-        machine, gpus, engines, cache, extras: what this machine and this installation offer.
+        machine: processor, memory and limits of a container.
+        gpus: the GPUs.
+        engines: the engines, with their devices.
+        cache: what the cache folder holds.
+        extras: the package's extras, and which of their packages are missing.
         problems: what does not work, and what to do about it.
         chosen: what `load` uses for the model, or why it fails.
         self_test: the result of the self-test, or why it fails.

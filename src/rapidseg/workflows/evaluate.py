@@ -145,11 +145,14 @@ def evaluate(
         subsample: divides the input size: 1, 2 or 4.
         class_mapping: how the model's classes count as those of the data: the name of a known mapping, or the class
             of the data for each class of the model. None: by class names.
-        engine, precision, device: as for `rapidseg.load`; not with a `Segmenter`.
+        engine: as for `rapidseg.load`; not with a `Segmenter`.
+        precision: as for `rapidseg.load`; not with a `Segmenter`.
+        device: as for `rapidseg.load`; not with a `Segmenter`.
         worst: how many of the worst images to list.
         save: folder for the predictions, PNGs of class ids.
         submission: folder for PNGs of label ids in the form that the Cityscapes benchmark accepts.
-        output, html: files for the JSON document and the HTML page. They are checked before the first prediction.
+        output: file for the JSON document. It is checked before the first prediction.
+        html: file for the HTML page. It is checked before the first prediction.
         command: words of the command line, which the report states; none: it states this call.
         progress: watches the predictions.
 

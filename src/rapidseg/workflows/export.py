@@ -53,13 +53,16 @@ def export(
         data: a data set's name or YAML file. For float32: to measure on it how many pixels keep their class in bf16 and
             fp16; without it, that is measured on drawn street scenes. For INT8, see `quantize`.
         root: the data set's folder.
+        split: for INT8, see `quantize`.
         val_split: the split to measure on.
-        split, calibration_images, max_drop: for INT8, see `quantize`.
+        calibration_images: for INT8, see `quantize`.
+        max_drop: for INT8, see `quantize`.
         input_size: at which size the network sees the images of `data`, as for a call of `Segmenter`.
         check_sizes: heights and widths of the images to compare at. None: up to 1024x2048, those that the network
             computes in seconds.
-        labels, options: of a published checkpoint, as for `import_checkpoint`.
-        progress: watches.
+        labels: of a published checkpoint, as for `import_checkpoint`.
+        options: of a published checkpoint, as for `import_checkpoint`.
+        progress: told about each step.
 
     Raises:
         ExportError: the model cannot be traced, or outputs do not match; for INT8, accuracy drops by too much.

@@ -78,7 +78,9 @@ def predict(
         save: kinds of pictures to write: "class-map", "overlay", "confidence".
         input_size: the size at which the network sees the images: pixels of the shorter side, or (height, width). None:
             the size that the model was made for, or else the images' own.
-        engine, precision, device: as for `rapidseg.load`; ignored for a segmenter.
+        engine: as for `rapidseg.load`; ignored for a segmenter.
+        precision: as for `rapidseg.load`; ignored for a segmenter.
+        device: as for `rapidseg.load`; ignored for a segmenter.
         progress: watches the images, and is told which are skipped.
 
     Raises:

@@ -53,8 +53,9 @@ def quantize(
         input_size: at which size the network sees the images, as for a call of `Segmenter`.
         check_sizes: heights and widths of the images to run both engines at. None: up to 1024x2048, those that the
             network computes in seconds.
-        labels, options: of a published checkpoint, as for `import_checkpoint`.
-        progress: watches.
+        labels: of a published checkpoint, as for `import_checkpoint`.
+        options: of a published checkpoint, as for `import_checkpoint`.
+        progress: told about each step.
 
     Raises:
         ExportError: accuracy drops by too much even with half of the layers in floating point, or an engine does not

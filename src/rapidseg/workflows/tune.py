@@ -88,9 +88,12 @@ def tune(
             built-in Fast-SCNN.
         min_fps: target for images per second, from memory to memory.
         min_miou: target for the mIoU, from 0 to 1; needs `data`.
-        data, root, split: labeled images to measure mIoU on, as for `evaluate`.
+        data: labeled images to measure mIoU on, as for `evaluate`.
+        root: the data set's folder, as for `evaluate`.
+        split: the split to score.
         class_mapping: how to count the model's classes as those of the data; None: by their names.
-        engines, precisions: names, as a sequence or as comma-separated text; None: all that can run here.
+        engines: names, as a sequence or as comma-separated text; None: all that can run here.
+        precisions: names, as a sequence or as comma-separated text; None: all that can run here.
         input_sizes: sizes at which the network sees the images: shorter sides in pixels, or sizes with the images' own
             aspect ratio as (height, width) or `HxW`; as a sequence or as comma-separated text. None: 1, 3/4, 1/2, 3/8
             and 1/4 of the images' shorter side, and what the models state.
