@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rapidseg.exporting import verification
 from rapidseg.imaging import read_image, resize_image, write_image
 from rapidseg.recipes import recipe_file as loading
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
@@ -35,17 +36,18 @@ batch_size: 4
 
 
 @pytest.fixture(scope="session", autouse=True)
-def small_recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Replaces the recipe for data descriptions in this process."""
+def small_work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Replaces, in this process, the recipe for data descriptions and the image sizes at which exports are verified."""
     path = tmp_path_factory.mktemp("recipe") / "small.yaml"
     path.write_text(SMALL_RECIPE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "OWN_DATA", str(path))
+        patch.setattr(verification, "CHECK_SIZES", ((97, 161),))
         yield
 
 
 @pytest.fixture(scope="session")
-def example_files(small_recipe: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def example_files(small_work: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder, made once; tests work on copies of it."""
     import rapidseg
 
