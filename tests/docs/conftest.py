@@ -57,7 +57,8 @@ def example_files(small_work: None, tmp_path_factory: pytest.TempPathFactory) ->
         write_image(root / name, photo)
     _write_video(root / "drive.mp4", photo)
     _write_streets(root)
-    run = rapidseg.train(root / "my-streets.yaml", iterations=60, output=root / "runs/first")
+    once = {"evaluate_every": 60}
+    run = rapidseg.train(root / "my-streets.yaml", overrides=once, iterations=60, output=root / "runs/first")
     (root / "best.safetensors").write_bytes(Path(run.best_weights).read_bytes())
     rapidseg.export(root / "best.safetensors", root / "model.onnx")
     return root

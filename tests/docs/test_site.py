@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,14 @@ def test_no_room_holds_more_than_a_fifth_of_the_lines(structure: draw_architectu
 def test_every_folder_is_in_the_picture(structure: draw_architecture.Structure) -> None:
     folders = {path.parent.name for path in (ROOT / "src" / "rapidseg").glob("*/__init__.py")}
     assert folders == set(structure.lines)
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "contributing.md", "prediction.md", "data.md", "training.md"])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    names = re.findall(r"`((?:\w+/)+\w+\.(?:py|yaml|sh))`", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+    named = [name for name in names if "NAME" not in name and "SOURCE" not in name]
+    package = ROOT / "src" / "rapidseg"
+    assert [name for name in named if not any((folder / name).exists() for folder in (ROOT, package))] == []
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
