@@ -42,8 +42,8 @@ def test_every_folder_is_in_the_picture(structure: draw_architecture.Structure) 
 def test_files_that_a_page_names_exist(page: str) -> None:
     names = re.findall(r"`((?:\w+/)+\w+\.(?:py|yaml|sh))`", (ROOT / "docs" / page).read_text(encoding="utf-8"))
     named = [name for name in names if "NAME" not in name and "SOURCE" not in name]
-    package = ROOT / "src" / "rapidseg"
-    assert [name for name in named if not any((folder / name).exists() for folder in (ROOT, package))] == []
+    folders = (ROOT, ROOT / "src", ROOT / "src" / "rapidseg")
+    assert [name for name in named if not any((folder / name).exists() for folder in folders)] == []
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
