@@ -12,7 +12,7 @@ from PIL import Image
 
 from rapidseg.exporting import verification
 from rapidseg.imaging import read_image, resize_image, write_image
-from rapidseg.recipes import recipe_file as loading
+from rapidseg.recipes import recipe_file
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from tests.support.data_folders import write_mask
 
@@ -35,18 +35,18 @@ batch_size: 4
 """
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def small_work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Replaces, in this process, the recipe for data descriptions and the image sizes at which exports are verified."""
+    """For these tests, replaces the recipe for data descriptions and the sizes at which exports are verified."""
     path = tmp_path_factory.mktemp("recipe") / "small.yaml"
     path.write_text(SMALL_RECIPE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "OWN_DATA", str(path))
+        patch.setattr(recipe_file, "OWN_DATA", str(path))
         patch.setattr(verification, "CHECK_SIZES", ((97, 161),))
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def example_files(small_work: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder, made once; tests work on copies of it."""
     import rapidseg
