@@ -11,8 +11,8 @@ from rapidseg.exporting import export_onnx
 from rapidseg.exporting.verification import CHECK_SIZES, MAX_RELATIVE_ERROR, affordable_check_sizes, image_like_noise
 from rapidseg.models import count_macs, create_model
 from rapidseg.runtime.engines.torch_onnx.network import TorchNetwork
-from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchFileEngine
-from tests.contract.networks import NETWORKS, make_network
+from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchOnnxEngine
+from tests.support.networks import NETWORKS, make_network
 
 # Each architecture, all four heads and both necks. Tracing takes seconds per network, so the others are slow.
 QUICK = ("fastfcn-wuhuikai", "fastfcn-jpu_x", "deeplabv3-openmmlab", "pspnet-openmmlab", "encnet-lateral")
@@ -38,8 +38,8 @@ def test_one_file_runs_at_any_size_in_each_engine(case, tmp_path):
 
 def runs_in_pytorch(model, path):
     """Checks the logits of the PyTorch engine, and that nothing which depends on sizes alone is left to the device."""
-    engine = TorchFileEngine(path, model.spec, precision="float32", device="cpu")
-    rounding = TorchFileEngine(path, model.spec, precision="float32", device="cpu", emulated_dtype="fp16")
+    engine = TorchOnnxEngine(path, model.spec, precision="float32", device="cpu")
+    emulated = TorchOnnxEngine(path, model.spec, precision="float32", device="cpu", emulated_dtype="fp16")
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (model.spec.mean, model.spec.std))
     for batch, size_hw in zip((1, 3, 2), SIZES, strict=True):
         images = image_like_noise(batch, size_hw)
@@ -47,7 +47,7 @@ def runs_in_pytorch(model, path):
             expected = model((torch.from_numpy(images).permute(0, 3, 1, 2).float() - mean) / std).numpy()
         largest = np.abs(expected).max()
         assert np.abs(engine.run(images) - expected).max() <= MAX_RELATIVE_ERROR * largest
-        in_fp16 = rounding.run(images)
+        in_fp16 = emulated.run(images)
         if max(highest) > torch.finfo(torch.float16).max:  # beyond what fp16 holds, and to be seen as that
             assert not np.isfinite(in_fp16).all()
         else:

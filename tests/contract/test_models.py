@@ -7,7 +7,7 @@ from rapidseg.core.errors import ConfigError, InputError
 from rapidseg.core.labels import CAMVID
 from rapidseg.losses import HeadLosses, PixelLoss
 from rapidseg.models import count_macs, count_parameters, create_model, load_model, save_model
-from tests.contract.networks import NETWORKS, make_network
+from tests.support.networks import NETWORKS, make_network
 
 
 @pytest.fixture(params=NETWORKS)

@@ -20,7 +20,7 @@ from rapidseg.runtime import Segmenter
 from rapidseg.runtime.engines import openvino as openvino_engine
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
 from rapidseg.runtime.engines.openvino_tiling import TilingLimits, tile_rows
-from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchFileEngine
+from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchOnnxEngine
 
 # Relative to the largest logit. Engines order float32 sums differently, which gives 1e-6; a border or a pooling cell
 # that is off by one pixel gives 1e-2.
@@ -83,7 +83,7 @@ def test_openvino_specialized_to_a_size(exported):
 
 def test_pytorch_runs_the_file_as_the_model(exported):
     model, path = exported
-    engine = TorchFileEngine(path, model.spec, precision="float32", device="cpu")
+    engine = TorchOnnxEngine(path, model.spec, precision="float32", device="cpu")
     for batch, size_hw in [(1, SIZES[0]), (2, SIZES[1]), (1, SIZES[4]), (3, SIZES[5]), (1, SIZES[6])]:
         images = image_like_noise(batch, size_hw)
         assert_close(engine.run(images), reference(model, images))
@@ -91,7 +91,7 @@ def test_pytorch_runs_the_file_as_the_model(exported):
 
 def test_pytorch_folds_pooling_and_sizes_once_the_size_is_known(exported):
     model, path = exported
-    engine = TorchFileEngine(path, model.spec, precision="float32", device="cpu")
+    engine = TorchOnnxEngine(path, model.spec, precision="float32", device="cpu")
     operators = collections.Counter(step.operator for step in engine.plan((1, 97, 161, 3)).steps)
     assert not SIZE_OPERATIONS & set(operators), operators
     assert operators["MatMul"] == 2

@@ -20,7 +20,7 @@ from rapidseg.runtime.engines.torch_onnx.class_maps import class_maps_on_device,
 from rapidseg.runtime.engines.torch_onnx.convolutions import Convolution
 from rapidseg.runtime.kernels.class_map import class_map_from_logits
 from rapidseg.runtime.kernels.confidence import confidence_from_logits
-from tests.property.test_class_map import assert_is_argmax, make_logits
+from tests.support.logits import assert_is_argmax, make_logits
 
 KERNEL_MODULE = "rapidseg.runtime.engines.torch_onnx.kernels.class_map_kernel"
 

@@ -12,7 +12,7 @@ from rapidseg.core.errors import InputError
 from rapidseg.runtime.kernels.class_map import class_map_from_logits
 from rapidseg.runtime.kernels.confidence import confidence_from_logits
 from rapidseg.runtime.kernels.probabilities import probabilities_from_logits
-from tests.property.test_class_map import make_logits
+from tests.support.logits import make_logits
 
 sides = st.integers(1, 30)
 

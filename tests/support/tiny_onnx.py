@@ -9,9 +9,22 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from rapidseg.core.labels import CAMVID, LabelSet
-from rapidseg.core.spec import SPEC_KEY, ModelSpec
+from rapidseg.core.spec import SPEC_KEY, ModelSpec, Quantization
 
 STRIDE = 8
+
+
+# As an INT8 file states it.
+QUANTIZATION = Quantization(
+    dataset="camvid",
+    calibration_split="train",
+    calibration_images=100,
+    validation_split="val",
+    mean_iou_float32=0.62,
+    mean_iou=0.617,
+    agreement=0.994,
+    kept=("classifier",),
+)
 
 
 def tiny_spec(labels: LabelSet = CAMVID, **changes: object) -> ModelSpec:

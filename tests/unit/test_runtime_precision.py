@@ -9,21 +9,10 @@ from pydantic import ValidationError
 
 import rapidseg
 from rapidseg.core.errors import EngineError
-from rapidseg.core.spec import ModelSpec, Quantization
+from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines import choose_precision
 from rapidseg.runtime.engines.openvino import computes_in_bf16
-from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
-
-QUANTIZATION = Quantization(
-    dataset="camvid",
-    calibration_split="train",
-    calibration_images=100,
-    validation_split="val",
-    mean_iou_float32=0.62,
-    mean_iou=0.617,
-    agreement=0.994,
-    kept=("classifier",),
-)
+from tests.support.tiny_onnx import QUANTIZATION, tiny_spec, write_tiny_onnx
 
 
 @pytest.mark.parametrize(

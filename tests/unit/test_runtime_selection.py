@@ -9,8 +9,7 @@ import rapidseg
 from rapidseg.benchmarking.configuration import installed_engines
 from rapidseg.runtime.engines import choose_engine, selection
 from rapidseg.system.gpu import Gpu, find_gpu
-from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
-from tests.unit.test_runtime_precision import QUANTIZATION
+from tests.support.tiny_onnx import QUANTIZATION, tiny_spec, write_tiny_onnx
 
 H200 = Gpu("NVIDIA H200", True, None)
 UNUSABLE = Gpu(None, False, "PyTorch 2.13.0+cpu was built without CUDA; install a build for CUDA")

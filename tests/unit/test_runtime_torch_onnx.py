@@ -23,8 +23,7 @@ from rapidseg.runtime.engines.torch_onnx.convolutions import Convolution
 from rapidseg.runtime.engines.torch_onnx.images import Normalizer, resize_on_device
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from rapidseg.system import gpu as nvidia
-from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
-from tests.unit.test_runtime_precision import QUANTIZATION
+from tests.support.tiny_onnx import QUANTIZATION, tiny_spec, write_tiny_onnx
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA GPU")
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]

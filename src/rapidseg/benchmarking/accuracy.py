@@ -43,7 +43,7 @@ class LabeledData:
 
 
 @dataclass(frozen=True)
-class MeasuredScore:
+class BenchmarkScore:
     """The score of a model on a data set.
 
     Attributes:
@@ -73,7 +73,7 @@ class Accuracy:
 
 def score_segmenter(
     segmenter: Segmenter, data: LabeledData, input_size: InputSize | None, progress: Callable[[int, int], None]
-) -> MeasuredScore:
+) -> BenchmarkScore:
     """Scores a model on whole images with the scorer of `rapidseg eval`.
 
     Args:
@@ -93,7 +93,7 @@ def score_segmenter(
     mapping = ClassMapping.between(segmenter.spec.labels, dataset.labels, data.class_mapping)
     predict = WholeImage(segmenter, InputScaling(input_size))
     evaluation = score(predict, dataset, class_mapping=mapping, progress=progress)
-    return MeasuredScore(dataset.name, dataset.split, len(dataset), evaluation.scores.mean_iou)
+    return BenchmarkScore(dataset.name, dataset.split, len(dataset), evaluation.scores.mean_iou)
 
 
 def stated_accuracy(spec: ModelSpec, configuration: Configuration) -> Accuracy | None:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rapidseg.benchmarking.accuracy import LabeledData, MeasuredScore
+from rapidseg.benchmarking.accuracy import BenchmarkScore, LabeledData
 from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.interleaving import Samples
 from rapidseg.core import errors
@@ -62,9 +62,9 @@ class MeasuringProcess:
         memory: dict[str, int | None] = self._ask("memory", arguments={})
         return memory
 
-    def score(self, data: LabeledData, progress: Callable[[int, int], None] | None = None) -> MeasuredScore:
+    def score(self, data: LabeledData, progress: Callable[[int, int], None] | None = None) -> BenchmarkScore:
         """Scores the workload's model on labeled images; see `score_segmenter`."""
-        return MeasuredScore(**self._ask("score", progress, arguments=asdict(data)))
+        return BenchmarkScore(**self._ask("score", progress, arguments=asdict(data)))
 
     def close(self) -> None:
         """Ends the process immediately."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rapidseg.benchmarking.accuracy import LabeledData, MeasuredScore, score_segmenter
+from rapidseg.benchmarking.accuracy import BenchmarkScore, LabeledData, score_segmenter
 from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.interleaving import Samples, repeat_for
 from rapidseg.imaging import read_image
@@ -96,7 +96,7 @@ class RapidSegWorkload:
         split: str,
         class_mapping: str | None,
         progress: Callable[[int, int], None],
-    ) -> MeasuredScore:
+    ) -> BenchmarkScore:
         """Scores the model as it is measured: in its precision and at its input size.
 
         Raises:

@@ -117,6 +117,22 @@ def missing_package(error: ImportError, extra: str | None = None) -> RapidSegErr
     return RapidSegError(f"{package} is installed but cannot be imported: {error}; {repair_hint(package)}")
 
 
+def require_extra(extra: str, *packages: str) -> None:
+    """Checks that the packages of an extra are installed, without importing them: jobs call it before they begin.
+
+    Args:
+        extra: such as `train`.
+        packages: those that the job needs, by the names to import; none: all of the extra.
+
+    Raises:
+        RapidSegError: a package is missing; the message says which command installs the extra.
+    """
+    missing = [package for package in packages or EXTRAS[extra] if not is_installed(package)]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise RapidSegError(f"{', '.join(missing)} {verb} not installed; {install_hint(extra)}")
+
+
 def is_installed(package: str) -> bool:
     """Returns whether a package can be found, without importing it; it may still be broken."""
     try:

@@ -14,7 +14,7 @@ from rapidseg.core.spec import ModelSpec
 from rapidseg.imaging import read_image
 from rapidseg.runtime import Segmenter
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
-from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchFileEngine
+from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchOnnxEngine
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from rapidseg.scenes import draw_scene
 
@@ -56,7 +56,7 @@ def measure_precisions(
     if images and computes_in_bf16("cpu"):
         compared["bf16"] = open_in_openvino(path, spec, "bf16")
     if images and not is_int8:
-        compared["fp16"] = open_rounding(path, spec, "fp16")
+        compared["fp16"] = open_emulated(path, spec, "fp16")
     if not compared:
         return {}
     reference = open_in_openvino(path, spec, "float32")
@@ -74,11 +74,9 @@ def open_in_openvino(path: Path, spec: ModelSpec, precision: str) -> Segmenter:
     return Segmenter(OpenVinoEngine(path, spec, precision=precision, device="cpu", cache=False), spec, path)
 
 
-def open_rounding(path: Path, spec: ModelSpec, rounding: str) -> Segmenter:
+def open_emulated(path: Path, spec: ModelSpec, dtype: str) -> Segmenter:
     """Returns a segmenter on the CPU in float32 whose numbers are rounded to fp16 or bf16 after every operator."""
-    return Segmenter(
-        TorchFileEngine(path, spec, precision="float32", device="cpu", emulated_dtype=rounding), spec, path
-    )
+    return Segmenter(TorchOnnxEngine(path, spec, precision="float32", device="cpu", emulated_dtype=dtype), spec, path)
 
 
 def agreement(

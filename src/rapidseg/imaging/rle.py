@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rapidseg.core.errors import InputError
+from rapidseg.core.sizes import format_size
 
 _BITS, _MORE, _OFFSET = 5, 0x20, 48  # of each character: 5 bits of a number, whether it continues, and ASCII "0"
 
@@ -43,7 +44,9 @@ def rle_to_mask(rle: dict[str, list[int] | str]) -> np.ndarray:
     counts = rle["counts"]
     runs = _expand(counts) if isinstance(counts, str) else [int(count) for count in counts]
     if sum(runs) != height * width or min(runs, default=0) < 0:
-        raise InputError(f"the run lengths add up to {sum(runs)} pixels, but the size is {height}x{width}")
+        raise InputError(
+            f"the run lengths add up to {sum(runs)} pixels, but the size is {format_size((height, width))}"
+        )
     values = np.arange(len(runs)) % 2 == 1  # runs alternate, and the first is outside of the mask
     return np.repeat(values, runs).reshape((height, width), order="F")
 

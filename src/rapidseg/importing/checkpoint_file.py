@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from rapidseg.core.errors import ModelFileError
+from rapidseg.core.quiet import quiet_libraries
 from rapidseg.core.spec import SPEC_KEY
 
 
@@ -109,8 +109,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], bool]:
 def _read_pickle(path: Path) -> Any:
     placeholders: list[Any] = [(_Unread, name) for name in _UNREAD]
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(placeholders):
-            warnings.simplefilter("ignore")  # about old pickles; a file that cannot be read is an error anyway
+        # PyTorch warns of old pickles; a file that cannot be read is an error anyway.
+        with quiet_libraries(loggers=()), torch.serialization.safe_globals(placeholders):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes can raise anything
         raise ModelFileError(f"{path}: {_explain(error)}") from error

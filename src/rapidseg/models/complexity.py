@@ -28,7 +28,7 @@ def count_macs(model: SegmentationModel, size_hw: tuple[int, int]) -> int:
     """Returns the multiply-accumulates of all convolutions for a single image, without auxiliary heads.
 
     Batch normalization is not counted: it is folded into the convolutions for prediction. Only shapes are computed.
-    This is the only counter for PyTorch models; `benchmarking.complexity` counts in ONNX files.
+    This is the only counter for PyTorch models; `runtime.onnx_complexity` counts in ONNX files.
 
     Args:
         model: any device and mode; it is not changed.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.errors import InputError
+from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import SILENT, Progress, counter
 from rapidseg.core.sizes import InputSize, SizeHW, format_size
 
@@ -87,6 +88,7 @@ class EvaluationReport:
         Raises:
             RapidSegError: the file cannot be written.
         """
+        require_extra("report", "jinja2")
         from rapidseg.evaluation.report import page
 
         pictures = self._pictures
@@ -239,7 +241,7 @@ def _check_files(output: str | os.PathLike[str] | None, html: str | os.PathLike[
         if path is not None and Path(path).is_dir():
             raise InputError(f"{path} is a folder; name a file")
     if html is not None:
-        from rapidseg.evaluation.report import page  # noqa: F401 - raises where Jinja is not installed
+        require_extra("report", "jinja2")
 
 
 def _open(

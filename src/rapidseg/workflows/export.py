@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from rapidseg.core.errors import InputError, nearest_hint
+from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.workflows.sources import is_exported, load_network, output_path
@@ -103,6 +104,7 @@ def export(
 
         dataset = open_dataset(data, root, val_split)
         images = [sample.image for sample in evenly_spaced(dataset, COMPARED_IMAGES)]
+    require_extra("export")
     from rapidseg.exporting import export_onnx
 
     network = load_network(model, labels=labels, options=options, progress=progress)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import SILENT, Progress, counter
 from rapidseg.core.spec import ModelSpec
 from rapidseg.workflows.sources import output_path
@@ -76,6 +77,7 @@ def import_checkpoint(
         RapidSegError: the download fails, or the file is not the expected one.
     """
     path = output_path(source, output, ".safetensors")
+    require_extra("export")
     from rapidseg.importing import load_checkpoint
     from rapidseg.models import count_parameters, save_model
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.errors import InputError
+from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.workflows.sources import is_exported, load_network, output_path
@@ -69,6 +70,7 @@ def quantize(
             "--data camvid --root FOLDER, or a YAML file that describes your own (docs/data.md)"
         )
     path = output_path(model, output, ".onnx", tag="-int8")
+    require_extra("quantize")
     from rapidseg.data import open_dataset
     from rapidseg.exporting import export_onnx, quantize_onnx
     from rapidseg.exporting.verification import affordable_check_sizes

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.errors import InputError
+from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class RunReport:
         Raises:
             RapidSegError: the file cannot be written.
         """
+        require_extra("report", "jinja2")
         from rapidseg.evaluation.report import SavedImages, page
 
         pictures = SavedImages({"prediction": self.run})
@@ -112,6 +114,7 @@ class ComparisonReport:
         Raises:
             RapidSegError: the file cannot be written.
         """
+        require_extra("report", "jinja2")
         from rapidseg.evaluation.report import SavedImages, page
 
         pictures = SavedImages({"prediction of A": self.first, "prediction of B": self.second})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rapidseg.core.errors import ConfigError
+from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.training.stopping import TrainingStopped
 from rapidseg.training.training_report import RunCheck, TrainingReport
@@ -67,6 +68,7 @@ def train(
     """
     from rapidseg.recipes.recipe_file import load_recipe
 
+    require_extra("train")
     source = _find_source(recipe, output, resume)
     loaded = load_recipe(source, overrides or (), iterations=iterations)
     warnings = _warnings(source, loaded)

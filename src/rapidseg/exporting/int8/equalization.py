@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from rapidseg.system.cpu import thread_limit
+from rapidseg.system.cpu import cpu_count
 
 # Operators that commute with a positive factor per channel; Resize is bilinear in our files.
 _HOMOGENEOUS = ("Relu", "Resize", "MaxPool")
@@ -90,7 +90,7 @@ def _ranges(network: onnx.ModelProto, tensors: list[str], images: Iterable[np.nd
         graph.output.append(helper.make_tensor_value_info(f"{tensor}.largest", TensorProto.FLOAT, ["channels"]))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = thread_limit()
+    options.intra_op_num_threads = cpu_count()
     session = onnxruntime.InferenceSession(observed.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [f"{tensor}.largest" for tensor in tensors]
     largest = [np.zeros(1, np.float32) for _ in tensors]

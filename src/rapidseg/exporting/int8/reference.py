@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rapidseg.core.errors import ExportError
+from rapidseg.system.cpu import cpu_count
 
 
 class Reference:
@@ -27,6 +28,7 @@ class Reference:
 
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = cpu_count()
         options.log_severity_level = 4  # errors are raised as well
         options.enable_cpu_mem_arena = False  # it would hold the memory of the largest size until the end
         try:

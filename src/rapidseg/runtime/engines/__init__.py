@@ -95,7 +95,7 @@ def _create_torch(
             "it was quantized from"
         )
     from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend
-    from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchFileEngine
+    from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchOnnxEngine
     from rapidseg.system.gpu import computes_in_bf16, find_device
 
     device = find_device(chosen.device, "float32")
@@ -105,7 +105,7 @@ def _create_torch(
     if on_gpu:
         reason = f"{reason}; class maps {CudaBackend(device).class_map_algorithm}"
     choice = choice or chosen.explain(reason)
-    return TorchFileEngine(path, spec, precision=dtype, device=str(device), choice=choice, warning=chosen.warning)
+    return TorchOnnxEngine(path, spec, precision=dtype, device=str(device), choice=choice, warning=chosen.warning)
 
 
 _CREATE = {"openvino": _create_openvino, "onnxruntime": _create_onnxruntime, "torch": _create_torch}

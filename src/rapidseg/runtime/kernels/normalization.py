@@ -27,10 +27,10 @@ def apply_lut(images: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
         out: where to write the result: (N, H, W, 3) of the table's dtype, C-contiguous.
     """
     images = np.ascontiguousarray(images)
-    look_up = compiled_lut(table.dtype.name)
+    compiled = compiled_lut(table.dtype.name)
     for image, result in zip(images, out, strict=True):
         parallel_rows(
-            functools.partial(look_up, image, table, result),
+            functools.partial(compiled, image, table, result),
             image.shape[0],
             max_parts=image.shape[0] * image.shape[1] // _MIN_PIXELS_PER_PART,
         )
@@ -43,7 +43,7 @@ def bfloat16_bits(values: np.ndarray) -> np.ndarray:
     return ((bits + 0x7FFF + odd) >> 16).astype(np.uint16)
 
 
-def _look_up(image: np.ndarray, table: np.ndarray, out: np.ndarray, first_row: int, last_row: int) -> None:
+def _apply_lut(image: np.ndarray, table: np.ndarray, out: np.ndarray, first_row: int, last_row: int) -> None:
     for y in range(first_row, last_row):
         for x in range(image.shape[1]):
             out[y, x, 0] = table[0, image[y, x, 0]]
@@ -56,4 +56,4 @@ def compiled_lut(dtype: str) -> Callable[..., None]:
     """Returns the machine code of the loop for tables of `dtype`: "uint8", "uint16" or "float32"."""
     image = numba.types.Array(numba.uint8, 3, "C", readonly=True)  # accepts writable arrays, too
     value: Any = {"uint8": numba.uint8, "uint16": numba.uint16, "float32": numba.float32}[dtype]
-    return jit_compile(_look_up, numba.void(image, value[:, ::1], value[:, :, ::1], numba.int64, numba.int64))
+    return jit_compile(_apply_lut, numba.void(image, value[:, ::1], value[:, :, ::1], numba.int64, numba.int64))

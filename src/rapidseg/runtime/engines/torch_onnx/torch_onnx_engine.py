@@ -43,7 +43,7 @@ class _Compiled:
             self.run = CudaGraph(functools.partial(self.plan, self.normalized), network.device)
 
 
-class TorchFileEngine(Engine):
+class TorchOnnxEngine(Engine):
     """Runs a model file with PyTorch; on a GPU, as one CUDA graph for each input shape.
 
     Images may be arrays, or uint8 tensors on the engine's device. Work is queued on the current stream of PyTorch; with
