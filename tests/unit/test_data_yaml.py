@@ -14,6 +14,7 @@ from rapidseg.core.errors import ConfigError, DatasetError
 from rapidseg.core.labels import LabelSet
 from rapidseg.data import open_dataset, open_layout
 from rapidseg.data.layouts.yaml_schema import DatasetDescription, read_description
+from rapidseg.recipes import load_recipe
 from tests.support.data_folders import SIZE_HW, random_label, write_image, write_mask, write_yaml_dataset
 
 SPLITS = "\nsplits: {train: {images: a, masks: b}}"
@@ -328,6 +329,10 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", (Path(__file__).parents[2] / "docs/d
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_the_examples_of_the_documentation_validate(example):
+def test_the_examples_of_the_documentation_validate(example, tmp_path):
+    if "extends:" in example:
+        (tmp_path / "recipe.yaml").write_text(example)
+        load_recipe(tmp_path / "recipe.yaml")
+        return
     parts = {"classes": ["a", "b"], "splits": {"train": {"list": "train.txt"}}}
     DatasetDescription.model_validate(parts | yaml.safe_load(example))

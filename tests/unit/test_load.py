@@ -120,7 +120,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A published model whose weights are on a server of our own; gives its name, the server and the hash's start."""
     monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer, "_ATTEMPTS", 1)
+    monkeypatch.setattr(transfer, "ATTEMPTS", 1)
     torch.save({"state_dict": published_state("openmmlab")}, tmp_path / "weights.pth")
     content = (tmp_path / "weights.pth").read_bytes()
     prefix = hashlib.sha256(content).hexdigest()[:8]
