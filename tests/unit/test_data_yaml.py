@@ -14,7 +14,7 @@ from rapidseg.core.errors import ConfigError, DatasetError
 from rapidseg.core.labels import LabelSet
 from rapidseg.data import open_dataset, open_layout
 from rapidseg.data.layouts.yaml_schema import DatasetDescription, read_description
-from rapidseg.recipes import load_recipe
+from rapidseg.recipes.recipe_file import load_recipe
 from tests.support.data_folders import SIZE_HW, random_label, write_image, write_mask, write_yaml_dataset
 
 SPLITS = "\nsplits: {train: {images: a, masks: b}}"
