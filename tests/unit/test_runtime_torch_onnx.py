@@ -252,7 +252,7 @@ def test_out_of_memory_is_explained(segmenter, image, monkeypatch):
 
 
 def test_a_missing_package_is_explained(monkeypatch):
-    monkeypatch.delitem(sys.modules, torch_onnx.__name__ + ".engine")
+    monkeypatch.delitem(sys.modules, torch_onnx.__name__ + ".torch_onnx_engine")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(EngineError, match=r"torch is not installed; run in the clone .*'\.\[nvidia\]', or use another"):
         rapidseg.load(engine="torch")
