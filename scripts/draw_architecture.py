@@ -1,4 +1,4 @@
-"""Draws the rooms of the package, their sizes and who imports whom, into docs/images/architecture.svg.
+"""Draws the subpackages, their sizes and who imports whom, into docs/images/architecture.svg.
 
 The rows are those of the import contract in pyproject.toml, the arrows are read from the source. Needs the `dev` extra.
 A test draws it again and compares, so that the picture cannot be out of date.
@@ -28,12 +28,12 @@ MARGIN = 24
 
 @dataclass(frozen=True)
 class Structure:
-    """The rooms as they are.
+    """The subpackages as they are.
 
     Attributes:
-        rows: names of the rooms in each row, the uppermost first.
-        lines: source lines of each room.
-        imports: pairs (importer, imported) of rooms.
+        rows: names of the subpackages in each row, the uppermost first.
+        lines: source lines of each subpackage.
+        imports: pairs (importer, imported) of subpackages.
     """
 
     rows: tuple[tuple[str, ...], ...]
@@ -42,7 +42,7 @@ class Structure:
 
     def upward(self) -> list[tuple[str, str]]:
         """Returns imports that do not lead to a lower row."""
-        row_of = {room: index for index, row in enumerate(self.rows) for room in row}
+        row_of = {subpackage: index for index, row in enumerate(self.rows) for subpackage in row}
         return sorted((above, below) for above, below in self.imports if row_of[above] >= row_of[below])
 
 
@@ -52,10 +52,12 @@ def read_structure() -> Structure:
     contracts = settings["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     rows = tuple(tuple(name.strip().removeprefix("rapidseg.") for name in layer.split("|")) for layer in layers)
-    rooms = [room for row in rows for room in row]
+    subpackages = [subpackage for row in rows for subpackage in row]
     lines = {
-        room: sum(len(file.read_text(encoding="utf-8").splitlines()) for file in (PACKAGE / room).rglob("*.py"))
-        for room in rooms
+        subpackage: sum(
+            len(file.read_text(encoding="utf-8").splitlines()) for file in (PACKAGE / subpackage).rglob("*.py")
+        )
+        for subpackage in subpackages
     }
     graph = grimp.build_graph("rapidseg", cache_dir=None)
     imports = set()
@@ -63,7 +65,7 @@ def read_structure() -> Structure:
         importer = module.split(".")[1:2]
         for imported_module in graph.find_modules_directly_imported_by(module):
             imported = imported_module.split(".")[1:2]
-            if importer and imported and importer != imported and {*importer, *imported} <= set(rooms):
+            if importer and imported and importer != imported and {*importer, *imported} <= set(subpackages):
                 imports.add((importer[0], imported[0]))
     return Structure(rows, lines, frozenset(imports))
 
@@ -77,8 +79,8 @@ def draw(structure: Structure) -> str:
     corners: dict[str, tuple[float, float]] = {}
     for index, row in enumerate(structure.rows):
         left = (width - len(row) * (box_w + gap_w) + gap_w) / 2
-        for column, room in enumerate(row):
-            corners[room] = (left + column * (box_w + gap_w), MARGIN + index * (box_h + gap_h))
+        for column, subpackage in enumerate(row):
+            corners[subpackage] = (left + column * (box_w + gap_w), MARGIN + index * (box_h + gap_h))
     total = sum(structure.lines.values())
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">',
@@ -96,12 +98,12 @@ def draw(structure: Structure) -> str:
             f'{end[0]:.0f} {end[1] - bend:.0f} {end[0]:.0f} {end[1]:.0f}" fill="none" stroke="#b4bfd3" '
             'stroke-width="1.4" marker-end="url(#tip)"/>'
         )
-    for room, (x, y) in corners.items():
-        share = 100 * structure.lines[room] / total
+    for subpackage, (x, y) in corners.items():
+        share = 100 * structure.lines[subpackage] / total
         parts.append(
             f'<rect x="{x:.0f}" y="{y}" width="{box_w}" height="{box_h}" rx="7" fill="#eef2fb" stroke="#5369a5"/>'
             f'<text x="{x + box_w / 2:.0f}" y="{y + 23}" text-anchor="middle" font-size="16" font-weight="600" '
-            f'fill="#22304f">{room}</text>'
+            f'fill="#22304f">{subpackage}</text>'
             f'<text x="{x + box_w / 2:.0f}" y="{y + 41}" text-anchor="middle" font-size="12" fill="#5a6782">'
             f"{share:.0f} % of the lines</text>"
         )
@@ -114,10 +116,12 @@ def _without_shortcuts(imports: frozenset[tuple[str, str]]) -> set[tuple[str, st
     for above, target in imports:
         below.setdefault(above, set()).add(target)
 
-    def reached(room: str, *, longer_than_one: bool) -> set[str]:
+    def reached(subpackage: str, *, longer_than_one: bool) -> set[str]:
         targets: set[str] = set()
         pending = (
-            [step for first in below.get(room, ()) for step in below.get(first, ())] if longer_than_one else [room]
+            [step for first in below.get(subpackage, ()) for step in below.get(first, ())]
+            if longer_than_one
+            else [subpackage]
         )
         while pending:
             current = pending.pop()

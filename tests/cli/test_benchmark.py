@@ -83,7 +83,7 @@ def test_tables_say_what_could_not_be_measured_and_the_status_is_1(rapidseg, mod
     assert "; ignore smaller differences" in output
     assert "…" not in output  # no number is cut off
     assert "skipped: tiny openvino int8: " in output
-    assert "plot skipped: the mIoU of every configuration is unknown; measure it with --data" in error
+    assert "plot skipped: the mIoU of every configuration is unknown; measure it with --data (data= in Python)" in error
     assert [path.name for path in Path("out").iterdir()] == ["benchmark.json"]
 
 
@@ -107,7 +107,9 @@ def test_a_stated_score_is_drawn_only_where_it_holds(rapidseg, tmp_path, photo):
     stated, unknown = json.loads(output)["measurements"]
     assert (stated["mean_iou"], stated["mean_iou_source"]) == (0.5, "stated in the model file: camvid val")
     assert (unknown["mean_iou"], unknown["mean_iou_source"]) == (None, None)
-    assert "plot: skipped 1 of 2 configurations, whose mIoU is unknown; measure it with --data" in error
+    assert (
+        "plot: skipped 1 of 2 configurations, whose mIoU is unknown; measure it with --data (data= in Python)" in error
+    )
     assert Path("out/speed_accuracy.svg").exists()
 
 

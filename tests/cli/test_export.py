@@ -117,7 +117,10 @@ def test_int8_that_costs_too_much_is_one_message_and_exit_status_2(rapidseg, tmp
         (["best.safetensors", "-o", "./"], "./ is a folder; pass a file name that ends in .onnx"),
         (["best.safetensors", "-o", "/"], "/ is a folder; pass a file name that ends in .onnx"),
         (["best.safetensors", "-o", "new/"], "new/ is a folder; pass a file name that ends in .onnx"),
-        (["best.safetensors", "--precision", "int8"], "pass --data, such as --data camvid --root FOLDER"),
+        (
+            ["best.safetensors", "--precision", "int8"],
+            "pass --data (data= in Python), such as --data camvid --root FOLDER",
+        ),
     ],
 )
 def test_mistakes_are_one_message_and_exit_status_2(words, message, rapidseg, checkpoint, monkeypatch):

@@ -96,7 +96,10 @@ def test_a_url_is_downloaded_resumed_and_checked(rapidseg, checkpoint, tmp_path,
         ([".."], ".. is a folder; pass a file"),
         (["model.pth", "-o", "."], ". is a folder; pass a file name that ends in .safetensors"),
         (["model.pth", "-o", "new/"], "new/ is a folder; pass a file name that ends in .safetensors"),
-        (["model.safetensors"], "model.safetensors would be replaced; pass output, another file name"),
+        (
+            ["model.safetensors"],
+            "model.safetensors would be replaced; pass another name that ends in .safetensors: --output FILE",
+        ),
     ],
 )
 def test_mistakes_are_one_message_and_exit_status_2(words, message, rapidseg, checkpoint):

@@ -150,5 +150,5 @@ def test_memory_is_one_array_of_all_classes_and_little_more() -> None:
 def test_wrong_images_are_refused_by_every_protocol() -> None:
     segmenter = pixel_segmenter()
     for protocol in (WholeImage(segmenter), SlidingWindow(segmenter, (64, 64), (32, 32)), MultiScale(segmenter)):
-        with pytest.raises(InputError, match=r"an image must be \(H, W, 3\) uint8 RGB"):
+        with pytest.raises(InputError, match=r"an image must be \(H, W, 3\) uint8"):
             protocol(np.zeros((40, 40), np.uint8))

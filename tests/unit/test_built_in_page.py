@@ -3,49 +3,52 @@
 from __future__ import annotations
 
 import re
-import shlex
-from pathlib import Path
 
 import pytest
 
 from rapidseg import zoo
 from rapidseg.core.labels import CAMVID
+from rapidseg.core.sizes import format_size
 from rapidseg.models import create_model
 from rapidseg.recipes import current_name
 from rapidseg.recipes.recipe_file import load_recipe
 from rapidseg.runtime.model_file import find_model, read_spec
+from tests.support.documents import ROOT, blocks, commands
 
 NAME = "fast-scnn-camvid"
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "models" / f"{NAME}.md").read_text(encoding="utf-8")
+PATH = ROOT / "docs" / "models" / f"{NAME}.md"
+PAGE = PATH.read_text(encoding="utf-8")
+TEXT = " ".join(PAGE.split())  # lines joined: sentences may be wrapped anywhere
 
 
 @pytest.fixture(scope="module")
 def command():
-    """The words of the page's `rapidseg train`."""
-    (line,) = re.findall(r"^    rapidseg train (.*?[^\\])$", PAGE, re.MULTILINE | re.DOTALL)
-    return shlex.split(line.replace("\\\n", " "))
+    """The page's `rapidseg train`: the recipe's name and the overrides."""
+    shell = [words for block in blocks(PATH) if block.language == "sh" for words in commands(block)]
+    (arguments,) = [words[2:] for words in shell if words[:2] == ["rapidseg", "train"]]
+    return arguments[: arguments.index("--output")]
 
 
 @pytest.fixture(scope="module")
 def recipe(command):
     """What that command trains."""
-    name, *words = command
-    return load_recipe(name, [word for word in words if "=" in word])
+    name, *overrides = command
+    return load_recipe(name, overrides)
 
 
 def number(pattern):
-    (found,) = re.findall(pattern, PAGE)
-    return int(found.replace(",", ""))
+    (digits,) = re.findall(pattern, TEXT)
+    return int(digits.replace(",", ""))
 
 
 def test_the_page_states_the_numbers_of_the_recipe(recipe):
     assert number(r"([\d,]+) iterations of AdamW") == recipe.iterations
     assert number(r"\| `train`, `val` and drawn scenes \| ([\d,]+) \|") == recipe.iterations
-    assert number(r"with\s+(\d+) crops of") == recipe.batch_size
-    height, width = recipe.data.augmentation.crop_size
-    assert re.search(rf"crops of {height}x{width} per step", PAGE)
+    assert number(r"of AdamW with batch size (\d+) and crops of \d+x\d+") == recipe.batch_size
+    (crop_size,) = re.findall(r"of AdamW with batch size \d+ and crops of (\d+x\d+)", TEXT)
+    assert crop_size == format_size(recipe.data.augmentation.crop_size)
     assert number(r"each CamVid image repeated (\d+) times") == recipe.data.repeat
-    assert re.search(r"scale {} to\s+{}".format(*recipe.data.augmentation.scale_range), PAGE)
+    assert "scale {} to {},".format(*recipe.data.augmentation.scale_range) in TEXT
     assert recipe.optimizer.kind == "adamw"
     assert number(r"shorter side (\d+) pixels") == recipe.model.input_short_side
 

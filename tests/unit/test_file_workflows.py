@@ -94,7 +94,7 @@ def test_wrong_arguments_are_rejected_before_any_work(exported, monkeypatch, tmp
         export(report.path)
     with pytest.raises(InputError, match="is already an exported file"):
         export("fast-scnn-camvid")
-    with pytest.raises(InputError, match=r"INT8 is calibrated on images, .*: pass --data"):
+    with pytest.raises(InputError, match=r"INT8 is calibrated on images, .*: pass --data \(data= in Python\)"):
         export(checkpoint, precision="int8")
     assert list(tmp_path.iterdir()) == []
 

@@ -139,7 +139,8 @@ def test_messages(tmp_path: Path) -> None:
         "": r": is a folder, not an image file",
         "empty.png": r"empty\.png: the file is empty",
         "text.png": r"text\.png: not a readable JPEG, PNG, WebP, BMP or TIFF image",
-        "float.tif": r"float\.tif: images of 32 bits per channel are not supported; convert it to 8 or 16 bits",
+        "float.tif": r"float\.tif: images with 32 bits per channel are not supported; "
+        "convert the image to 8 or 16 bits",
     }.items():
         with pytest.raises(ImageError, match=message):
             read_image(tmp_path / name)

@@ -136,7 +136,7 @@ def test_the_second_copy_in_buffers_of_mmcv_is_understood(load, tramac):
     buffers = {f"ema_{name.replace('.', '_')}": tensor for name, tensor in parameters.items()}
     content = {"state_dict": {**tramac, **buffers}}
     assert holds(load(content), tramac)
-    assert "ema=False (--no-ema) uses the other (state_dict, buffers ema_*)" in load.notes[0]
+    assert "To use the other copy (state_dict, buffers ema_*), pass --no-ema (ema=False in Python)" in load.notes[0]
     assert holds(load(content, ema=False), parameters)
 
 

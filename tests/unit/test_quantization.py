@@ -175,7 +175,8 @@ def test_a_model_that_loses_too_much_is_rejected_with_its_figures(scenes, tmp_pa
     assert message.startswith("INT8 loses more than 2 points of the mean IoU of 0.")
     assert "points with 0 of 5 layers in floating point and " in message
     assert (
-        "points with 2 of 5 layers in floating point. No file was written; allow a larger drop (--max-drop)" in message
+        "points with 2 of 5 layers in floating point. No file was written; allow a larger drop with --max-drop "
+        "(max_drop= in Python)" in message
     )
     assert path.read_bytes() == b"older"
     assert sorted(tmp_path.iterdir()) == [path, source]

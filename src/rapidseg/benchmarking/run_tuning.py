@@ -79,9 +79,9 @@ def run_tuning(
 def check_target(target: Target, data: LabeledData | None) -> None:
     """Raises `InputError` for an empty target, or one whose mIoU cannot be measured."""
     if target.min_fps is None and target.min_miou is None:
-        raise InputError("set a target: --min-fps, or --min-miou with --data")
+        raise InputError("set a target: --min-fps, or --min-miou with --data (min_fps=, min_miou=, data= in Python)")
     if target.min_miou is not None and data is None:
-        raise InputError("--min-miou needs --data to measure it on")
+        raise InputError("--min-miou needs --data to measure it on (min_miou=, data= in Python)")
 
 
 def combinations(

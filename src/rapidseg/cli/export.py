@@ -31,7 +31,7 @@ def export(
     calibration_images: model_files.CalibrationImagesOption = 100,
     max_drop: model_files.MaxDropOption = 0.5,
     input_size: InputSizeOption = None,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a checkpoint as one ONNX file, and verify that its outputs match PyTorch.
 
@@ -57,4 +57,4 @@ def export(
             input_size=optional_input_size(input_size),
             progress=progress,
         )
-    print_json(report.to_dict()) if json else print_report(report)
+    print_json(report.to_dict()) if as_json else print_report(report)

@@ -29,7 +29,7 @@ def import_checkpoint(
     sha256: model_files.Sha256Option = None,
     ema: model_files.EmaOption = None,
     options: model_files.NetworkOptions = None,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Read a published checkpoint, recognize its source by its tensor names, and write it as safetensors.
 
@@ -47,4 +47,4 @@ def import_checkpoint(
             options=parse_options(options or ()),
             progress=progress,
         )
-    print_json(report.to_dict()) if json else print_import(report)
+    print_json(report.to_dict()) if as_json else print_import(report)

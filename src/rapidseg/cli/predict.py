@@ -30,7 +30,7 @@ def predict(
     engine: common.EngineOption = "auto",
     precision: common.PrecisionOption = "auto",
     device: common.DeviceOption = "auto",
-    json: common.JsonOption = False,
+    as_json: common.JsonOption = False,
 ) -> None:
     """Segment images: write a class map (PNG of class ids) and an overlay with a legend for each.
 
@@ -50,7 +50,7 @@ def predict(
             device=device,
             progress=display,
         )
-    if json:
+    if as_json:
         print_json(report.to_dict())
     else:
         print_summary(report)

@@ -1,7 +1,7 @@
 """Which extra of this package installs what, and what to tell users when a package is missing or broken.
 
-The installed metadata says what each extra requires. Where it cannot be read, as where the sources are run without
-being installed, the tables here do; a test holds them against pyproject.toml.
+The installed metadata says what each extra requires. If it cannot be read, for example because the sources run without
+being installed, the tables here say it; a test compares them with pyproject.toml.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ class Dataset(Sequence[Sample]):
     """
 
     def __init__(self, pairs: Iterable[Pair], labels: LabelSet, *, name: str, split: str) -> None:
-        self.labels = labels
-        self.name = name
-        self.split = split
+        self.labels: LabelSet = labels
+        self.name: str = name
+        self.split: str = split
         self._pairs = tuple(pairs)
 
     def __len__(self) -> int:

@@ -145,7 +145,9 @@ def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
         upper_byte = (np.array(image) >> 8).astype(np.uint8)
         return np.repeat(upper_byte[:, :, None], 3, axis=2)
     if image.mode in ("I", "F"):
-        raise ImageError(f"{name}: images of 32 bits per channel are not supported; convert it to 8 or 16 bits")
+        raise ImageError(
+            f"{name}: images with 32 bits per channel are not supported; convert the image to 8 or 16 bits"
+        )
     if "transparency" in image.info:
         image = image.copy()
         del image.info["transparency"]

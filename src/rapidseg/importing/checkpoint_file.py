@@ -102,7 +102,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], bool]:
             return {name: file.get_tensor(name) for name in file.keys()}, own  # noqa: SIM118, not a mapping
     except (SafetensorError, OSError) as error:
         raise ModelFileError(
-            f"{path}: is not a readable safetensors file ({error}); is it complete? Get it again"
+            f"{path}: is not a readable safetensors file ({error}); if it is incomplete, download or copy it again"
         ) from error
 
 
@@ -135,4 +135,4 @@ def _explain(error: Exception) -> str:
     reason = "damaged, or another kind of file"
     if isinstance(error, RuntimeError) and text:
         reason = re.split(r"\. |\n", re.sub(r"\[enforce fail .*?\] \. ", "", text))[0]
-    return f"is not a readable PyTorch checkpoint ({reason}); is it complete? Get it again"
+    return f"is not a readable PyTorch checkpoint ({reason}); if it is incomplete, download or copy it again"

@@ -95,14 +95,15 @@ def choose_weights(
     others = [weights for weights in candidates if not weights.averaged]
     chosen = (averaged or others) if ema is None else averaged if ema else others
     if not chosen:
-        has, option = ("no", "--ema") if ema else ("only the", "--no-ema")
+        has, option = ("no", "--ema (ema=True in Python)") if ema else ("only the", "--no-ema (ema=False in Python)")
         raise ConfigError(f"{path}: has {has} moving average of the weights; remove {option}")
     selected = chosen[0]
     rest = others if selected.averaged else averaged
     if ema is None and averaged and others:
         note(
-            f"the file has two copies of the weights; the moving average ({_key(selected)}) is used, which its source "
-            f"evaluates; ema=False (--no-ema) uses the other ({_key(others[0])})"
+            f"the file has two copies of the weights; RapidSeg uses the moving average ({_key(selected)}), the copy "
+            f"that the file's source evaluates. To use the other copy ({_key(others[0])}), pass --no-ema (ema=False in "
+            "Python)"
         )
     if len(chosen) > 1:
         note(f"the file has {len(chosen)} networks ({', '.join(map(_key, chosen))}); the first is used")

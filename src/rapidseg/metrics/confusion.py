@@ -36,9 +36,9 @@ class ConfusionMatrix:
                 f"ignore_index is {ignore_index}; with {num_classes} classes it must be {num_classes} to 255, "
                 "usually 255"
             )
-        self.num_classes = num_classes
-        self.ignore_index = ignore_index
-        self.counts = np.zeros((num_classes, num_classes), np.int64)  # rows are labels, columns predictions
+        self.num_classes: int = num_classes
+        self.ignore_index: int = ignore_index
+        self.counts: np.ndarray = np.zeros((num_classes, num_classes), np.int64)  # rows are labels, columns predictions
 
     def update(self, prediction: np.ndarray, label: np.ndarray) -> None:
         """Adds the pixels of one image, or of a batch.

@@ -25,7 +25,7 @@ class SegmentationModel(nn.Module, ABC):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec: ModelSpec = spec
 
     @abstractmethod
     def forward_all(self, images: Tensor) -> dict[str, Tensor]:

@@ -39,9 +39,9 @@ class Segmenter:
     """
 
     def __init__(self, engine: Engine, spec: ModelSpec, path: Path | None = None) -> None:
-        self.engine = engine
-        self.spec = spec
-        self.path = path
+        self.engine: Engine = engine
+        self.spec: ModelSpec = spec
+        self.path: Path | None = path
 
     @classmethod
     def from_model(cls, model: TorchModel, path: Path | None = None) -> Segmenter:

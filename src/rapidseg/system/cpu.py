@@ -110,7 +110,7 @@ def cpu_name() -> str:
 
 
 def cpu_features() -> tuple[str, ...]:
-    """Returns the instruction sets that decide the speed of networks, such as AVX2, as far as they can be found out."""
+    """Returns the detected instruction sets that matter for the speed of networks, such as AVX2."""
     try:
         from llvmlite import binding  # Numba needs it
 

@@ -55,7 +55,8 @@ class RunFolder:
             raise ConfigError(f"{self.path} is a file; choose a folder for the run")
         if self.recipe.exists() or self.state.exists():
             raise ConfigError(
-                f"{self.path} already contains a run; resume it (--resume, resume=True) or choose another folder"
+                f"{self.path} already contains a run; resume it with --resume (resume=True in Python) or choose "
+                "another folder"
             )
         self._created = not self.path.exists()
         write_text(self.recipe, _header(command) + dump_recipe(recipe))
@@ -80,7 +81,9 @@ class RunFolder:
             ConfigError: the folder contains no run, or a run with another recipe.
         """
         if not self.recipe.exists():
-            raise ConfigError(f"{self.path} contains no run to resume; start one without --resume (resume=True)")
+            raise ConfigError(
+                f"{self.path} contains no run to resume; start one without --resume (resume=True in Python)"
+            )
         own = load_recipe(self.recipe)
         if recipe is None:
             return own

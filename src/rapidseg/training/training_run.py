@@ -67,7 +67,9 @@ def train(
     if resume:
         recipe = folder.resume(recipe)
     elif recipe is None:
-        raise ConfigError("a new run needs a recipe; without one a run can only be resumed (--resume, resume=True)")
+        raise ConfigError(
+            "a new run needs a recipe; to resume a run without one, pass --resume (resume=True in Python)"
+        )
     state = folder.state if resume and folder.state.exists() else None
     prepared = prepare(recipe, device, resuming=state is not None, progress=progress)
     if not resume:

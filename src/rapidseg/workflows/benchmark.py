@@ -125,7 +125,10 @@ def _with_baseline(
     """Returns the models to measure, and the baseline's checkpoint; exports the checkpoint if it is the only model."""
     if baseline is None:
         if checkpoint is not None:
-            raise InputError("--checkpoint needs --baseline eager, the only comparison that uses it")
+            raise InputError(
+                "--checkpoint needs --baseline eager, the only comparison that uses it (checkpoint=, baseline= in "
+                "Python)"
+            )
         return models, None
     if baseline != "eager":
         raise InputError(f"unknown baseline {baseline!r}; allowed: eager (PyTorch without compilation)")
@@ -134,7 +137,7 @@ def _with_baseline(
     if len(models) != 1 or models[0].endswith(".onnx") or not Path(models[0]).is_file():
         raise InputError(
             "--baseline eager needs the checkpoint with the same weights: pass it in place of the model (it is "
-            "exported for the run), or with --checkpoint"
+            "exported for the run), or with --checkpoint (checkpoint= in Python)"
         )
     from rapidseg.exporting import export_onnx
     from rapidseg.importing import load_checkpoint
@@ -166,11 +169,13 @@ def _write(report: BenchmarkReport, folder: Path) -> BenchmarkReport:
         files += plots
         unknown = sum(measurement.accuracy is None for measurement in report.measurements)
         if not plots:
-            warnings.append("plot skipped: the mIoU of every configuration is unknown; measure it with --data")
+            warnings.append(
+                "plot skipped: the mIoU of every configuration is unknown; measure it with --data (data= in Python)"
+            )
         elif unknown:
             warnings.append(
                 f"plot: skipped {unknown} of {len(report.measurements)} configurations, whose mIoU is unknown; measure "
-                "it with --data"
+                "it with --data (data= in Python)"
             )
     report = replace(report, files=tuple(files), warnings=tuple(warnings), complete=complete)
     write_text(folder / REPORT_NAME, json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n")

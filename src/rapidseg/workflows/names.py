@@ -1,6 +1,6 @@
 """Names of models, recipes and data sets, from the names of their files: fast enough for completion in a shell.
 
-No pydantic, NumPy or engine is imported. Tests hold each function to the room that owns the files.
+No pydantic, NumPy or engine is imported. Tests compare each function with the subpackage that owns the files.
 """
 
 from __future__ import annotations

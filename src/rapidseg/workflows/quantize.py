@@ -66,8 +66,8 @@ def quantize(
     """
     if data is None:
         raise InputError(
-            "INT8 is calibrated on images, and its mIoU is measured with their labels: pass --data, such as "
-            "--data camvid --root FOLDER, or a YAML file that describes your own (docs/data.md)"
+            "INT8 is calibrated on images, and its mIoU is measured with their labels: pass --data (data= "
+            "in Python), such as --data camvid --root FOLDER, or a YAML file that describes your own (docs/data.md)"
         )
     path = output_path(model, output, ".onnx", tag="-int8")
     require_extra("quantize")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.extras import require_extra
-from rapidseg.core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from rapidseg.evaluation.report import Change, Comparison, Run, SavedImages
@@ -130,15 +129,12 @@ class ComparisonReport:
         return f"<ComparisonReport {self.first.title}, {self.second.title}: {self.means[0]}>"
 
 
-def compare_runs(
-    paths: Iterable[str | os.PathLike[str]], *, images: int = 5, progress: Progress = SILENT
-) -> ComparisonReport:
+def compare_runs(paths: Iterable[str | os.PathLike[str]], *, images: int = 5) -> ComparisonReport:
     """Compares two evaluations on the same data.
 
     Args:
         paths: two JSON documents that `EvaluationReport.save` or `rapidseg eval --output` wrote, A and B.
         images: how many of the images that lost and that gained most to list.
-        progress: is not used; reading two documents takes no time.
 
     Raises:
         InputError: there are not two documents, a document cannot be read, or the runs differ in their data.

@@ -48,7 +48,9 @@ def output_path(model: object, output: str | os.PathLike[str] | None, suffix: st
         raise InputError(f"{os.fspath(model)} is a folder; pass a file")
     path = check_output_file(source.with_name(f"{source.stem}{tag}{suffix}"), (suffix,))
     if path == source:
-        raise InputError(f"{source} would be replaced; pass output, another file name that ends in {suffix}")
+        raise InputError(
+            f"{source} would be replaced; pass another name that ends in {suffix}: --output FILE (output= in Python)"
+        )
     return path
 
 

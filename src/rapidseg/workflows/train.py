@@ -77,7 +77,7 @@ def train(
     if dry_run:
         return _check(loaded, device, warnings, progress)
     if output is None:
-        raise ConfigError("choose a folder for the run: --output runs/first (output=)")
+        raise ConfigError("choose a folder for the run: --output runs/first (output= in Python)")
     from rapidseg.training import train as run
 
     report = run(loaded, output, resume=resume, device=device, progress=progress, command=_command())
@@ -96,10 +96,10 @@ def _find_source(
         names = ", ".join(recipe_names())
         raise ConfigError(f"name a recipe: a recipe file, a data description (.yaml), or one of {names}")
     if output is None:
-        raise ConfigError("name the folder of the run to resume: --output runs/first (output=)")
+        raise ConfigError("name the folder of the run to resume: --output runs/first (output= in Python)")
     own = Path(output) / "recipe.yaml"
     if not own.is_file():
-        raise ConfigError(f"{output} contains no run to resume; start one without --resume (resume=True)")
+        raise ConfigError(f"{output} contains no run to resume; start one without --resume (resume=True in Python)")
     return own
 
 

@@ -53,15 +53,6 @@ ModelOption = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
-ModelsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="MODEL",
-        help="Model files (.onnx) or names of built-in models.",
-        show_default="fast-scnn-camvid",
-        autocompletion=completion.complete_model,
-    ),
-]
 EngineOption = Annotated[
     Engine, typer.Option("--engine", help="Inference engine; checkpoints run in torch.", rich_help_panel=MODEL)
 ]
@@ -69,7 +60,7 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option(
         "--precision",
-        help="Number type of the network; auto is the fastest that keeps the class map.",
+        help="dtype of the network; auto selects the fastest that keeps the class map.",
         rich_help_panel=MODEL,
     ),
 ]
@@ -162,16 +153,6 @@ ClassMappingOption = Annotated[
         "--class-mapping",
         help="How to count the model's classes as those of the data set.",
         show_default="by class names",
-        rich_help_panel=DATA,
-    ),
-]
-ImageSizeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--image-size",
-        metavar="HxW",
-        help="Size of the images, HEIGHTxWIDTH in pixels.",
-        show_default="the image's own",
         rich_help_panel=DATA,
     ),
 ]

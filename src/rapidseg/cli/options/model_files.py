@@ -122,7 +122,7 @@ EmaOption = Annotated[
     bool | None,
     typer.Option(
         "--ema/--no-ema",
-        help="Of two copies of the weights, take the moving average or the other.",
+        help="If the file has two copies of the weights: use the moving average, or the other copy.",
         show_default="the moving average if there is one",
         rich_help_panel=MODEL,
     ),
@@ -132,7 +132,7 @@ NetworkOptions = Annotated[
     typer.Option(
         "--option",
         metavar="KEY=VALUE",
-        help="Option of the network that its tensors do not tell, such as output_stride=32; may be repeated.",
+        help="Option of the network that its tensors do not determine, such as output_stride=32; may be repeated.",
         show_default=False,
         rich_help_panel=MODEL,
     ),

@@ -157,5 +157,5 @@ def read_run(path: str | os.PathLike[str]) -> Run:
     except ValidationError as error:
         raise InputError(
             f"{path} is not the JSON document of an evaluation ({explain_validation(error, Run)}); "
-            "write one with `rapidseg eval --output FILE`"
+            "write one with `rapidseg eval --output FILE` (EvaluationReport.save in Python)"
         ) from error

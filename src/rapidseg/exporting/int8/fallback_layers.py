@@ -158,6 +158,7 @@ class FallbackSearch:
         ]
         return ExportError(
             f"INT8 loses more than {max_drop} points of the mean IoU of {before.mean_iou:.4f} on {before.dataset} "
-            f"{before.split}: {' and '.join(losses)}. No file was written; allow a larger drop (--max-drop), calibrate "
-            "on more or other images, or use the float32 file, which bf16 makes faster too"
+            f"{before.split}: {' and '.join(losses)}. No file was written; allow a larger drop with --max-drop "
+            "(max_drop= in Python), calibrate on more or other images, or use the float32 file, which bf16 makes "
+            "faster too"
         )

@@ -122,8 +122,8 @@ def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:
 def _check_is_in_file(path: Path, spec: ModelSpec, precision: str) -> None:
     if spec.quantization is None and precision == "int8":
         raise EngineError(
-            f"{path} is not an INT8 model; create one with: rapidseg export {path} --precision int8 --data DATA, "
-            "or omit the precision"
+            f"{path} is not an INT8 model; create one with: rapidseg export {path} --precision int8 --data DATA "
+            "(rapidseg.quantize in Python), or omit the precision"
         )
     if spec.quantization is not None and precision not in ("auto", "int8"):
         raise EngineError(
