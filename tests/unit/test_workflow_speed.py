@@ -72,7 +72,7 @@ def test_without_matplotlib_the_report_is_written_and_says_so(model, tmp_path, m
     assert report.files == (tmp_path / "out" / "benchmark.json",)
     assert json.loads(report.files[0].read_text()) == report.to_dict()
     (warning,) = report.warnings
-    assert warning.startswith("plot skipped: matplotlib is not installed; install it with: pip install")
+    assert warning.startswith("plot skipped: matplotlib is not installed; run in the clone of RapidSeg: pip install")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_without_matplotlib_the_report_is_written_and_says_so(model, tmp_path, m
             {"checkpoint": "best.pth"},
             r"--checkpoint needs --baseline eager, .* \(checkpoint=, baseline= in Python\)",
         ),
-        ({"sizes": ()}, "no image sizes given"),
+        ({"image_sizes": ()}, "no image sizes given"),
         ({"engines": []}, "no engine given; allowed: openvino"),
     ],
 )
