@@ -53,7 +53,9 @@ def test_the_copy_to_take_can_be_said(rapidseg, tmp_path):
     torch.save({"model": other, "model_ema": average}, tmp_path / "model.pth")
     status, output, error = rapidseg("import", "model.pth", "-o", "a.safetensors", "--json")
     assert (status, error) == (0, "")
-    assert "the moving average (model_ema) is used, which its source evaluates" in json.loads(output)["notes"][0]
+    (note, *_) = json.loads(output)["notes"]
+    assert "RapidSeg uses the moving average (model_ema), the copy that the file's source evaluates" in note
+    assert "To use the other copy (model), pass --no-ema (ema=False in Python)" in note
     assert rapidseg("import", "model.pth", "-o", "b.safetensors", "--no-ema")[0] == 0
     bias = "classifier.conv.1.bias"
     for name, state in (("a", average), ("b", other)):
