@@ -46,6 +46,11 @@ def test_a_file_is_fetched_once_with_progress(site, cache):
     assert len(site.asked) == 1
 
 
+def test_nothing_is_printed(site, capfd):
+    fetch(site.url + "/weights.pth")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_break_is_gone_on_from(site, cache):
     site.breaks = [300_000, 200_000]
     seen = []

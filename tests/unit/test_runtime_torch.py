@@ -78,3 +78,13 @@ def test_a_model_on_a_gpu_runs_there(model, image):
 def test_rejects_what_is_not_a_model():
     with pytest.raises(TypeError, match="the PyTorch engine runs a SegmentationModel, not str"):
         Segmenter.from_model("model.onnx")
+
+
+def test_a_tensor_gives_tensors_and_the_same_class_map(model, image):
+    segmenter = Segmenter.from_model(model)
+    result = segmenter(torch.from_numpy(image), confidence=True)
+    assert isinstance(result.class_map, torch.Tensor)
+    assert isinstance(result.confidence, torch.Tensor)
+    np.testing.assert_array_equal(result.class_map.numpy(), segmenter(image).class_map)
+    (batched,) = segmenter.batch([torch.from_numpy(image)])
+    assert isinstance(batched.class_map, torch.Tensor)

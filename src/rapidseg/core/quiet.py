@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 @contextlib.contextmanager
 def quiet_libraries(
     *,
-    loggers: Sequence[str] | None = None,
+    loggers: Sequence[str | logging.Logger] | None = None,
     level: int = logging.ERROR,
     ignored_warnings: Sequence[str] | None = None,
     stdout: bool = False,
@@ -21,8 +21,8 @@ def quiet_libraries(
     """Silences libraries inside the block.
 
     Args:
-        loggers: names of loggers whose records below `level` are dropped; None: records of all loggers up to and
-            including `level` are dropped.
+        loggers: loggers, or their names, whose records below `level` are dropped; None: records of all loggers up to
+            and including `level` are dropped.
         level: a level of the `logging` module.
         ignored_warnings: regular expressions for the messages of warnings to ignore; None: ignore all warnings.
         stdout, stderr: whether to drop what Python code prints there; output of C code is not caught.
@@ -42,7 +42,7 @@ def quiet_libraries(
 
 
 @contextlib.contextmanager
-def _loggers(names: Sequence[str] | None, level: int) -> Iterator[None]:
+def _loggers(names: Sequence[str | logging.Logger] | None, level: int) -> Iterator[None]:
     if names is None:
         disabled = logging.root.manager.disable
         logging.disable(level)
@@ -51,7 +51,7 @@ def _loggers(names: Sequence[str] | None, level: int) -> Iterator[None]:
         finally:
             logging.disable(disabled)
         return
-    loggers = [logging.getLogger(name) for name in names]
+    loggers = [logging.getLogger(name) if isinstance(name, str) else name for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(level)

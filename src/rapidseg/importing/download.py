@@ -122,7 +122,8 @@ def _expected_digits(path: str, sha256: str | None) -> str | None:
 
 def _quiet_pooch() -> AbstractContextManager[None]:
     """Drops pooch's log of every download, such as hashes of files that were never checked."""
-    return quiet_libraries(loggers=[pooch.get_logger().name], level=logging.WARNING, ignored_warnings=())
+    # Not its name: pooch creates its logger outside of the registry of `logging`.
+    return quiet_libraries(loggers=[pooch.get_logger()], level=logging.WARNING, ignored_warnings=())
 
 
 def _ignore(done: int, total: int | None) -> None: ...

@@ -10,6 +10,7 @@ from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.engine import Engine
 from rapidseg.runtime.engines.selection import AUTO_PRECISION_MIN_AGREEMENT, Choice, choose_engine, choose_precision
 from rapidseg.system.cpu import limit_library_threads
+from rapidseg.system.signal_stack import enlarge_signal_stack
 
 ENGINES = ("openvino", "onnxruntime", "torch")
 PRECISIONS = ("float32", "bf16", "fp16", "int8")
@@ -54,6 +55,7 @@ def create_engine(
             raise
         raise EngineError(f"engine {chosen.engine}: {problem}, or use another engine") from error
     limit_library_threads()
+    enlarge_signal_stack()
     return created
 
 

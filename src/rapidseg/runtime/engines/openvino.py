@@ -17,6 +17,7 @@ from rapidseg.runtime.engines.openvino_input import split_preprocessing
 from rapidseg.runtime.engines.openvino_tiling import tile_rows
 from rapidseg.system.cache import cache_folder, keep_newest
 from rapidseg.system.cpu import cpu_count, thread_limit
+from rapidseg.system.signal_stack import enlarge_signal_stack
 
 _HINTS = {"float32": "f32", "bf16": "bf16"}
 
@@ -140,13 +141,15 @@ class OpenVinoEngine(Engine):
             if self.device == "cpu" and shape[0] == 1 and self._input.type != openvino.Type.u8:
                 tile_rows(model, self._input.type.size)
             compiled = self._core.compile_model(model, self.device.upper(), settings)
+            request = compiled.create_infer_request()
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO cannot compile {self._path} for images of {shape}: {_reason(error)}"
             ) from error
         if self._cache:
             keep_newest(self._cache)
-        return _Network(compiled.create_infer_request(), [])
+        enlarge_signal_stack()
+        return _Network(request, [])
 
 
 def thread_settings() -> dict[str, Any]:

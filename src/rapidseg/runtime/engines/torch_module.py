@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.engine import Engine
+from rapidseg.runtime.engines.torch_onnx.backends import HostTensorBackend
 from rapidseg.runtime.engines.torch_onnx.images import Normalizer, to_device
 from rapidseg.system.cpu import limit_library_threads
 
@@ -45,7 +46,11 @@ class TorchEngine(Engine):
             raise TypeError(f"the PyTorch engine runs a SegmentationModel, not {type(model).__name__}")
         device = next(model.parameters()).device
         super().__init__(
-            name="torch", precision="float32", device=str(device), choice=f"a PyTorch model in memory, on {device}"
+            name="torch",
+            precision="float32",
+            device=str(device),
+            backend=HostTensorBackend(),
+            choice=f"a PyTorch model in memory, on {device}",
         )
         self._network: nn.Module = model
         self._device = device

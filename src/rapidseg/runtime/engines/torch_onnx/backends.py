@@ -80,7 +80,7 @@ class HostTensorBackend(HostBackend):
     def class_maps(
         self, logits: Any, size_hw: tuple[int, int], *, align_corners: bool, confidence: bool = False
     ) -> tuple[Sequence[Any], Sequence[Any] | None]:
-        arrays = logits.float().contiguous().numpy()
+        arrays = logits if isinstance(logits, np.ndarray) else logits.float().contiguous().numpy()
         return super().class_maps(arrays, size_hw, align_corners=align_corners, confidence=confidence)
 
     def to_input_type(self, result: np.ndarray, image: object) -> Any:
