@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+import rapidseg
 from rapidseg import load
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import CAMVID, LabelSet
@@ -48,7 +49,8 @@ def spec_trained_on(**said):
     return tiny_spec(CAMVID).model_copy(update=said)
 
 
-def test_a_report_has_scores_settings_and_pages(camvid, model, tmp_path):
+def test_a_report_has_scores_settings_and_pages(camvid, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     watcher = Watcher()
     segmenter = load(model)
     report = evaluate(
@@ -62,7 +64,8 @@ def test_a_report_has_scores_settings_and_pages(camvid, model, tmp_path):
     assert report.warnings == ()
     assert watcher.updates == [("evaluating camvid val", done, 3) for done in (1, 2, 3)]
     assert "model.onnx on camvid val: mIoU 0." in repr(report)
-    assert document["command"].startswith("rapidseg.evaluate(")
+    assert "crop=(32, 48), input_size=(64, 96)" in document["command"]
+    assert eval(document["command"], {"rapidseg": rapidseg}).scores.mean_iou == report.scores.mean_iou
     report.save(tmp_path / "run.json")
     assert json.loads((tmp_path / "run.json").read_text()) == document
     report.to_html(tmp_path / "r.html")

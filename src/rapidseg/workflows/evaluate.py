@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -179,13 +179,29 @@ def evaluate(
         observers.append(PredictionWriter(save, dataset))
     if submission is not None:
         observers.append(SubmissionWriter(submission, dataset.labels))
+    arguments: dict[str, Any] = {
+        "data": data,
+        "root": root,
+        "split": split,
+        "protocol": protocol,
+        "crop": crop,
+        "stride": stride,
+        "scales": scales,
+        "flip": flip,
+        "input_size": input_size,
+        "subsample": subsample,
+        "class_mapping": class_mapping,
+        "engine": engine,
+        "precision": precision,
+        "device": device,
+    }
     start = time.monotonic()
     task = f"evaluating {dataset.name} {dataset.split}"
     evaluation = score(predict, dataset, class_mapping=mapping, progress=counter(progress, task), observers=observers)
     run = make_run(
         evaluation,
         date=datetime.now().astimezone(),
-        command=shlex.join(command) or _call(name, data, split, predict),
+        command=shlex.join(command) or _call(name, arguments),
         model=name,
         engine=segmenter.engine.name,
         precision=segmenter.engine.precision,
@@ -277,6 +293,8 @@ def _training_warnings(name: str, spec: ModelSpec, dataset: Dataset) -> tuple[st
     )
 
 
-def _call(name: str, data: str | os.PathLike[str], split: str, protocol: EvaluationProtocol) -> str:
-    settings = f", protocol={protocol.to_dict()['name']!r}"
-    return f"rapidseg.evaluate({name!r}, data={os.fspath(data)!r}, split={split!r}{settings})"
+def _call(name: str, settings: Mapping[str, Any]) -> str:
+    """Returns the call that gives these scores again; settings that are None were not passed."""
+    passed = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in settings.items()}
+    given = "".join(f", {key}={value!r}" for key, value in passed.items() if value is not None)
+    return f"rapidseg.evaluate({name!r}{given})"
