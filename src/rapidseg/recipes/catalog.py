@@ -5,38 +5,52 @@ from __future__ import annotations
 import os
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.recipes.renames import RENAMES, current_name
 
+RecipeKind = Literal["training", "pretraining"]
+"""Recipes of `rapidseg train`, and of `rapidseg pretrain`; the latter are in a folder of that name."""
+
 _FOLDER = Path(__file__).parent
+_FOLDERS: dict[RecipeKind, Path] = {"training": _FOLDER, "pretraining": _FOLDER / "pretraining"}
 
 
-def recipe_names() -> tuple[str, ...]:
+def recipe_names(kind: RecipeKind = "training") -> tuple[str, ...]:
     """Returns the names of the recipes that come with the package, such as `cityscapes/fast-scnn`."""
-    return tuple(sorted(path.relative_to(_FOLDER).with_suffix("").as_posix() for path in _FOLDER.rglob("*.yaml")))
+    paths = _FOLDERS[kind].rglob("*.yaml")
+    if kind == "training":
+        paths = (path for path in paths if _FOLDERS["pretraining"] not in path.parents)
+    return tuple(sorted(path.relative_to(_FOLDERS[kind]).with_suffix("").as_posix() for path in paths))
 
 
-def find_recipe(name_or_path: str | os.PathLike[str]) -> Path:
+def find_recipe(name_or_path: str | os.PathLike[str], kind: RecipeKind = "training") -> Path:
     """Returns the YAML file of a recipe.
 
     Args:
         name_or_path: a name such as `camvid/fast-scnn`, or a file.
+        kind: which command the recipe is for.
 
     Raises:
         ConfigError: it is neither.
     """
-    name, names = os.fspath(name_or_path), recipe_names()
+    name, names = os.fspath(name_or_path), recipe_names(kind)
     if current_name(name) in names:
-        return _FOLDER / f"{current_name(name)}.yaml"
+        return _FOLDERS[kind] / f"{current_name(name)}.yaml"
     path = Path(name).expanduser()
     if path.is_file():
         return path
     if path.suffix.lower() in (".yaml", ".yml"):
         raise ConfigError(f"cannot read the recipe {path}: no such file; check the path")
+    others: tuple[RecipeKind, ...] = ("training", "pretraining")
+    for other in others:
+        if name in recipe_names(other):
+            command = "rapidseg train" if other == "training" else "rapidseg pretrain"
+            raise ConfigError(f"{name} is a recipe of `{command}`; choose from {', '.join(names)}, or pass a file")
+    renamed = RENAMES if kind == "training" else {}
     nearest = [known for known in names if known.endswith(f"/{name}")]
-    nearest = nearest or [current_name(known) for known in get_close_matches(name, [*names, *RENAMES], n=1, cutoff=0.5)]
+    nearest = nearest or [current_name(known) for known in get_close_matches(name, [*names, *renamed], n=1, cutoff=0.5)]
     hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
-    raise ConfigError(
-        f"unknown recipe {name!r}{hint}; pass a recipe file, a data description (.yaml), or one of {', '.join(names)}"
-    )
+    files = "a recipe file, a data description (.yaml)," if kind == "training" else "a recipe file (.yaml)"
+    raise ConfigError(f"unknown recipe {name!r}{hint}; pass {files} or one of {', '.join(names)}")

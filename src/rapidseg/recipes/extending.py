@@ -7,16 +7,20 @@ from typing import Any
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.strict_yaml import read_yaml
-from rapidseg.recipes.catalog import find_recipe, recipe_names
+from rapidseg.recipes.catalog import RecipeKind, find_recipe, recipe_names
 from rapidseg.recipes.renames import current_name, with_current_keys
 
 EXTENDS = "extends"
 
 # The key that decides which other keys a section has, by section.
-_KIND = {"optimizer": "kind", "schedule": "kind", "loss": "kind", "model": "name"}
+_KIND = {
+    **dict.fromkeys(("optimizer", "schedule", "loss"), "kind"),
+    **dict.fromkeys(("model", "method"), "name"),
+    "encoder": "network",
+}
 
 
-def resolve_recipe(path: Path) -> dict[str, Any]:
+def resolve_recipe(path: Path, kind: RecipeKind = "training") -> dict[str, Any]:
     """Reads a recipe and everything that it extends.
 
     Mappings are merged key by key; lists and scalars replace those of the base. A section of another kind than the
@@ -24,6 +28,7 @@ def resolve_recipe(path: Path) -> dict[str, Any]:
 
     Args:
         path: a YAML file.
+        kind: among whose recipes the names in `extends` are looked up.
 
     Returns:
         Keys, with their current names, and values; not validated, without `extends`.
@@ -31,7 +36,7 @@ def resolve_recipe(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: a file cannot be read, is not YAML or not a mapping; a base is unknown; recipes extend each other.
     """
-    return _resolve(path, ())
+    return _resolve(path, (), kind)
 
 
 def read_keys(path: Path) -> dict[str, Any]:
@@ -43,7 +48,7 @@ def read_keys(path: Path) -> dict[str, Any]:
     return read_yaml(path, "a recipe", advice="docs/training.md lists the keys of a recipe")
 
 
-def _resolve(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
+def _resolve(path: Path, extending: tuple[Path, ...], kind: RecipeKind) -> dict[str, Any]:
     content = read_keys(path)
     try:
         content = dict(with_current_keys(content))
@@ -51,28 +56,28 @@ def _resolve(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from error
     if EXTENDS not in content:
         return content
-    base = _find_base(content.pop(EXTENDS), path)
+    base = _find_base(content.pop(EXTENDS), path, kind)
     chain = (*extending, path.resolve())
     if base.resolve() in chain:
         names = " -> ".join(str(file) for file in (*chain[chain.index(base.resolve()) :], base.resolve()))
         raise ConfigError(f"recipes extend each other in a circle: {names}; remove one `extends`")
-    merged = _resolve(base, chain)
+    merged = _resolve(base, chain, kind)
     for key, value in content.items():
         merged[key] = _merge(merged.get(key), value, _KIND.get(key))
     return merged
 
 
-def _find_base(base: Any, path: Path) -> Path:
+def _find_base(base: Any, path: Path, kind: RecipeKind) -> Path:
     if not isinstance(base, str):
         raise ConfigError(f"{path}: extends should be the name of a recipe or a file, not {base!r}")
-    if current_name(base) not in recipe_names():
+    if current_name(base) not in recipe_names(kind):
         relative = path.parent / Path(base).expanduser()
         if relative.is_file():
             return relative
         if relative.suffix.lower() in (".yaml", ".yml"):
             raise ConfigError(f"{path}: cannot read {relative}, which it extends: no such file; correct `extends`")
     try:
-        return find_recipe(base)
+        return find_recipe(base, kind)
     except ConfigError as error:
         raise ConfigError(f"{path}: extends: {error}") from error
 

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -17,9 +17,12 @@ from rapidseg.core.strict_yaml import explain_yaml, parse_yaml
 from rapidseg.core.validation import explain_validation
 from rapidseg.recipes.catalog import find_recipe
 from rapidseg.recipes.extending import read_keys, resolve_recipe
+from rapidseg.recipes.pretraining_schema import PretrainingRecipe
 from rapidseg.recipes.renames import current_key, with_current_keys
-from rapidseg.recipes.schema import Recipe
+from rapidseg.recipes.schema import Recipe, Section
 from rapidseg.recipes.summaries import dump_yaml
+
+SchemaT = TypeVar("SchemaT", bound=Section)
 
 OWN_DATA = "own-data"
 """The recipe for a data description that is passed instead of a recipe."""
@@ -46,19 +49,19 @@ def load_recipe(source: str | os.PathLike[str], overrides: Overrides = (), *, it
     """
     path = find_recipe(source)
     content = _own_data(path) if is_data_description(path) else resolve_recipe(path)
-    overridden = []
-    for key, value in _parse_overrides(overrides):
-        _set(content, key, value)
-        overridden.append(key)
+    overridden = _override(content, overrides)
     if iterations is not None:
         _set_iterations(content, iterations, keep=overridden)
         overridden.append("iterations")
-    try:
-        # As JSON, so that a list is accepted for a tuple, but never a text for a number.
-        return Recipe.model_validate_json(json.dumps(content, default=str), strict=True)
-    except ValidationError as error:
-        where = f"{path} with the overrides {', '.join(overridden)}" if overridden else str(path)
-        raise ConfigError(f"{where}: {explain_validation(error, Recipe, missing_advice=_MISSING)}") from error
+    return _validate(content, Recipe, path, overridden)
+
+
+def load_pretraining_recipe(source: str | os.PathLike[str], overrides: Overrides = ()) -> PretrainingRecipe:
+    """Reads a recipe of `rapidseg pretrain`; arguments and errors are those of `load_recipe`."""
+    path = find_recipe(source, "pretraining")
+    content = resolve_recipe(path, "pretraining")
+    overridden = _override(content, overrides)
+    return _validate(content, PretrainingRecipe, path, overridden)
 
 
 def is_data_description(source: str | os.PathLike[str]) -> bool:
@@ -70,12 +73,12 @@ def is_data_description(source: str | os.PathLike[str]) -> bool:
     return not read_keys(find_recipe(source)).keys().isdisjoint({"classes", "splits"})
 
 
-def dump_recipe(recipe: Recipe) -> str:
+def dump_recipe(recipe: Section) -> str:
     """Returns a recipe as YAML with every key, defaults included; `load_recipe` reads the same recipe from it."""
     return dump_yaml(recipe.model_dump(mode="json"))
 
 
-def flatten(recipe: Recipe) -> dict[str, Any]:
+def flatten(recipe: Section) -> dict[str, Any]:
     """Returns a recipe as dotted keys and their values, such as `optimizer.lr: 0.05`."""
     flat: dict[str, Any] = {}
 
@@ -88,6 +91,24 @@ def flatten(recipe: Recipe) -> dict[str, Any]:
 
     add("", recipe.model_dump(mode="json"))
     return flat
+
+
+def _override(content: dict[str, Any], overrides: Overrides) -> list[str]:
+    """Sets overridden values and returns their keys."""
+    keys = []
+    for key, value in _parse_overrides(overrides):
+        _set(content, key, value)
+        keys.append(key)
+    return keys
+
+
+def _validate(content: dict[str, Any], schema: type[SchemaT], path: Path, overridden: Sequence[str]) -> SchemaT:
+    try:
+        # As JSON, so that a list is accepted for a tuple, but never a text for a number.
+        return schema.model_validate_json(json.dumps(content, default=str), strict=True)
+    except ValidationError as error:
+        where = f"{path} with the overrides {', '.join(overridden)}" if overridden else str(path)
+        raise ConfigError(f"{where}: {explain_validation(error, schema, missing_advice=_MISSING)}") from error
 
 
 def _own_data(description: Path) -> dict[str, Any]:

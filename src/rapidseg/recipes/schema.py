@@ -176,6 +176,20 @@ class CosineSchedule(_Schedule):
     kind: Literal["cosine"]
 
 
+class StepSchedule(_Schedule):
+    """The rate is multiplied by `gamma` at each milestone.
+
+    Attributes:
+        milestones: shares of the run, such as 0.6 and 0.8; in pre-training, whole epochs, rounded down.
+        gamma: the factor.
+    """
+
+    kind: Literal["step"]
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
+    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    eta_min: NotNegative = 0.0
+
+
 class OhemSection(Section):
     """Online hard example mining; `rapidseg.losses.Ohem` explains the keys. Set `min_kept` or `kept_share`."""
 
@@ -228,7 +242,7 @@ class Recipe(Section):
     data: DataSection
     model: ModelSection
     optimizer: Annotated[SgdOptimizer | AdamwOptimizer, Field(discriminator="kind")]
-    schedule: Annotated[PolySchedule | CosineSchedule, Field(discriminator="kind")]
+    schedule: Annotated[PolySchedule | CosineSchedule | StepSchedule, Field(discriminator="kind")]
     loss: LossSection
     iterations: Count
     batch_size: Count

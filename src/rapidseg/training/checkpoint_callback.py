@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rapidseg.core.files import atomic_path
-from rapidseg.recipes.schema import Recipe
 from rapidseg.training.metrics_callback import MetricsCallback
 from rapidseg.training.run_folder import RunFolder
+from rapidseg.training.run_plan import RunPlan
 from rapidseg.training.stopping import StopRequested, StopSignals
-from rapidseg.training.validation_callback import RunWeights, ValidationCallback
+
+
+class SavesWeights(Protocol):
+    """Writes the weights of a run to a file, with their score if they were scored."""
+
+    def save(self, path: Path, score: Any) -> None: ...
+
+
+class ScoresWeights(Protocol):
+    """Knows the score of the weights after an iteration; None if they were not scored then."""
+
+    def score_at(self, iteration: int) -> Any: ...
 
 
 class CheckpointCallback(Callback):
@@ -22,14 +34,14 @@ class CheckpointCallback(Callback):
 
     def __init__(
         self,
-        recipe: Recipe,
-        weights: RunWeights,
+        plan: RunPlan,
+        weights: SavesWeights,
         folder: RunFolder,
         metrics: MetricsCallback,
-        validation: ValidationCallback | None,
+        validation: ScoresWeights | None,
         signals: StopSignals,
     ) -> None:
-        self._recipe = recipe
+        self._plan = plan
         self._weights = weights
         self._folder = folder
         self._metrics = metrics
@@ -39,11 +51,11 @@ class CheckpointCallback(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if (batch_idx + 1) % self._recipe.accumulate:
+        if (batch_idx + 1) % self._plan.accumulate:
             return
         iteration = trainer.global_step
         scored = self._validation is not None and self._validation.score_at(iteration) is not None
-        if scored or iteration % self._recipe.save_every == 0 or iteration == self._recipe.iterations:
+        if scored or iteration % self._plan.save_every == 0 or iteration == self._plan.iterations:
             self._save(trainer)
         self._signals.check()
 

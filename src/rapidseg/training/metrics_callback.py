@@ -12,8 +12,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from rapidseg.core.progress import Progress
-from rapidseg.recipes.schema import Recipe
-from rapidseg.training.loader import SampleLoader
+from rapidseg.training.loader import BatchLoader
+from rapidseg.training.run_plan import RunPlan
 from rapidseg.training.schedule import learning_rate
 
 TRAINING = "training"
@@ -52,8 +52,8 @@ class MetricsCallback(Callback):
         seconds: that the run has taken, over all its processes.
     """
 
-    def __init__(self, recipe: Recipe, loader: SampleLoader, progress: Progress) -> None:
-        self._recipe = recipe
+    def __init__(self, plan: RunPlan, loader: BatchLoader[Any], progress: Progress) -> None:
+        self._plan = plan
         self._loader = loader
         self._progress = progress
         self._earlier_s = 0.0
@@ -74,13 +74,13 @@ class MetricsCallback(Callback):
     def images_per_s(self, iterations: int) -> float:
         """Returns the mean of this process, given the iterations done; 0 if it had nothing to do."""
         done = 0 if self._first is None else iterations - self._first
-        return done * self._recipe.batch_size / max(self.watch.running_s(), 1e-9)
+        return done * self._plan.batch_size / max(self.watch.running_s(), 1e-9)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.watch = Stopwatch()
         self._first = trainer.global_step
         self._mark = (0.0, self._loader.waited_s, self._first)
-        self._progress.update(TRAINING, self._first, self._recipe.iterations)
+        self._progress.update(TRAINING, self._first, self._plan.iterations)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -90,11 +90,11 @@ class MetricsCallback(Callback):
                 # Losses from a saved state are on the CPU.
                 self._losses[name] = value + self._losses[name].to(value.device) if name in self._losses else value
         self._micro_batches += 1
-        if (batch_idx + 1) % self._recipe.accumulate:
+        if (batch_idx + 1) % self._plan.accumulate:
             return
-        iteration, last = trainer.global_step, self._recipe.iterations
+        iteration, last = trainer.global_step, self._plan.iterations
         self._progress.update(TRAINING, iteration, last)
-        if iteration % self._recipe.log_every == 0 or iteration == last:
+        if iteration % self._plan.log_every == 0 or iteration == last:
             self._log(trainer, iteration)
 
     def _log(self, trainer: Trainer, iteration: int) -> None:
@@ -102,11 +102,11 @@ class MetricsCallback(Callback):
         elapsed = max(seconds - self._mark[0], 1e-9)
         metrics = {f"train/{name}": (total / self._micro_batches).item() for name, total in self._losses.items()}
         # The schedule is one step ahead; this is the rate that the iteration used.
-        metrics["train/learning_rate"] = learning_rate(self._recipe, iteration - 1)
-        metrics["train/images_per_s"] = (iteration - self._mark[2]) * self._recipe.batch_size / elapsed
+        metrics["train/learning_rate"] = learning_rate(self._plan, iteration - 1)
+        metrics["train/images_per_s"] = (iteration - self._mark[2]) * self._plan.batch_size / elapsed
         metrics["train/data_wait_share"] = (waited - self._mark[1]) / elapsed
         log(trainer, metrics, iteration)
-        eta_s = (self._recipe.iterations - iteration) * self.watch.total_s() / (iteration - (self._first or 0))
+        eta_s = (self._plan.iterations - iteration) * self.watch.total_s() / (iteration - (self._first or 0))
         self._progress.metrics(iteration, {**metrics, "train/eta_s": eta_s})
         self._losses, self._micro_batches, self._mark = {}, 0, (seconds, waited, iteration)
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from rapidseg.core.errors import TrainingError
 from rapidseg.losses import HeadLosses
 from rapidseg.models import SegmentationModel
-from rapidseg.recipes.schema import Recipe, SgdOptimizer
+from rapidseg.recipes.schema import Recipe
 from rapidseg.training.loader import Batch
-from rapidseg.training.schedule import learning_rate
+from rapidseg.training.optimization import make_optimizer
 
 _DIVERGED = 1e4  # far above any weight of a network that learns; comparing NaN with it is false as well
 
@@ -59,25 +59,7 @@ class TrainingModule(LightningModule):
         return self.losses(outputs, batch.labels, self.model.upsample)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        recipe, options = self.recipe, self.recipe.optimizer
-        parameters = list(self.model.parameters())
-        groups: list[dict[str, Any]] = [{"params": parameters}]
-        if not options.decay_norm_and_bias:  # scales and offsets have one dimension, kernels four
-            groups = [
-                {"params": [parameter for parameter in parameters if parameter.ndim > 1]},
-                {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
-            ]
-        common: dict[str, Any] = {"lr": options.lr, "weight_decay": options.weight_decay, "foreach": True}
-        optimizer: torch.optim.Optimizer
-        if isinstance(options, SgdOptimizer):
-            optimizer = torch.optim.SGD(groups, momentum=options.momentum, nesterov=options.nesterov, **common)
-        else:
-            optimizer = torch.optim.AdamW(groups, betas=options.betas, **common)
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda iteration: learning_rate(recipe, iteration) / options.lr
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return make_optimizer(self.recipe, self.model)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Keeps a state that was loaded but not applied yet: the run was stopped again before its first step.

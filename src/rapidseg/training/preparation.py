@@ -23,7 +23,7 @@ from rapidseg.models import SegmentationModel, count_parameters, create_model
 from rapidseg.recipes.schema import DataSection, LossSection, ModelSection, Recipe
 from rapidseg.system.cpu import limit_library_threads, thread_limit
 from rapidseg.training.cpu_settings import keep_freed_memory
-from rapidseg.training.loader import SampleLoader
+from rapidseg.training.loader import Batch, BatchLoader, SegmentationBatches
 from rapidseg.training.module import TrainingModule
 from rapidseg.training.training_report import RunCheck
 
@@ -41,7 +41,7 @@ class Prepared:
     """
 
     module: TrainingModule
-    loader: SampleLoader
+    loader: BatchLoader[Batch]
     train: Dataset
     val: Dataset | None
     device: Literal["cpu", "cuda"]
@@ -61,7 +61,7 @@ def prepare(recipe: Recipe, device: str = "auto", *, resuming: bool = False, pro
         DatasetError: the data are missing or incomplete, or their classes differ.
         ModelFileError, RapidSegError: the backbone's weights are not available, or do not fit it.
     """
-    chosen = _choose_device(device)
+    chosen = choose_device(device)
     limit_library_threads()
     if chosen == "cpu":
         if recipe.precision == "fp16":
@@ -85,10 +85,9 @@ def prepare(recipe: Recipe, device: str = "auto", *, resuming: bool = False, pro
         seed=recipe.seed,
         cache=recipe.data.cache,
     )
-    loader = SampleLoader(
-        samples,
-        micro_batch_size=recipe.micro_batch_size,
-        num_micro_batches=recipe.iterations * recipe.accumulate,
+    loader = BatchLoader(
+        SegmentationBatches(samples, recipe.micro_batch_size),
+        num_batches=recipe.iterations * recipe.accumulate,
         workers=min(recipe.data.workers, thread_limit() or recipe.data.workers),
         pin_memory=chosen == "cuda",
     )
@@ -138,7 +137,12 @@ def count_pixels(dataset: Dataset, progress: Counter | None = None) -> np.ndarra
     return counts
 
 
-def _choose_device(device: str) -> Literal["cpu", "cuda"]:
+def choose_device(device: str) -> Literal["cpu", "cuda"]:
+    """Returns where a run computes: what was asked for, if it is available.
+
+    Raises:
+        ConfigError: it is not, or is unknown.
+    """
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"unknown device {device!r}; use auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():

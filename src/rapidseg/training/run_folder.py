@@ -6,9 +6,10 @@ import contextlib
 import platform
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import lightning
 import torch
@@ -17,13 +18,15 @@ from rapidseg import __version__
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.files import write_text
 from rapidseg.recipes.recipe_file import dump_recipe, flatten, load_recipe
-from rapidseg.recipes.schema import Recipe
+from rapidseg.recipes.schema import Section
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 # Keys that may change when a run is resumed: where the data are and how much is logged, not what is learned.
 _CHANGEABLE = ("data.root", "data.workers", "data.cache", "save_every", "log_every")
 
 
-class RunFolder:
+class RunFolder(Generic[SectionT]):
     """Names the files of a run.
 
     Attributes:
@@ -33,10 +36,23 @@ class RunFolder:
         best, last: weights with their specification.
         log: metrics, one JSON document per line.
         tensorboard: metrics for TensorBoard.
+
+    Args:
+        path: the folder.
+        read_recipe: reads the recipe file of a run of this kind.
+        changeable: keys of the recipe that may change when a run is resumed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_recipe: Callable[[Path], SectionT] = load_recipe,  # type: ignore[assignment]
+        changeable: Collection[str] = _CHANGEABLE,
+    ) -> None:
         self.path = path
+        self._read_recipe = read_recipe
+        self._changeable = changeable
         self.recipe = path / "recipe.yaml"
         self.state = path / "last.ckpt"
         self.best = path / "best.safetensors"
@@ -45,7 +61,7 @@ class RunFolder:
         self.tensorboard = path / "tensorboard"
         self._created = False
 
-    def begin(self, recipe: Recipe, command: Sequence[str]) -> None:
+    def begin(self, recipe: SectionT, command: Sequence[str]) -> None:
         """Creates the folder and writes the recipe.
 
         Raises:
@@ -70,7 +86,7 @@ class RunFolder:
             if self._created:
                 self.path.rmdir()
 
-    def resume(self, recipe: Recipe | None) -> Recipe:
+    def resume(self, recipe: SectionT | None) -> SectionT:
         """Returns the recipe to resume with.
 
         Args:
@@ -84,14 +100,14 @@ class RunFolder:
             raise ConfigError(
                 f"{self.path} contains no run to resume; start one without --resume (resume=True in Python)"
             )
-        own = load_recipe(self.recipe)
+        own = self._read_recipe(self.recipe)
         if recipe is None:
             return own
         before, now = flatten(own), flatten(recipe)
         differing = [
             f"{key} ({before.get(key)!r}, now {now.get(key)!r})"
             for key in sorted({*before, *now})
-            if before.get(key) != now.get(key) and key not in _CHANGEABLE
+            if before.get(key) != now.get(key) and key not in self._changeable
         ]
         if differing:
             raise ConfigError(

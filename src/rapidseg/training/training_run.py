@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-import torch
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch import Callback
 
-from rapidseg.core.errors import ConfigError, TrainingError
+from rapidseg.core.errors import ConfigError
 from rapidseg.core.progress import SILENT, Progress
-from rapidseg.core.quiet import quiet_libraries
 from rapidseg.recipes.schema import Recipe
 from rapidseg.training.averaging import MovingAverage
 from rapidseg.training.checkpoint_callback import CheckpointCallback
-from rapidseg.training.json_lines import JsonLinesLogger
 from rapidseg.training.metrics_callback import MetricsCallback
 from rapidseg.training.preparation import Prepared, prepare
 from rapidseg.training.run_folder import RunFolder
 from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
+from rapidseg.training.trainer import make_trainer, quiet_lightning
 from rapidseg.training.training_report import TrainingReport
 from rapidseg.training.validation_callback import RunWeights, ValidationCallback
-
-_PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
-    "float32": "32-true",
-    "bf16": "bf16-mixed",
-    "fp16": "16-mixed",
-}
 
 
 def train(
@@ -74,7 +62,7 @@ def train(
     prepared = prepare(recipe, device, resuming=state is not None, progress=progress)
     if not resume:
         folder.begin(recipe, command)
-    with _quiet_lightning(), StopSignals() as signals:
+    with quiet_lightning(), StopSignals() as signals:
         run = _Run(recipe, prepared, folder, state, progress, signals)
         try:
             return run.fit()
@@ -110,30 +98,7 @@ class _Run:
             )
         checkpoint = CheckpointCallback(recipe, weights, folder, self._metrics, self._validation, signals)
         callbacks: list[Callback | None] = [average, self._metrics, self._validation, checkpoint]
-        done = _iterations_in(state)
-        self.trainer = Trainer(
-            accelerator="gpu" if prepared.device == "cuda" else "cpu",
-            devices=1,
-            precision=_PRECISIONS[recipe.precision],
-            max_steps=recipe.iterations,
-            max_epochs=-1,
-            accumulate_grad_batches=recipe.accumulate,
-            gradient_clip_val=recipe.clip_gradient_norm,
-            benchmark=True,
-            callbacks=[callback for callback in callbacks if callback is not None],
-            logger=[
-                JsonLinesLogger(folder.log, keep_until=done),
-                TensorBoardLogger(
-                    folder.path, name="", version=folder.tensorboard.name, default_hp_metric=False, purge_step=done + 1
-                ),
-            ],
-            log_every_n_steps=1,  # MetricsCallback decides
-            default_root_dir=folder.path,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
+        self.trainer = make_trainer(recipe, prepared.device, folder, state, callbacks)
 
     def fit(self) -> TrainingReport:
         """Trains to the end; raises what `train` raises."""
@@ -159,33 +124,3 @@ class _Run:
             best_weights=self._folder.best if self._folder.best.exists() else None,
             last_weights=self._folder.last,
         )
-
-
-def _iterations_in(state: Path | None) -> int:
-    """Returns the iterations after which a state was saved; 0 without a state.
-
-    Raises:
-        TrainingError: the file cannot be read.
-    """
-    if state is None:
-        return 0
-    try:
-        return int(torch.load(state, map_location="cpu", weights_only=True)["global_step"])
-    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, EOFError) as error:
-        raise TrainingError(
-            f"cannot read {state}, the saved state of the run ({error}); start a new run in another folder"
-        ) from error
-
-
-def _quiet_lightning() -> contextlib.AbstractContextManager[None]:
-    """Silences warnings of Lightning and PyTorch about choices that are intended."""
-    return quiet_libraries(
-        loggers=["lightning.pytorch"],
-        ignored_warnings=(
-            ".*does not have many workers.*",  # the recipe sets the number
-            r".*`lr_scheduler\.step\(\)` before `optimizer\.step\(\)`.*",  # fp16 skips steps at first
-            ".*multi-threaded, use of fork.*",  # workers use neither the threads of PyTorch nor those of TensorBoard
-            ".*GPU available but not used.*",  # by --device cpu
-            ".*LeafSpec.*",  # Lightning 2.6 with PyTorch 2.13
-        ),
-    )

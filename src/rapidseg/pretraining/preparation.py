@@ -1,0 +1,176 @@
+"""From a recipe to the parts of a pre-training run: images, encoder and method."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from rapidseg import __version__
+from rapidseg.core.encoder_spec import EncoderSpec
+from rapidseg.core.errors import ConfigError
+from rapidseg.core.progress import SILENT, Progress
+from rapidseg.data.classification import LabeledImages, check_classes, open_images
+from rapidseg.pretraining.batches import ImageSet, Indices, PretrainingBatches, ViewMaker
+from rapidseg.pretraining.encoder import Encoder
+from rapidseg.pretraining.methods import (
+    Byol,
+    InstanceDiscrimination,
+    InstanceDiscriminationMethod,
+    Method,
+    Supervised,
+)
+from rapidseg.pretraining.module import PretrainingModule
+from rapidseg.pretraining.plan import PretrainingPlan
+from rapidseg.pretraining.pretraining_report import PretrainingCheck
+from rapidseg.recipes.pretraining_schema import (
+    ByolSection,
+    ImagesSection,
+    InstanceDiscriminationSection,
+    PretrainingRecipe,
+    SupervisedSection,
+)
+from rapidseg.system.cpu import limit_library_threads, thread_limit
+from rapidseg.training.cpu_settings import keep_freed_memory
+from rapidseg.training.loader import BatchLoader
+from rapidseg.training.preparation import choose_device
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPretraining:
+    """The parts of a run.
+
+    Attributes:
+        plan: its length and rhythm.
+        module: the method and its optimizer.
+        loader: the batches of the whole run.
+        train: the images to learn from.
+        val: the images to score; None without scores.
+        num_classes: of the images; 0 without classes.
+        device: that the run uses.
+    """
+
+    plan: PretrainingPlan
+    module: PretrainingModule
+    loader: BatchLoader[Indices]
+    train: ImageSet
+    val: ImageSet | None
+    num_classes: int
+    device: Literal["cpu", "cuda"]
+
+
+def prepare_pretraining(
+    recipe: PretrainingRecipe, device: str = "auto", *, progress: Progress = SILENT
+) -> PreparedPretraining:
+    """Does everything before the first step, including decoding images that fit in memory.
+
+    Args:
+        recipe: of the run.
+        device: `cpu`, `cuda`, or `auto`, which uses a CUDA GPU if one is available.
+        progress: reports the images that are decoded, and those that are skipped.
+
+    Raises:
+        ConfigError: the recipe does not fit the images, or the device is not available.
+        DatasetError: the images are missing or damaged.
+    """
+    chosen = choose_device(device)
+    limit_library_threads()
+    if chosen == "cpu":
+        if recipe.precision == "fp16":
+            raise ConfigError("precision fp16 needs a CUDA GPU; use bf16 or float32 on a CPU")
+        keep_freed_memory()
+    torch.manual_seed(recipe.seed)
+    data = recipe.data
+    train_images = _open(data, data.train, data.train_limit, progress)
+    val_images = None if data.val is None else _open(data, data.val, data.val_limit, progress)
+    _check_classes(recipe, train_images, val_images)
+    cache_mb = data.max_cache_mb
+    train = ImageSet(train_images, data.view, max_cache_mb=cache_mb, progress=progress)
+    val = None if val_images is None else ImageSet(val_images, data.view, max_cache_mb=cache_mb, progress=progress)
+    for images in (train_images, val_images):
+        if images is not None and images.skipped:
+            progress.message(f"{images.name} {images.split}: skipped {len(images.skipped)} unreadable images")
+    if recipe.evaluation.k > len(train) and val is not None and not isinstance(recipe.method, SupervisedSection):
+        raise ConfigError(
+            f"k is {recipe.evaluation.k}, but there are only {len(train)} training images to choose neighbors from; "
+            f"set evaluation.k (--k) to {len(train)} at most"
+        )
+    method = _make_method(recipe, _make_encoder(recipe, train_images), train_images)
+    batches = PretrainingBatches(train, recipe.batch_size, method.num_views, recipe.seed)
+    plan = PretrainingPlan.from_recipe(recipe, len(train), batches.per_epoch)
+    workers = 0 if train.cuts_on_device else min(data.workers, thread_limit() or data.workers)
+    loader = BatchLoader(batches, num_batches=plan.iterations, workers=workers, pin_memory=False)
+    module = PretrainingModule(plan, method, ViewMaker(train, method.num_views, recipe.seed))
+    return PreparedPretraining(plan, module, loader, train, val, len(train_images.class_names), chosen)
+
+
+def check_pretraining(
+    recipe: PretrainingRecipe, device: str = "auto", *, progress: Progress = SILENT
+) -> PretrainingCheck:
+    """Prepares a run and computes the loss of its first batch; writes nothing.
+
+    Raises:
+        ConfigError, DatasetError: as `prepare_pretraining` does, and for images of the first batch.
+    """
+    prepared = prepare_pretraining(recipe, device, progress=progress)
+    module = prepared.module.to(prepared.device)
+    with closing(prepared.loader) as loader, torch.no_grad():
+        loss = module.compute_loss(next(iter(loader)))
+    return PretrainingCheck(
+        loss=loss.item(),
+        train_images=len(prepared.train),
+        val_images=None if prepared.val is None else len(prepared.val),
+        parameters=sum(parameter.numel() for parameter in module.method.encoder.parameters()),
+        device=prepared.device,
+        iterations=prepared.plan.iterations,
+    )
+
+
+def _open(data: ImagesSection, split: str, limit: int | None, progress: Progress) -> LabeledImages:
+    if data.root is None:
+        raise ConfigError("pass the folder or .zip file of the images: --root PATH, or data.root in the recipe")
+    return open_images(
+        data.root, split, layout=data.layout, skip_unreadable=data.skip_unreadable, limit=limit, progress=progress
+    )
+
+
+def _check_classes(recipe: PretrainingRecipe, train: LabeledImages, val: LabeledImages | None) -> None:
+    if isinstance(recipe.method, SupervisedSection) or val is not None:
+        use = "the method 'supervised' learns" if isinstance(recipe.method, SupervisedSection) else "scores need"
+        if train.labels is None or (val is not None and val.labels is None):
+            raise ConfigError(
+                f"{use} the class of each image, and {train.name} has none; use a folder per class, or a method "
+                "without labels with data.val=null"
+            )
+        check_classes(train)
+    if val is not None and train.class_names != val.class_names:
+        raise ConfigError(f"{train.name}: the classes of {train.split} and {val.split} differ; use the same folders")
+
+
+def _make_encoder(recipe: PretrainingRecipe, train: LabeledImages) -> Encoder:
+    method, view = recipe.method, recipe.data.view
+    return Encoder(
+        EncoderSpec(
+            network=recipe.encoder.network,
+            options=recipe.encoder.options,
+            feature_dim=method.feature_dim if isinstance(method, InstanceDiscriminationSection) else None,
+            mean=view.mean,
+            std=view.std,
+            image_size=view.image_size,
+            method=method.name,
+            dataset=f"{train.name} {train.split}",
+            source=f"pre-trained with rapidseg {__version__}",
+        )
+    )
+
+
+def _make_method(recipe: PretrainingRecipe, encoder: Encoder, train: LabeledImages) -> Method:
+    options = recipe.method
+    if isinstance(options, SupervisedSection):
+        return Supervised(encoder, len(train.class_names), options.label_smoothing)
+    if isinstance(options, ByolSection):
+        return Byol(encoder, options.hidden_dim, options.projection_dim, options.momentum)
+    task = InstanceDiscrimination(len(train), options.feature_dim, options.m, options.temperature, options.momentum)
+    return InstanceDiscriminationMethod(encoder, task)

@@ -1,0 +1,71 @@
+"""The outcome of a pre-training run, and of a check before one. Nothing here imports PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PretrainingCheck:
+    """A run that was prepared but not started (`--dry-run`).
+
+    Attributes:
+        loss: of the first batch.
+        train_images: number of images to learn from.
+        val_images: number of images to score; None without scores.
+        parameters: of the encoder.
+        device: `cpu` or `cuda`.
+        iterations: of the whole run.
+    """
+
+    loss: float
+    train_images: int
+    val_images: int | None
+    parameters: int
+    device: str
+    iterations: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PretrainingReport:
+    """The outcome of a run.
+
+    Attributes:
+        output: the run's folder; None for a dry run.
+        epochs: passes over the images that are done.
+        iterations: optimizer steps done.
+        seconds: that the run took, over all its processes.
+        images_per_s: mean of this process, without scoring and saving; 0 if there was nothing left to do.
+        best: `epoch`, `iteration`, `train_loss`, `top1` and `top5` (0 to 1) of the best score; None without scores.
+        last: the same of the last score.
+        best_weights: file of the best encoder; None if it was not written.
+        last_weights: file of the last encoder; None if it was not written.
+        results: table of the epochs (CSV); None for a dry run.
+        check: of a dry run; None for a real one.
+    """
+
+    output: Path | None
+    epochs: int
+    iterations: int
+    seconds: float
+    images_per_s: float
+    best: dict[str, Any] | None
+    last: dict[str, Any] | None
+    best_weights: Path | None
+    last_weights: Path | None
+    results: Path | None
+    check: PretrainingCheck | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON: the check of a dry run, the outcome of a real run."""
+        if self.check is not None:
+            return self.check.to_dict()
+        document = {key: str(value) if isinstance(value, Path) else value for key, value in vars(self).items()}
+        del document["check"]
+        return document

@@ -1,0 +1,142 @@
+"""`pretrain`: a whole run, from a recipe to an encoder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rapidseg.core.errors import ConfigError
+from rapidseg.core.progress import SILENT, Progress
+from rapidseg.pretraining.preparation import PreparedPretraining, prepare_pretraining
+from rapidseg.pretraining.pretraining_report import PretrainingReport
+from rapidseg.pretraining.scoring import EncoderWeights, ScoringCallback
+from rapidseg.recipes.pretraining_schema import InstanceDiscriminationSection, PretrainingRecipe
+from rapidseg.recipes.recipe_file import load_pretraining_recipe
+from rapidseg.training.checkpoint_callback import CheckpointCallback
+from rapidseg.training.metrics_callback import MetricsCallback
+from rapidseg.training.run_folder import RunFolder
+from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
+from rapidseg.training.trainer import make_trainer, quiet_lightning
+
+# Keys that may change when a run is resumed: where the images are and how much is logged, not what is learned.
+_CHANGEABLE = ("data.root", "data.workers", "save_every", "log_every")
+
+
+def pretrain(
+    recipe: PretrainingRecipe | None,
+    output: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    device: str = "auto",
+    progress: Progress = SILENT,
+    command: Sequence[str] = (),
+) -> PretrainingReport:
+    """Pre-trains an encoder.
+
+    Ctrl-C and SIGTERM end the iteration, save the state, and raise `TrainingStopped`. A resumed run computes exactly
+    what it would have computed without the interruption. A run that fails before its first iteration is done leaves
+    its folder as it was.
+
+    Args:
+        recipe: of the run; None with `resume` uses the recipe in the folder.
+        output: the run's folder; docs/pretraining.md lists its files.
+        resume: resume the run in that folder.
+        device: `cpu`, `cuda`, or `auto`, which uses a CUDA GPU if one is available.
+        progress: reports `training` in iterations, with loss and speed as metrics, and `scoring` in images.
+        command: words of the command line, written beside the recipe.
+
+    Raises:
+        ConfigError: the recipe does not fit the images, or the folder cannot be used.
+        DatasetError: the images are missing or damaged.
+        TrainingError: the loss is not finite, or the saved state cannot be read or belongs to other images.
+        TrainingStopped: a signal stopped the run.
+    """
+    folder = RunFolder(Path(output), read_recipe=load_pretraining_recipe, changeable=_CHANGEABLE)
+    if resume:
+        recipe = folder.resume(recipe)
+    elif recipe is None:
+        raise ConfigError("a new run needs a recipe; to resume a run, pass --resume (resume=True in Python)")
+    state = folder.state if resume and folder.state.exists() else None
+    prepared = prepare_pretraining(recipe, device, progress=progress)
+    if not resume:
+        folder.begin(recipe, command)
+    with quiet_lightning(), StopSignals() as signals:
+        run = _Run(recipe, prepared, folder, state, progress, signals)
+        try:
+            return run.fit()
+        except Exception:
+            if not resume and run.trainer.global_step == 0:
+                folder.discard()
+            raise
+
+
+class _Run:
+    """The callbacks and the trainer of a run."""
+
+    def __init__(
+        self,
+        recipe: PretrainingRecipe,
+        prepared: PreparedPretraining,
+        folder: RunFolder[PretrainingRecipe],
+        state: Path | None,
+        progress: Progress,
+        signals: StopSignals,
+    ) -> None:
+        self._prepared = prepared
+        self._folder = folder
+        self._state = state
+        self._signals = signals
+        plan, method = prepared.plan, prepared.module.method
+        self._results = folder.path / "results" / f"{_results_name(recipe)}_results.csv"
+        weights = EncoderWeights(method)
+        self._metrics = MetricsCallback(plan, prepared.loader, progress)
+        self._scoring = ScoringCallback(
+            plan,
+            method,
+            prepared.train,
+            prepared.val,
+            prepared.num_classes,
+            recipe.evaluation,
+            weights,
+            folder,
+            self._results,
+            self._metrics,
+            progress,
+            signals,
+        )
+        checkpoint = CheckpointCallback(plan, weights, folder, self._metrics, self._scoring, signals)
+        self.trainer = make_trainer(plan, prepared.device, folder, state, [self._metrics, self._scoring, checkpoint])
+
+    def fit(self) -> PretrainingReport:
+        """Trains to the end; raises what `pretrain` raises."""
+        try:
+            self.trainer.fit(
+                self._prepared.module,
+                self._prepared.loader,
+                ckpt_path=None if self._state is None else str(self._state),
+            )
+        except StopRequested:
+            assert self._signals.received is not None
+            raise TrainingStopped(self.trainer.global_step, self._signals.received) from None
+        finally:
+            self._prepared.loader.close()
+        iterations = self.trainer.global_step
+        return PretrainingReport(
+            output=self._folder.path,
+            epochs=iterations // self._prepared.plan.per_epoch,
+            iterations=iterations,
+            seconds=self._metrics.seconds,
+            images_per_s=self._metrics.images_per_s(iterations),
+            best=self._scoring.best,
+            last=self._scoring.last,
+            best_weights=self._folder.best if self._folder.best.exists() else None,
+            last_weights=self._folder.last,
+            results=self._results,
+        )
+
+
+def _results_name(recipe: PretrainingRecipe) -> str:
+    """Returns the length of a feature, by which the published code names its table, or the method's name."""
+    method = recipe.method
+    return str(method.feature_dim) if isinstance(method, InstanceDiscriminationSection) else method.name
