@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.labels import LabelSet
@@ -16,6 +16,48 @@ SPEC_KEY = "rapidseg.spec"  # metadata key of the specification (JSON) in ONNX a
 # RGB statistics of ImageNet for values of 0 to 255; nearly all published segmentation weights use them.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+def _check_std(std: tuple[float, float, float]) -> tuple[float, float, float]:
+    if min(std) <= 0:
+        raise ValueError(f"std must be positive, not {std}")
+    return std
+
+
+Std = Annotated[tuple[float, float, float], AfterValidator(_check_std)]
+
+
+AnySpec = TypeVar("AnySpec", bound="StoredSpec")
+
+
+class StoredSpec(BaseModel):
+    """A specification that is stored as JSON in the metadata of a file of weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    KIND: ClassVar[str]  # in messages: "its KIND specification is not valid"
+    ADVICE: ClassVar[str]  # what to do about a specification that is not valid
+
+    def to_json(self) -> str:
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls: type[AnySpec], text: str, *, where: str) -> AnySpec:
+        """Reads a specification from JSON.
+
+        Args:
+            text: the JSON.
+            where: the file it comes from, for messages.
+
+        Raises:
+            ModelFileError: the text is not a valid specification.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ModelFileError(
+                f"{where}: its {cls.KIND} specification is not valid: {explain_validation(error, cls)}; {cls.ADVICE}"
+            ) from error
 
 
 class Score(BaseModel):
@@ -74,7 +116,7 @@ class Quantization(BaseModel):
     fallback_layers: tuple[str, ...] = Field(default=(), validation_alias=AliasChoices("fallback_layers", "kept"))
 
 
-class ModelSpec(BaseModel):
+class ModelSpec(StoredSpec):
     """The specification that is stored in every model file. Nothing else is needed to use the file.
 
     Attributes:
@@ -99,14 +141,15 @@ class ModelSpec(BaseModel):
         quantization: how an INT8 file was quantized; None in other files.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    KIND: ClassVar[str] = "model"
+    ADVICE: ClassVar[str] = "export the model again with this version of rapidseg"
 
     format_version: int = Field(default=1, ge=1)
     architecture: str
     options: dict[str, Any] = Field(default_factory=dict)
     labels: LabelSet
     mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    std: Std = IMAGENET_STD
     stride: int = Field(ge=1)
     align_corners: bool = False
     # Files of version 0.1 call it `working_short_side`.
@@ -123,39 +166,10 @@ class ModelSpec(BaseModel):
     precisions: dict[str, Share] = Field(default_factory=dict)
     quantization: Quantization | None = None
 
-    @field_validator("std")
-    @classmethod
-    def _std_is_positive(cls, std: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(std) <= 0:
-            raise ValueError(f"std must be positive, not {std}")
-        return std
-
     @property
     def training_splits(self) -> tuple[str, ...]:
         """What the weights were trained on, as `dataset/split` entries; empty where the file does not say it."""
         return self.trained_on or _splits_in_text(self.dataset or "")
-
-    def to_json(self) -> str:
-        return self.model_dump_json()
-
-    @classmethod
-    def from_json(cls, text: str, *, where: str) -> ModelSpec:
-        """Reads a specification from JSON.
-
-        Args:
-            text: the JSON.
-            where: the file it comes from, for messages.
-
-        Raises:
-            ModelFileError: the text is not a valid specification.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise ModelFileError(
-                f"{where}: its model specification is not valid: {explain_validation(error, ModelSpec)}; "
-                "export the model again with this version of rapidseg"
-            ) from error
 
 
 def _splits_in_text(text: str) -> tuple[str, ...]:

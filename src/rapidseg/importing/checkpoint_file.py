@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
+from rapidseg.core.encoder_spec import ENCODER_KEY, EncoderSpec
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.core.spec import SPEC_KEY
+from rapidseg.models.weights_file import explain_encoder, read_weights
 
 
 class _Unread:
@@ -58,7 +59,8 @@ def read_content(path: Path) -> tuple[Any, bool]:
         The content, usually a dictionary with tensors on the CPU, and whether this project wrote the file.
 
     Raises:
-        ModelFileError: the file is missing, truncated, of another kind, or cannot be read without running code.
+        ModelFileError: the file is missing, truncated, of another kind (an encoder, for example), or cannot be read
+            without running code.
     """
     if path.is_dir():
         raise ModelFileError(f"{path}: is a folder; pass the checkpoint in it (.pth, .pt or .safetensors)")
@@ -96,14 +98,10 @@ def _is_other_archive(path: Path) -> bool:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Any], bool]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            own = SPEC_KEY in (file.metadata() or {})
-            return {name: file.get_tensor(name) for name in file.keys()}, own  # noqa: SIM118, not a mapping
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(
-            f"{path}: is not a readable safetensors file ({error}); if it is incomplete, download or copy it again"
-        ) from error
+    metadata, state = read_weights(path)
+    if ENCODER_KEY in metadata:
+        raise ModelFileError(explain_encoder(path, EncoderSpec.from_json(metadata[ENCODER_KEY], where=str(path))))
+    return state, SPEC_KEY in metadata
 
 
 def _read_pickle(path: Path) -> Any:

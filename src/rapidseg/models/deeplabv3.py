@@ -21,6 +21,7 @@ class DeepLabV3Options(DilatedOptions):
     Attributes:
         multi_grid: dilations of the three blocks of the backbone's last layer, such as (4, 8, 16) at stride 8, which
             the paper writes as a multi-grid of (1, 2, 4) with rate 4 (section 3.3); None keeps the layer's own.
+            ResNet-18, whose last layer has two blocks, allows only None.
         aspp_channels: of each branch.
         aspp_dilations: of the three 3x3 convolutions.
         aspp_pooled_first: concatenate the average first.

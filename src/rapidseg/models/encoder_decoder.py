@@ -14,7 +14,7 @@ from rapidseg.models.heads import FcnHead, Head
 from rapidseg.models.initialization import initialize
 from rapidseg.models.jpu import Jpu, JpuX
 from rapidseg.models.layers import scaled
-from rapidseg.models.resnet import Depth, ResNet, Stem
+from rapidseg.models.resnet import Depth, ResNet
 from rapidseg.models.segmentation_model import SegmentationModel
 
 
@@ -22,7 +22,7 @@ class EncoderDecoderOptions(BaseModel):
     """Options of every network with a ResNet. The defaults are OpenMMLab's.
 
     Attributes:
-        backbone: ResNet-50 or ResNet-101.
+        backbone: ResNet-18, -34, -50 or -101. Heads, neck and auxiliary head have the same widths on each.
         stem: `deep`, three 3x3 convolutions, or `plain`, one of 7x7.
         stem_width: channels of the deep stem's first two convolutions: 32 in OpenMMLab's ResNets, 64 in Hang Zhang's.
         aux_head: auxiliary head for training, on the backbone's third layer.
@@ -34,7 +34,7 @@ class EncoderDecoderOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backbone: Depth = "resnet50"
-    stem: Stem = "deep"
+    stem: Literal["plain", "deep"] = "deep"  # CIFAR's keeps the size of the image, which is too large for streets
     stem_width: Literal[32, 64] = 32
     aux_head: bool = True
     align_corners: bool = False

@@ -1,9 +1,10 @@
-"""ResNet backbones: plain at stride 32, dilated at stride 8 or 16, with the plain or the deep stem.
+"""ResNet backbones: plain at stride 32, dilated at stride 8 or 16, with one of three stems.
 
-He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, arXiv 1512.03385 (table 1, 50 and 101
-layers). The stride of a block is in its 3x3 convolution, as in all PyTorch weights. The deep stem of three 3x3
-convolutions is that of PSPNet, and of "bag of tricks" (arXiv 1812.01187, section 4.1, ResNet-C). Dilation instead of
-strides: Yu, Koltun, Funkhouser, Dilated Residual Networks, arXiv 1705.09914.
+He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, arXiv 1512.03385 (table 1; 18, 34, 50 and
+101 layers). The deep stem of three 3x3 convolutions is that of PSPNet, and of "bag of tricks" (arXiv 1812.01187,
+section 4.1, ResNet-C). The stem for CIFAR's images of 32x32 pixels, one 3x3 convolution that keeps the size, is that of
+the published ResNet-18 of instance discrimination (arXiv 1805.01978). Dilation instead of strides: Yu, Koltun,
+Funkhouser, Dilated Residual Networks, arXiv 1705.09914.
 
 Names of the tensors in `layer1` to `layer4` are those that every published ResNet has; only the stem's are our own.
 """
@@ -15,56 +16,37 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from rapidseg.core.errors import ConfigError
 from rapidseg.models.layers import ConvNormAct, scaled
+from rapidseg.models.resnet_blocks import BasicBlock, Bottleneck
 
-Depth = Literal["resnet50", "resnet101"]
-Stem = Literal["plain", "deep"]
+Depth = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+Stem = Literal["plain", "deep", "cifar"]
 
-BLOCKS: dict[Depth, tuple[int, int, int, int]] = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
-EXPANSION = 4  # ratio of a block's output channels to the channels of its 3x3 convolution
-STEM_CHANNELS = 64  # of the plain stem
+BLOCKS: dict[Depth, tuple[int, int, int, int]] = {
+    "resnet18": (2, 2, 2, 2),
+    "resnet34": (3, 4, 6, 3),
+    "resnet50": (3, 4, 6, 3),
+    "resnet101": (3, 4, 23, 3),
+}
+BASIC: tuple[Depth, ...] = ("resnet18", "resnet34")  # the others have bottlenecks
+STEM_CHANNELS = 64  # of the plain stem and of CIFAR's
 
 # By output stride: strides and dilations of layer1 to layer4. After a layer that keeps its size, all layers dilate.
 STRIDES = {8: (1, 2, 1, 1), 16: (1, 2, 2, 1), 32: (1, 2, 2, 2)}
 DILATIONS = {8: (1, 1, 2, 4), 16: (1, 1, 1, 2), 32: (1, 1, 1, 1)}
 
 
-class Bottleneck(nn.Module):
-    """Reduce channels, 3x3 convolution, expand channels, add the input (arXiv 1512.03385, figure 5)."""
-
-    def __init__(self, in_channels: int, channels: int, *, stride: int = 1, dilation: int = 1) -> None:
-        super().__init__()
-        out_channels = channels * EXPANSION
-        self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, dilation, dilation, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, out_channels, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(out_channels)
-        self.relu = nn.ReLU(inplace=True)
-        self.downsample: nn.Module | None = None
-        if stride != 1 or in_channels != out_channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        y += x if self.downsample is None else self.downsample(x)  # in place: the largest maps of the network
-        return self.relu(y)
-
-
 class ResNet(nn.Module):
-    """ResNet-50 or -101 without its classifier.
+    """A ResNet without its classifier.
 
     Args:
-        depth: `resnet50` or `resnet101`.
-        stem: `plain`, one 7x7 convolution; or `deep`, three 3x3 ones.
+        depth: `resnet18` or `resnet34`, of basic blocks; `resnet50` or `resnet101`, of bottlenecks.
+        stem: `plain`, one 7x7 convolution, or `deep`, three 3x3 ones, each followed by max pooling and at stride 4; or
+            `cifar`, one 3x3 convolution at stride 1 without max pooling.
         stem_width: channels of the deep stem's first two convolutions; the third has twice as many. 32 in OpenMMLab's
             ResNet-C; 64 in Hang Zhang's ResNets, which the authors of FastFCN use.
-        output_stride: 8, 16 or 32.
+        output_stride: 8, 16 or 32, with a stem at stride 4; a quarter of it with the stem `cifar`.
         dilations: of layer1 to layer4; None uses those that compensate for the smaller output stride. The first block
             of a dilated layer has half the dilation of its layer, as in all published code (OpenMMLab's
             `contract_dilation`): its input still has the dilation of the layer before.
@@ -73,6 +55,9 @@ class ResNet(nn.Module):
 
     Attributes:
         channels, strides: of the four features that `forward` returns.
+
+    Raises:
+        ConfigError: `multi_grid` has another length than layer4 has blocks.
     """
 
     def __init__(
@@ -89,13 +74,19 @@ class ResNet(nn.Module):
         super().__init__()
         strides = STRIDES[output_stride]
         dilations = DILATIONS[output_stride] if dilations is None else dilations
-        in_channels = scaled(STEM_CHANNELS if stem == "plain" else 2 * stem_width, width)
-        self.stem = _plain_stem(in_channels) if stem == "plain" else _deep_stem(scaled(stem_width, width), in_channels)
-        self.max_pool = nn.MaxPool2d(3, 2, 1)
+        block = BasicBlock if depth in BASIC else Bottleneck
+        if multi_grid is not None and len(multi_grid) != BLOCKS[depth][-1]:
+            raise ConfigError(
+                f"multi_grid has {len(multi_grid)} dilations, but layer4 of {depth} has {BLOCKS[depth][-1]} blocks; "
+                "pass one dilation per block, or no multi_grid"
+            )
+        in_channels = scaled(2 * stem_width if stem == "deep" else STEM_CHANNELS, width)
+        self.stem = _make_stem(stem, scaled(stem_width, width), in_channels)
+        self.max_pool = nn.Identity() if stem == "cifar" else nn.MaxPool2d(3, 2, 1)
         layers: list[nn.Module] = []
         self.channels: tuple[int, ...] = ()
         self.strides: tuple[int, ...] = ()
-        total_stride = 4  # of the stem and the pooling after it
+        total_stride = 1 if stem == "cifar" else 4  # of the stem and the pooling after it
         for i, (num_blocks, stride, dilation) in enumerate(zip(BLOCKS[depth], strides, dilations, strict=True)):
             channels = scaled(STEM_CHANNELS * 2**i, width)
             grid = [max(1, dilation // 2)] + [dilation] * (num_blocks - 1)
@@ -103,10 +94,8 @@ class ResNet(nn.Module):
                 grid = list(multi_grid)
             blocks = []
             for j, block_dilation in enumerate(grid):
-                blocks.append(
-                    Bottleneck(in_channels, channels, stride=stride if j == 0 else 1, dilation=block_dilation)
-                )
-                in_channels = channels * EXPANSION
+                blocks.append(block(in_channels, channels, stride=stride if j == 0 else 1, dilation=block_dilation))
+                in_channels = channels * block.expansion
             layers.append(nn.Sequential(*blocks))
             total_stride *= stride
             self.channels = (*self.channels, in_channels)
@@ -121,11 +110,12 @@ class ResNet(nn.Module):
         return c1, c2, c3, self.layer4(c3)
 
 
-def _plain_stem(channels: int) -> nn.Sequential:
-    return nn.Sequential(ConvNormAct(3, channels, 7, stride=2))
-
-
-def _deep_stem(width: int, channels: int) -> nn.Sequential:
+def _make_stem(stem: Stem, width: int, channels: int) -> nn.Sequential:
+    """Returns a stem with `channels` channels; `width` are those of the deep stem's first two convolutions."""
+    if stem == "plain":
+        return nn.Sequential(ConvNormAct(3, channels, 7, stride=2))
+    if stem == "cifar":
+        return nn.Sequential(ConvNormAct(3, channels, 3))
     return nn.Sequential(
         ConvNormAct(3, width, 3, stride=2),
         ConvNormAct(width, width, 3),

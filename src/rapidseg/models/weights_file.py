@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors files with the `ModelSpec` inside. Loading runs no code from the file."""
+"""Weights on disk: safetensors files with the specification inside. Loading runs no code from the file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from rapidseg.core.encoder_spec import ENCODER_KEY, EncoderSpec
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.files import atomic_path
-from rapidseg.core.spec import SPEC_KEY, ModelSpec
+from rapidseg.core.spec import SPEC_KEY, AnySpec, ModelSpec
 from rapidseg.models.registry import model_from_spec
 from rapidseg.models.segmentation_model import SegmentationModel
 
@@ -28,11 +29,7 @@ def save_model(model: SegmentationModel, path: str | os.PathLike[str]) -> ModelS
     Returns:
         The specification as written, with the checksum of the weights.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    spec = model.spec.model_copy(update={"checksum": weights_checksum(state)})
-    with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={SPEC_KEY: spec.to_json()})
-    return spec
+    return write_weights(model.state_dict(), model.spec, SPEC_KEY, path)
 
 
 def load_model(path: str | os.PathLike[str]) -> SegmentationModel:
@@ -43,25 +40,72 @@ def load_model(path: str | os.PathLike[str]) -> SegmentationModel:
             do not match the architecture or the checksum.
     """
     path = Path(path)
+    metadata, state = read_weights(path)
+    if ENCODER_KEY in metadata:
+        raise ModelFileError(explain_encoder(path, EncoderSpec.from_json(metadata[ENCODER_KEY], where=str(path))))
+    if SPEC_KEY not in metadata:
+        raise ModelFileError(f"{path}: has no rapidseg model specification; convert it with `rapidseg import`")
+    model = model_from_spec(ModelSpec.from_json(metadata[SPEC_KEY], where=str(path)))
+    load_state(model, state, where=str(path))
+    verify_checksum(state, model.spec.checksum, where=str(path))
+    return model.eval()
+
+
+def write_weights(state: Mapping[str, Tensor], spec: AnySpec, key: str, path: str | os.PathLike[str]) -> AnySpec:
+    """Writes tensors and a specification to a safetensors file, atomically.
+
+    Args:
+        state: the tensors, by name.
+        spec: of the weights.
+        key: of the specification in the file's metadata.
+        path: the file to write.
+
+    Returns:
+        The specification as written, with the checksum of the weights.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    spec = spec.model_copy(update={"checksum": weights_checksum(state)})
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={key: spec.to_json()})
+    return spec
+
+
+def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Returns the metadata and the tensors of a safetensors file.
+
+    Raises:
+        ModelFileError: the file is missing, truncated or not a safetensors file.
+    """
     if not path.is_file():
         raise ModelFileError(
             f"{path}: no such file; pass a .safetensors file that `rapidseg train` or `rapidseg import` wrote"
         )
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(SPEC_KEY)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a mapping
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ModelFileError(
-            f"{path}: not a readable safetensors file ({error}); copy it again or train again"
+            f"{path}: is not a readable safetensors file ({error}); if it is incomplete, download or copy it again"
         ) from error
-    if text is None:
-        raise ModelFileError(f"{path}: has no rapidseg model specification; convert it with `rapidseg import`")
-    model = model_from_spec(ModelSpec.from_json(text, where=str(path)))
-    load_state(model, state, where=str(path))
-    if model.spec.checksum is not None and weights_checksum(state) != model.spec.checksum:
-        raise ModelFileError(f"{path}: the weights do not match their checksum; the file is damaged, copy it again")
-    return model.eval()
+
+
+def verify_checksum(state: Mapping[str, Tensor], checksum: str | None, *, where: str) -> None:
+    """Compares tensors with the checksum in their file's specification, if it has one.
+
+    Raises:
+        ModelFileError: they differ.
+    """
+    if checksum is not None and weights_checksum(state) != checksum:
+        raise ModelFileError(f"{where}: the weights do not match their checksum; the file is damaged, copy it again")
+
+
+def explain_encoder(path: object, spec: EncoderSpec) -> str:
+    """Returns the message for an encoder file where a segmentation network is needed."""
+    key = "model.weights" if spec.network == "fast-scnn" else "model.weights or model.backbone_weights"
+    return (
+        f"{path}: is an encoder ({spec.network}, pretrained by {spec.method}), not a segmentation network; start a "
+        f"training run from it with the recipe's key {key}"
+    )
 
 
 def load_state(model: SegmentationModel, state: Mapping[str, Tensor], *, where: str) -> None:
