@@ -26,6 +26,7 @@ PUBLIC_NAMES = {
     "RapidSegError": "rapidseg.core.errors",
     "predict": "rapidseg.workflows.predict",
     "train": "rapidseg.workflows.train",
+    "pretrain": "rapidseg.workflows.pretrain",
     "evaluate": "rapidseg.workflows.evaluate",
     "compare_runs": "rapidseg.workflows.report",
     "export": "rapidseg.workflows.export",

@@ -18,6 +18,7 @@ from rapidseg.workflows.load import load as load
 from rapidseg.workflows.models import list_models as list_models
 from rapidseg.workflows.models import show_model as show_model
 from rapidseg.workflows.predict import predict as predict
+from rapidseg.workflows.pretrain import pretrain as pretrain
 from rapidseg.workflows.quantize import quantize as quantize
 from rapidseg.workflows.report import compare_runs as compare_runs
 from rapidseg.workflows.train import train as train

@@ -33,6 +33,7 @@ app = typer.Typer(
 COMMANDS = (
     "predict",
     "train",
+    "pretrain",
     "evaluate",
     "report",
     "benchmark",

@@ -34,6 +34,13 @@ def complete_recipe(incomplete: str) -> list[str]:
     return [*_matching(recipe_names(), incomplete), *_files(incomplete, _YAML_SUFFIXES)]
 
 
+def complete_pretraining_recipe(incomplete: str) -> list[str]:
+    """Returns names of pre-training recipes, and YAML files."""
+    from rapidseg.workflows.names import pretraining_recipe_names
+
+    return [*_matching(pretraining_recipe_names(), incomplete), *_files(incomplete, _YAML_SUFFIXES)]
+
+
 def complete_dataset(incomplete: str) -> list[str]:
     """Returns names of data sets, and YAML files."""
     from rapidseg.workflows.names import dataset_names

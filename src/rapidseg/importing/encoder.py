@@ -1,4 +1,4 @@
-"""Reads encoders: those that `rapidseg pretrain` wrote, and the ResNet-18 of the published instance discrimination code.
+"""Reads encoders: our own, and the ResNet-18 of the published instance discrimination code.
 
 That code keeps the layers of a ResNet-18 in a list, so its tensors are called `extractor.0.weight` (first convolution),
 `extractor.1.*` (normalization), `extractor.3.*` to `extractor.6.*` (layer1 to layer4) and `fc.*`.

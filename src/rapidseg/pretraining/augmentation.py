@@ -1,7 +1,7 @@
 """Random views of whole batches of images, on the device: crop, mirror, change colors, gray, normalize.
 
 The transforms and their ranges are those of torchvision (`RandomResizedCrop`, `ColorJitter`, `RandomGrayscale`), which
-the published code applies to one image at a time. Here a batch is one tensor, with one difference: the order of the four
+the published code applies to one image at a time. Here a batch is one tensor. One thing differs: the order of the four
 color changes is drawn once per view of a batch rather than once per image. Random numbers are drawn on the CPU from a
 generator that is seeded for the step, so a run computes the same on every device and after every interruption.
 """
@@ -74,9 +74,7 @@ def crop_and_resize(images: Tensor, crops: Tensor, size_hw: tuple[int, int]) -> 
     top, left, height, width = crops.to(images.dtype).T[..., None]
     ys = _positions(top, height, size_hw[0], images.device) * (2 / image_h) - 1 + 1 / image_h
     xs = _positions(left, width, size_hw[1], images.device) * (2 / image_w) - 1 + 1 / image_w
-    grid = torch.stack(
-        [xs[:, None, :].expand(-1, size_hw[0], -1), ys[:, :, None].expand(-1, -1, size_hw[1])], dim=3
-    )
+    grid = torch.stack([xs[:, None, :].expand(-1, size_hw[0], -1), ys[:, :, None].expand(-1, -1, size_hw[1])], dim=3)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 

@@ -220,5 +220,3 @@ def results_table(history: list[dict[str, Any]]) -> str:
 
 def _accuracies(score: dict[str, Any]) -> dict[str, float]:
     return {name: score[name] for name in ("top1", "top5")}
-
-

@@ -28,9 +28,15 @@ def architecture_names() -> tuple[str, ...]:
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Returns the names of the recipes that come with the package."""
+    """Returns the names of the recipes of `rapidseg train` that come with the package."""
     folder = _PACKAGE / "recipes"
-    return tuple(sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")))
+    names = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    return tuple(sorted(name for name in names if not name.startswith("pretraining/")))
+
+
+def pretraining_recipe_names() -> tuple[str, ...]:
+    """Returns the names of the recipes of `rapidseg pretrain` that come with the package."""
+    return _stems("recipes/pretraining")
 
 
 def dataset_names() -> tuple[str, ...]:

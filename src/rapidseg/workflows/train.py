@@ -80,7 +80,7 @@ def train(
         raise ConfigError("choose a folder for the run: --output runs/first (output= in Python)")
     from rapidseg.training import train as run
 
-    report = run(loaded, output, resume=resume, device=device, progress=progress, command=_command())
+    report = run(loaded, output, resume=resume, device=device, progress=progress, command=command_line())
     return dataclasses.replace(report, warnings=warnings)
 
 
@@ -95,6 +95,15 @@ def _find_source(
 
         names = ", ".join(recipe_names())
         raise ConfigError(f"name a recipe: a recipe file, a data description (.yaml), or one of {names}")
+    return own_recipe(output)
+
+
+def own_recipe(output: str | os.PathLike[str] | None) -> Path:
+    """Returns the recipe file in the folder of a run that is to be resumed.
+
+    Raises:
+        ConfigError: no folder is named, or it contains no run.
+    """
     if output is None:
         raise ConfigError("name the folder of the run to resume: --output runs/first (output= in Python)")
     own = Path(output) / "recipe.yaml"
@@ -103,7 +112,7 @@ def _find_source(
     return own
 
 
-def _command() -> tuple[str, ...]:
+def command_line() -> tuple[str, ...]:
     """Returns the words of the command line if this process is `rapidseg`, to be recorded with the run."""
     program = Path(sys.argv[0])
     is_ours = program.stem == "rapidseg" or (program.stem == "__main__" and program.parent.name == "rapidseg")

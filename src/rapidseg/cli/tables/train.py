@@ -41,7 +41,7 @@ class TrainingDisplay(ProgressDisplay):
             self.message(
                 f"iteration {step}/{self._iterations}: {values['train/images_per_s']:.1f} images/s, "
                 f"{values['train/data_wait_share']:.0%} waiting for data, loss {values['train/loss']:.4f}, "
-                f"learning rate {values['train/learning_rate']:.2e}, ETA {_duration(values['train/eta_s'])}"
+                f"learning rate {values['train/learning_rate']:.2e}, ETA {format_duration(values['train/eta_s'])}"
             )
 
 
@@ -50,7 +50,7 @@ def print_report(report: TrainingReport) -> None:
     if report.check is not None:
         _print_check(report.check)
         return
-    parts = [f"{report.iterations} iterations in {_duration(report.seconds)}"]
+    parts = [f"{report.iterations} iterations in {format_duration(report.seconds)}"]
     if report.best is not None:
         parts.append(f"best mIoU {report.best['mean_iou']:.4f} after iteration {report.best['iteration']}")
     if report.last is not None:
@@ -59,11 +59,11 @@ def print_report(report: TrainingReport) -> None:
     console.print(f"{', '.join(parts)}; wrote {escape(' and '.join(files))}", highlight=False, soft_wrap=True)
 
 
-def print_stopped(iteration: int, output: object) -> None:
+def print_stopped(iteration: int, output: object, command: str = "train") -> None:
     """Prints after which iteration a signal stopped a run, and how to resume it."""
     errors.print(
         f"stopped and saved after iteration {iteration}; resume with: "
-        f"rapidseg train --output {escape(str(output))} --resume",
+        f"rapidseg {command} --output {escape(str(output))} --resume",
         highlight=False,
         soft_wrap=True,
     )
@@ -79,5 +79,6 @@ def _print_check(check: RunCheck) -> None:
     )
 
 
-def _duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """Returns hours, minutes and seconds."""
     return str(timedelta(seconds=round(seconds)))

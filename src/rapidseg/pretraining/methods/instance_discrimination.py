@@ -147,7 +147,8 @@ class InstanceDiscriminationMethod(Method):
     def loss(self, batch: PretrainingBatch) -> Tensor:
         features = self.encoder(batch.views[0])
         self._features = features.detach()
-        return self.task.loss(features, batch.indices, generator=batch.generator)
+        with torch.autocast(features.device.type, enabled=False):  # similarities need more digits than bf16 has
+            return self.task.loss(features, batch.indices, generator=batch.generator)
 
     def after_step(self, batch: PretrainingBatch, progress: float) -> None:
         assert self._features is not None

@@ -1,0 +1,68 @@
+"""`rapidseg pretrain`: from images to an encoder that segmentation starts from."""
+
+from __future__ import annotations
+
+import typer
+
+from rapidseg.cli.console import print_json
+from rapidseg.cli.help import examples
+from rapidseg.cli.options import pretraining as options
+from rapidseg.cli.options.common import JsonOption
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `pretrain`."""
+    app.command(
+        epilog=examples(
+            "rapidseg pretrain byol_cifar10 --root cifar10.zip -o runs/byol", "rapidseg pretrain -o runs/byol --resume"
+        )
+    )(pretrain)
+
+
+def pretrain(
+    recipe: options.RecipeArgument = None,
+    overrides: options.OverridesArgument = None,
+    root: options.RootOption = None,
+    output: options.OutputOption = None,
+    epochs: options.EpochsOption = None,
+    batch_size: options.BatchSizeOption = None,
+    feature_dim: options.FeatureDimOption = None,
+    m: options.NegativesOption = None,
+    temperature: options.TemperatureOption = None,
+    momentum: options.MomentumOption = None,
+    k: options.NeighborsOption = None,
+    resume: options.ResumeOption = False,
+    device: options.DeviceOption = "auto",
+    dry_run: options.DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Pre-train an encoder on images with or without classes.
+
+    The output folder gets the encoder, the state from which the run resumes, logs, a table of the scores, and the
+    recipe with every value. Start a segmentation run from it with `rapidseg train ... model.weights=FILE`.
+    """
+    from rapidseg.cli.tables.pretrain import PretrainingDisplay, print_report, print_stopped
+    from rapidseg.workflows.pretrain import TrainingStopped
+    from rapidseg.workflows.pretrain import pretrain as run
+
+    recipe, words = options.separate_overrides(recipe, overrides)
+    named = {"feature_dim": feature_dim, "m": m, "temperature": temperature, "momentum": momentum, "k": k}
+    try:
+        with PretrainingDisplay() as display:
+            report = run(
+                recipe,
+                root=root,
+                **named,
+                batch_size=batch_size,
+                epochs=epochs,
+                overrides=words,
+                output=output,
+                device=device,
+                resume=resume,
+                dry_run=dry_run,
+                progress=display,
+            )
+    except TrainingStopped as stop:
+        print_stopped(stop.iteration, output, "pretrain")
+        raise typer.Exit(128 + stop.signal_number) from None
+    print_json(report.to_dict()) if as_json else print_report(report)
