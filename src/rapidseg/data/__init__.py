@@ -7,7 +7,8 @@ sample = dataset[0]     # sample.image (H, W, 3) uint8 RGB, sample.label (H, W) 
 dataset.labels.names    # ("Sky", "Building", ...)
 
 `layouts` finds the image and the mask of every sample, `masks` turns mask files into class ids, `dataset` reads
-samples, `augmentation` makes training samples, and `checks` looks for mistakes before training.
+samples, `augmentation` makes training samples, and `checks` looks for mistakes before training. `classification` opens
+images with one class each, for pre-training.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Protocol
 
 from rapidseg.core.errors import DatasetError, InputError, nearest_hint
 from rapidseg.core.labels import LabelSet
@@ -22,6 +23,15 @@ BUILT_IN_LAYOUTS: dict[str, type[CamVid] | type[Cityscapes]] = {
 BUNDLED_DESCRIPTIONS = {path.stem: path for path in (Path(__file__).parent / "layouts" / "descriptions").glob("*.yaml")}
 
 _MAX_SHOWN = 3  # missing files that a message names
+
+
+class HasSplits(Protocol):
+    """Data with named splits."""
+
+    name: str
+
+    def splits(self) -> tuple[str, ...]:
+        """Returns the names of the splits."""
 
 
 def open_dataset(
@@ -75,7 +85,7 @@ def open_layout(
     )
 
 
-def split_names(layout: DatasetLayout, split: str) -> tuple[str, ...]:
+def split_names(layout: HasSplits, split: str) -> tuple[str, ...]:
     """Returns the splits of a text such as `train+val`.
 
     Raises:
