@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from rapidseg.cli.console import print_json
@@ -46,22 +48,12 @@ def pretrain(
     from rapidseg.workflows.pretrain import pretrain as run
 
     recipe, words = options.separate_overrides(recipe, overrides)
-    named = {"feature_dim": feature_dim, "m": m, "temperature": temperature, "momentum": momentum, "k": k}
+    method: dict[str, Any] = {"feature_dim": feature_dim, "m": m, "temperature": temperature, "momentum": momentum}
+    length: dict[str, Any] = {"k": k, "batch_size": batch_size, "epochs": epochs}
+    where: dict[str, Any] = {"root": root, "output": output, "device": device, "resume": resume, "dry_run": dry_run}
     try:
         with PretrainingDisplay() as display:
-            report = run(
-                recipe,
-                root=root,
-                **named,
-                batch_size=batch_size,
-                epochs=epochs,
-                overrides=words,
-                output=output,
-                device=device,
-                resume=resume,
-                dry_run=dry_run,
-                progress=display,
-            )
+            report = run(recipe, **method, **length, **where, overrides=words, progress=display)
     except TrainingStopped as stop:
         print_stopped(stop.iteration, output, "pretrain")
         raise typer.Exit(128 + stop.signal_number) from None

@@ -51,7 +51,7 @@ def train(
         TrainingError: the loss is not finite, or the saved state cannot be read.
         TrainingStopped: a signal stopped the run.
     """
-    folder = RunFolder(Path(output))
+    folder: RunFolder[Recipe] = RunFolder(Path(output))
     if resume:
         recipe = folder.resume(recipe)
     elif recipe is None:
