@@ -16,6 +16,7 @@ import torch
 from rapidseg import __version__
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.files import write_text
+from rapidseg.importing import WeightsUse
 from rapidseg.recipes.recipe_file import dump_recipe, flatten, load_recipe
 from rapidseg.recipes.schema import Recipe
 
@@ -29,6 +30,7 @@ class RunFolder:
     Attributes:
         path: the folder.
         recipe: the recipe with every key; command, versions and platform in comments.
+        initial_weights: which tensors the run started from, and which not; only of runs with initial weights.
         state: the whole state of training, from which it resumes.
         best, last: weights with their specification.
         log: metrics, one JSON document per line.
@@ -38,6 +40,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recipe = path / "recipe.yaml"
+        self.initial_weights = path / "initial_weights.json"
         self.state = path / "last.ckpt"
         self.best = path / "best.safetensors"
         self.last = path / "last.safetensors"
@@ -65,10 +68,32 @@ class RunFolder:
         """Removes what `begin` and the loggers wrote, for a run that failed before its first iteration was done."""
         with contextlib.suppress(OSError):
             self.recipe.unlink(missing_ok=True)
+            self.initial_weights.unlink(missing_ok=True)
             self.log.unlink(missing_ok=True)
             shutil.rmtree(self.tensorboard, ignore_errors=True)
             if self._created:
                 self.path.rmdir()
+
+    def write_initial_weights(self, use: WeightsUse) -> None:
+        """Writes what the run started from."""
+        write_text(self.initial_weights, use.model_dump_json(indent=2) + "\n")
+
+    def read_initial_weights(self, recipe: Recipe) -> WeightsUse | None:
+        """Returns what the run started from; None for random weights, and for runs of earlier versions.
+
+        Raises:
+            ConfigError: the file is missing or cannot be read.
+        """
+        try:
+            if not self.initial_weights.exists() and recipe.model.weights is None:
+                return None
+            return WeightsUse.model_validate_json(self.initial_weights.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            problem = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
+            raise ConfigError(
+                f"{self.initial_weights}: {problem}, and the run cannot be resumed without it; restore it, or "
+                "start a new run in another folder"
+            ) from error
 
     def resume(self, recipe: Recipe | None) -> Recipe:
         """Returns the recipe to resume with.
