@@ -92,6 +92,10 @@ def test_a_dry_run_writes_nothing(rapidseg, tmp_path):
         ([*TINY], "choose a folder for the run: --output runs/first"),
         (["train", "--output", "run", "--resume"], "run contains no run to resume; start one without --resume"),
         (["train", "--resume"], "name the folder of the run to resume: --output runs/first"),
+        (
+            [*TINY, "--weights", "fast-scnn-cityscape", "--dry-run"],
+            "no published model of that name; did you mean 'fast-",
+        ),
         (["train", "tiny", "data.root=nowhere", "--output", "run"], "no Cityscapes data set at "),
     ],
 )
@@ -100,6 +104,14 @@ def test_mistakes_are_one_message_and_status_2(rapidseg, words, message):
     assert (status, output) == (2, "")
     assert message in error
     assert "Traceback" not in error
+
+
+def test_a_run_from_other_weights_says_what_it_uses(rapidseg):
+    assert rapidseg(*TINY, "--iterations", "1", "--output", "first")[0] == 0
+    status, output, error = rapidseg(*TINY, "--weights", "first/last.safetensors", "--dry-run")
+    assert status == 0
+    assert re.search(r"\d+ of \d+ tensors start from \S+/first/last\.safetensors", error.replace("\n", " "))
+    assert "OK: 6 training images" in output
 
 
 def test_your_own_data_need_no_recipe(rapidseg, tmp_path):

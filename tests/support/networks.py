@@ -17,6 +17,7 @@ OPTIONS = {
     "deeplabv3-d32": ("deeplabv3", {"output_stride": 32}),
     "deeplabv3-multi_grid": ("deeplabv3", {"multi_grid": (4, 8, 16)}),
     "pspnet-d32-r101": ("pspnet", {"output_stride": 32, "backbone": "resnet101"}),
+    "pspnet-d8-r18": ("pspnet", {"backbone": "resnet18", "stem": "plain"}),
     "encnet-lateral": ("encnet", {"lateral": True}),
     "encnet-d32": ("encnet", {"output_stride": 32, "stem": "plain"}),
 }

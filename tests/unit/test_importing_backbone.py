@@ -89,11 +89,21 @@ def test_every_tensor_of_the_backbone_is_replaced_and_no_other(source, wrapping,
 
 
 def test_every_depth_and_both_strides_take_the_same_weights(saved):
-    for options in ({"backbone": "resnet101"}, {"output_stride": 32}):
+    for options in (
+        {"backbone": "resnet18"},
+        {"backbone": "resnet34"},
+        {"backbone": "resnet101"},
+        {"output_stride": 32},
+    ):
         model = make("openmmlab", **options)
         state = imagenet("openmmlab", model)
-        load_backbone(model, saved(state))
-        assert torch.equal(model.backbone.layer3[5].conv2.weight, state["layer3.5.conv2.weight"])
+        use = load_backbone(model, saved(state))
+        assert torch.equal(
+            model.backbone.layer3[-1].conv2.weight, state[f"layer3.{len(model.backbone.layer3) - 1}.conv2.weight"]
+        )
+        assert len(use.used) == len(model.backbone.state_dict())
+        assert set(use.kept_random) == {name for name in model.state_dict() if not name.startswith("backbone.")}
+        assert use.unused == {"fc.weight": "ImageNet's classifier", "fc.bias": "ImageNet's classifier"}
 
 
 def test_weights_of_another_stem_or_depth_say_which_options_they_need(saved):
@@ -108,6 +118,12 @@ def test_weights_of_another_stem_or_depth_say_which_options_they_need(saved):
         ModelFileError, match="need the model options backbone: resnet101, stem: plain; 10 missing: stem"
     ):
         load_backbone(make("openmmlab"), plain)
+    for depth in ("resnet18", "resnet34"):
+        basic = saved(imagenet("torchvision", make("torchvision", backbone=depth)))
+        with pytest.raises(
+            ModelFileError, match=rf"need the model options backbone: {depth}; \d+ missing: layer1\.0\.conv3"
+        ):
+            load_backbone(make("torchvision"), basic)
     wide = saved(imagenet("zhang", make("zhang", width=1)))
     with pytest.raises(ModelFileError, match=r"need the model options stem_width: 64; \d+ misshapen: stem\.0\.conv"):
         load_backbone(make("openmmlab", width=1), wide)
@@ -129,7 +145,9 @@ def test_a_file_or_a_network_without_a_backbone_is_refused(saved):
         load_backbone(make("torchvision"), saved({"a": torch.zeros(3)}))
     with pytest.raises(ModelFileError, match=r"is not a ResNet backbone \(its tensors: none\)"):
         load_backbone(make("torchvision"), saved({}))
-    with pytest.raises(ConfigError, match="fast-scnn has no backbone to load weights into; remove backbone_weights"):
+    with pytest.raises(
+        ConfigError, match="fast-scnn has no backbone to load weights into; remove backbone_weights, or"
+    ):
         load_backbone(create_model("fast-scnn", 3, width=0.25), saved({}))
 
 

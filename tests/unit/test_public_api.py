@@ -29,8 +29,8 @@ FUNCTIONS = {
     "load": "(model=None, *, engine='auto', precision='auto', device='auto', download=True, progress=SILENT)",
     "predict": "(images=None, *, model=None, output='predictions', save=('class-map', 'overlay'), input_size=None, "
     "engine='auto', precision='auto', device='auto', progress=SILENT)",
-    "train": "(recipe=None, *, overrides=None, iterations=None, output=None, device='auto', resume=False, "
-    "dry_run=False, progress=SILENT)",
+    "train": "(recipe=None, *, overrides=None, weights=None, iterations=None, output=None, device='auto', "
+    "resume=False, dry_run=False, progress=SILENT)",
     "evaluate": "(model=None, *, data, root=None, split='val', protocol='whole', crop=None, stride=None, scales=None, "
     "flip=None, input_size=None, subsample=1, class_mapping=None, engine='auto', precision='auto', "
     "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=(), "

@@ -23,6 +23,7 @@ def train(
     recipe: options.RecipeArgument = None,
     overrides: options.OverridesArgument = None,
     output: options.OutputOption = None,
+    weights: options.WeightsOption = None,
     iterations: options.IterationsOption = None,
     resume: options.ResumeOption = False,
     device: options.DeviceOption = "auto",
@@ -47,6 +48,7 @@ def train(
             report = run(
                 recipe,
                 overrides=words,
+                weights=weights,
                 iterations=iterations,
                 output=output,
                 device=device,

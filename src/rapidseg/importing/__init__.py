@@ -4,12 +4,16 @@ from rapidseg.importing.backbone import load_backbone
 from rapidseg.importing.checkpoint import load_checkpoint
 from rapidseg.importing.class_names import LabelsLike, find_labels
 from rapidseg.importing.download import Note, fetch, is_url, kept_download
+from rapidseg.importing.initial_weights import initialize_from
+from rapidseg.importing.weights_use import WeightsUse
 
 __all__ = [
     "LabelsLike",
     "Note",
+    "WeightsUse",
     "fetch",
     "find_labels",
+    "initialize_from",
     "is_url",
     "kept_download",
     "load_backbone",

@@ -1,6 +1,6 @@
-"""Loads ImageNet weights of a ResNet into the backbone of a segmentation network, from which training then starts.
+"""Loads weights of a ResNet into the backbone of a segmentation network, from which training then starts.
 
-Three naming schemes are supported. They agree on `layer1` to `layer4`; the stem is
+Three naming schemes of ImageNet weights are supported. They agree on `layer1` to `layer4`; the stem is
 
 - torchvision's: `conv1`, `bn1`; one 7x7 convolution (`stem: plain`),
 - OpenMMLab's ResNetV1c: `stem.0` to `stem.7`; three 3x3 convolutions of 32, 32 and 64 channels (`stem: deep`),
@@ -21,7 +21,11 @@ from rapidseg.core.progress import Counter
 from rapidseg.importing.checkpoint_file import read_content
 from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights
 from rapidseg.importing.download import Note, locate, log
+from rapidseg.importing.encoder import initialize_from_encoder
+from rapidseg.importing.encoder_checkpoint import find_encoder
+from rapidseg.importing.weights_use import WeightsUse
 from rapidseg.models import SegmentationModel
+from rapidseg.models.resnet import BASIC, BLOCKS
 from rapidseg.models.weights_file import list_misfits
 
 _STEMS = {  # a name that only this stem has -> its source
@@ -55,16 +59,20 @@ def load_backbone(
     sha256: str | None = None,
     progress: Counter | None = None,
     note: Note | None = None,
-) -> None:
-    """Fills `model.backbone` with ImageNet weights; the rest of the model stays as it is.
+) -> WeightsUse:
+    """Fills `model.backbone` with ImageNet weights or a pretrained encoder; the rest of the model stays as it is.
 
     Args:
         model: a segmentation network with a ResNet as its backbone.
-        source: a file or an `http(s)` URL: ResNet-50 or -101 weights with the tensor names of torchvision, OpenMMLab
-            (ResNetV1c) or Hang Zhang. The classifier `fc` is skipped; every other tensor must be present and fit.
+        source: a file or an `http(s)` URL: weights of a ResNet-18, -34, -50 or -101 with the tensor names of
+            torchvision, OpenMMLab (ResNetV1c) or Hang Zhang, or an encoder that `rapidseg pretrain` wrote. The
+            classifier `fc` is skipped; every other tensor must be present and fit, except for an encoder's stem.
         sha256: as for `load_checkpoint`.
         progress: as for `load_checkpoint`.
         note: as for `load_checkpoint`.
+
+    Returns:
+        Which tensors of the network were filled.
 
     Raises:
         ConfigError: the network has no such backbone.
@@ -74,16 +82,22 @@ def load_backbone(
     note = note or log.info
     backbone = getattr(model, "backbone", None)
     if not isinstance(backbone, nn.Module):
-        raise ConfigError(f"{model.spec.architecture} has no backbone to load weights into; remove backbone_weights")
+        raise ConfigError(
+            f"{model.spec.architecture} has no backbone to load weights into; remove backbone_weights, or start from "
+            "weights of the whole network with model.weights"
+        )
     path = locate(os.fspath(source), sha256=sha256, progress=progress, note=note)
+    encoder = find_encoder(path)
+    if encoder is not None:
+        return initialize_from_encoder(model, *encoder, source=os.fspath(source), note=note)
     content, _ = read_content(path)
     candidates = find_weights(content, lambda names: backbone_kind(names) is not None, path=path)
     known = [weights for weights in candidates if backbone_kind(weights.state) is not None]
     if not known:
         names = ", ".join(list(candidates[0].state)[:3]) if candidates else "none"
         raise ModelFileError(
-            f"{path}: is not a ResNet backbone (its tensors: {names}); pass ImageNet weights of ResNet-50 or -101 as "
-            "torchvision, OpenMMLab or Hang Zhang publish them"
+            f"{path}: is not a ResNet backbone (its tensors: {names}); pass ImageNet weights of ResNet-18, -34, -50 "
+            "or -101 as torchvision, OpenMMLab or Hang Zhang publish them"
         )
     state = choose_weights(known, None, path=path, note=note)
     renamed = _rename(state)
@@ -96,6 +110,13 @@ def load_backbone(
         raise ModelFileError(f"{path}: does not fit the backbone of the model. {_advice(renamed, model)}{problems}")
     check_values(renamed, path)
     backbone.load_state_dict(renamed)
+    used = [f"backbone.{name}" for name in expected]
+    return WeightsUse(
+        source=os.fspath(source),
+        used=tuple(used),
+        kept_random=tuple(name for name in model.state_dict() if name not in set(used)),
+        unused={name: "ImageNet's classifier" for name in _CLASSIFIER if name in state},
+    )
 
 
 def _rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -116,7 +137,7 @@ def _advice(state: Mapping[str, Tensor], model: SegmentationModel) -> str:
     """Returns the options that the model needs for these weights, if their shape is known."""
     width = state["stem.0.conv.weight"].shape[0] if "stem.0.conv.weight" in state else 0
     needed = {
-        "backbone": "resnet101" if "layer3.22.conv1.weight" in state else "resnet50",
+        **_depth(state),
         "stem": "deep" if "stem.2.conv.weight" in state else "plain",
         **({"stem_width": width} if "stem.2.conv.weight" in state and width in _STEM_WIDTHS else {}),
     }
@@ -124,3 +145,11 @@ def _advice(state: Mapping[str, Tensor], model: SegmentationModel) -> str:
     if not differing:
         return ""
     return "These weights need the model options " + ", ".join(f"{k}: {v}" for k, v in differing.items()) + "; "
+
+
+def _depth(state: Mapping[str, Tensor]) -> dict[str, str]:
+    """Returns the option for the depth that the tensors have; empty if it is none of ours."""
+    basic = "layer1.0.conv3.weight" not in state
+    blocks = tuple(len({name.split(".")[1] for name in state if name.startswith(f"layer{i}.")}) for i in range(1, 5))
+    depths = [depth for depth, ours in BLOCKS.items() if ours == blocks and (depth in BASIC) == basic]
+    return {"backbone": depths[0]} if depths else {}

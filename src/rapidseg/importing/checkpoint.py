@@ -65,7 +65,7 @@ def load_checkpoint(
         RapidSegError: the file cannot be downloaded, or is not the expected one.
     """
     note = note or log.info
-    path = locate(_resolve_name(os.fspath(source)), sha256=sha256, progress=progress, note=note)
+    path = locate(resolve_name(os.fspath(source)), sha256=sha256, progress=progress, note=note)
     content, own = read_content(path)
     if own:
         if labels is not None or ema is not None or options:
@@ -93,7 +93,7 @@ def load_checkpoint(
     return model.eval()
 
 
-def _resolve_name(source: str) -> str:
+def resolve_name(source: str) -> str:
     """Returns the URL of the weights for the name of a published model, and everything else as it is."""
     if is_url(source) or not re.fullmatch(r"[\w-]+", source) or Path(source).exists():
         return source

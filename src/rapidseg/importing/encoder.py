@@ -1,94 +1,112 @@
-"""Reads encoders: our own, and the ResNet-18 of the published instance discrimination code.
-
-That code keeps the layers of a ResNet-18 in a list, so its tensors are called `extractor.0.weight` (first convolution),
-`extractor.1.*` (normalization), `extractor.3.*` to `extractor.6.*` (layer1 to layer4) and `fc.*`.
-"""
+"""Starts a segmentation network from a pretrained encoder."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from rapidseg.core.encoder_spec import EncoderSpec
-from rapidseg.core.errors import ModelFileError
-from rapidseg.importing.checkpoint_file import read_content
-from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights
-from rapidseg.importing.download import log
-from rapidseg.models.encoder_file import is_encoder_file, read_encoder
+from rapidseg.core.errors import ConfigError
+from rapidseg.importing.checkpoint_weights import check_values
+from rapidseg.importing.download import Note
+from rapidseg.importing.weights_use import WeightsUse, copy_weights
+from rapidseg.models import SegmentationModel
+from rapidseg.models.encoder_file import CLASSIFIER
 
-PUBLISHED_SOURCE = "leftthomas/NPID"
-_MARKERS = ("extractor.0.weight", "extractor.6.1.conv2.weight", "fc.weight", "fc.bias")
-_STEM = {"0": "stem.0.conv", "1": "stem.0.norm"}
-
-# Of CIFAR-10, as that code has them: shares of 255.
-_MEAN = (0.4914 * 255, 0.4822 * 255, 0.4465 * 255)
-_STD = (0.2023 * 255, 0.1994 * 255, 0.2010 * 255)
+# Options without influence on the layers that two networks share, or compared where they have one.
+_OTHER_OPTIONS = {"aux_head", "aux_heads", "dropout", "width", "backbone", "stem", "stem_width"}
 
 
-def is_published_encoder(names: Collection[str]) -> bool:
-    """Returns whether tensor names, without prefixes, are those of the published instance discrimination code."""
-    return all(marker in names for marker in _MARKERS)
+def initialize_from_encoder(
+    model: SegmentationModel, spec: EncoderSpec, state: Mapping[str, Tensor], *, source: str, note: Note
+) -> WeightsUse:
+    """Copies an encoder into the part of a network that it pretrains.
 
+    Of a ResNet with another stem, the four layers are copied and the stem keeps its random start.
 
-def read_encoder_checkpoint(path: Path) -> tuple[EncoderSpec, dict[str, Tensor]]:
-    """Reads an encoder, recognized by its content.
-
-    Returns:
-        Its specification, and its tensors by our names.
+    Args:
+        model: a Fast-SCNN, or a network with a ResNet as its backbone.
+        spec: of the encoder.
+        state: its tensors, by our names.
+        source: what the user passed.
+        note: called with each decision, in a sentence.
 
     Raises:
-        ModelFileError: the file is missing, damaged, cannot be read without running code, or holds something else.
+        ConfigError: the encoder belongs to another network, or to one of another width.
+        ModelFileError: nothing in it fits, or its values are not finite.
     """
-    if is_encoder_file(path):
-        return read_encoder(path)
-    content, _ = read_content(path)
-    spec_and_state = published_encoder(content, path)
-    if spec_and_state is None:
-        raise ModelFileError(
-            f"{path}: is not an encoder; pass a file that `rapidseg pretrain` wrote, or a ResNet-18 of the published "
-            "instance discrimination code (tensors extractor.0.weight to fc.bias)"
+    check_values(state, source)
+    _check_network(model, spec, source)
+    prefix = "" if spec.network == "fast-scnn" else "backbone."
+    tensors = {name if name.startswith(CLASSIFIER) else prefix + name: tensor for name, tensor in state.items()}
+    excluded = {name: "linear layer of pretraining" for name in tensors if name.startswith(CLASSIFIER)}
+    if prefix and _stem(spec.options) != _stem(model.spec.options):
+        excluded |= {name: "another stem" for name in tensors if name.startswith("backbone.stem.")}
+        note(
+            f"the encoder has the stem {_stem(spec.options)}, the network {_stem(model.spec.options)}; the network's "
+            "stem starts from random weights"
         )
-    return spec_and_state
-
-
-def published_encoder(content: Any, path: Path) -> tuple[EncoderSpec, dict[str, Tensor]] | None:
-    """Returns the published encoder in a checkpoint's content; None if it holds something else."""
-    candidates = find_weights(content, is_published_encoder, path=path)
-    known = [weights for weights in candidates if is_published_encoder(weights.state)]
-    if not known:
-        return None
-    state = _renamed(choose_weights(known, None, path=path, note=log.info))
-    check_values(state, path)
-    spec = EncoderSpec(
-        network="resnet18",
-        options={"stem": "cifar"},
-        feature_dim=state["fc.weight"].shape[0],
-        mean=_MEAN,
-        std=_STD,
-        image_size=(32, 32),
-        method="instance-discrimination",
-        source=PUBLISHED_SOURCE,
+    note_differing_options(spec.options, model.spec.options, note)
+    return copy_weights(
+        model,
+        tensors,
+        source=source,
+        excluded=excluded,
+        mean=spec.mean,
+        std=spec.std,
+        trained_on=() if spec.dataset is None else (spec.dataset,),
     )
-    return spec, state
 
 
-def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    renamed = {}
-    for name, tensor in state.items():
-        match = re.fullmatch(r"extractor\.(\d+)\.(.+)", name)
-        if match is None:
-            renamed[name] = tensor
-        elif match[1] in _STEM:
-            renamed[f"{_STEM[match[1]]}.{match[2]}"] = tensor
-        else:
-            renamed[f"layer{int(match[1]) - 2}.{match[2]}"] = tensor
-    for name in list(renamed):
-        if name.endswith("running_mean"):  # older PyTorch stored no counters
-            counter = name.replace("running_mean", "num_batches_tracked")
-            renamed.setdefault(counter, torch.zeros((), dtype=torch.long))
-    return renamed
+def note_differing_options(theirs: Mapping[str, Any], ours: Mapping[str, Any], note: Note) -> None:
+    """Names the options with which the weights were trained and the network is not built."""
+    differing = {
+        key: f"{key} {theirs[key]} (here {ours[key]})"
+        for key in theirs
+        if key in ours and key not in _OTHER_OPTIONS and theirs[key] != ours[key]
+    }
+    if differing:
+        note(
+            f"the weights were trained with other options: {', '.join(differing.values())}; to keep theirs, set them "
+            "in model.options"
+        )
+
+
+def check_width(theirs: Mapping[str, Any], ours: Mapping[str, Any], source: str) -> None:
+    """Rejects weights of a network with other channel counts.
+
+    Raises:
+        ConfigError: the widths differ.
+    """
+    width, expected = theirs.get("width", 1.0), ours.get("width", 1.0)
+    if width != expected:
+        raise ConfigError(
+            f"{source}: its network has width {width}, this one {expected}; set model.options.width={width}, or pass "
+            "other weights"
+        )
+
+
+def _check_network(model: SegmentationModel, spec: EncoderSpec, source: str) -> None:
+    architecture, options = model.spec.architecture, model.spec.options
+    if spec.network == "fast-scnn":
+        if architecture != "fast-scnn":
+            raise ConfigError(
+                f"{source}: is an encoder of fast-scnn, which {architecture} does not have; pass an encoder of "
+                f"{options['backbone']}"
+            )
+    elif "backbone" not in options:
+        raise ConfigError(f"{source}: is an encoder of {spec.network}, which {architecture} does not have")
+    elif options["backbone"] != spec.network:
+        raise ConfigError(
+            f"{source}: is an encoder of {spec.network}, but the backbone of the network is {options['backbone']}; set "
+            f"model.options.backbone={spec.network}, or pass another encoder"
+        )
+    check_width(spec.options, options, source)
+
+
+def _stem(options: Mapping[str, Any]) -> str:
+    """Describes a ResNet's stem; without options it is that of torchvision."""
+    stem = options.get("stem", "plain")
+    return f"{stem} {options.get('stem_width', 32)}" if stem == "deep" else str(stem)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rapidseg.core.encoder_spec import EncoderSpec
 from rapidseg.core.errors import ConfigError, ModelFileError
-from rapidseg.importing.encoder import read_encoder_checkpoint
+from rapidseg.importing.encoder_checkpoint import read_encoder_checkpoint
 from rapidseg.models import create_model
 from rapidseg.models.encoder_file import save_encoder
 from rapidseg.models.fast_scnn import FastScnn

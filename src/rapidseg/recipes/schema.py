@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -94,8 +95,10 @@ class ModelSection(Section):
         name: its architecture.
         variant: a named combination of options; null takes the architecture's first.
         options: options that differ from the variant's.
-        backbone_weights: file or URL of ImageNet weights from which the backbone starts; null starts from random
-            weights. Resuming a run does not read it again.
+        weights: initial weights of the whole network: file, URL or name of a checkpoint or of an encoder; null starts
+            from random weights. Tensors that do not fit start from random weights too. Resuming does not read it again.
+        backbone_weights: file or URL of ImageNet weights or of an encoder from which the backbone starts; null starts
+            from random weights. Resuming a run does not read it again.
         bn_momentum: weight of a new batch in the running statistics of batch normalization; null keeps PyTorch's 0.1.
         input_short_side: pixels of the shorter image side in validation and, by default, in prediction; null keeps
             images at their own size. Written to the model's specification.
@@ -104,6 +107,7 @@ class ModelSection(Section):
     name: str
     variant: str | None = None
     options: dict[str, Any] = {}
+    weights: str | None = None
     backbone_weights: str | None = None
     bn_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
     input_short_side: Annotated[int, Field(ge=32)] | None = None
@@ -112,6 +116,19 @@ class ModelSection(Section):
     @classmethod
     def _file_is_absolute(cls, weights: str | None) -> str | None:
         return weights if weights is None or "://" in weights else str(Path(weights).expanduser().absolute())
+
+    @field_validator("weights")
+    @classmethod
+    def _file_or_name(cls, weights: str | None) -> str | None:
+        if weights is None or "://" in weights or (re.fullmatch(r"[\w-]+", weights) and not Path(weights).exists()):
+            return weights
+        return str(Path(weights).expanduser().absolute())
+
+    @model_validator(mode="after")
+    def _one_start(self) -> ModelSection:
+        if self.weights is not None and self.backbone_weights is not None:
+            raise ValueError("set weights (of the whole network) or backbone_weights, not both; set the other to null")
+        return self
 
 
 class _Optimizer(Section):

@@ -17,7 +17,7 @@ from rapidseg.core.errors import ConfigError, DatasetError
 from rapidseg.core.progress import SILENT, Counter, Progress, counter
 from rapidseg.data import Dataset, open_dataset
 from rapidseg.data.augmentation import TrainingSamples
-from rapidseg.importing import load_backbone
+from rapidseg.importing import WeightsUse, initialize_from, load_backbone
 from rapidseg.losses import HeadLosses, Ohem, PixelLoss, balanced_class_weights
 from rapidseg.models import SegmentationModel, count_parameters, create_model
 from rapidseg.recipes.schema import DataSection, LossSection, ModelSection, Recipe
@@ -38,6 +38,7 @@ class Prepared:
         train: the data to learn from.
         val: the data to score; None without validation.
         device: that the run uses.
+        initial_weights: what the network starts from; None for random weights.
     """
 
     module: TrainingModule
@@ -45,21 +46,31 @@ class Prepared:
     train: Dataset
     val: Dataset | None
     device: Literal["cpu", "cuda"]
+    initial_weights: WeightsUse | None
 
 
-def prepare(recipe: Recipe, device: str = "auto", *, resuming: bool = False, progress: Progress = SILENT) -> Prepared:
+def prepare(
+    recipe: Recipe,
+    device: str = "auto",
+    *,
+    resuming: bool = False,
+    initial_weights: WeightsUse | None = None,
+    progress: Progress = SILENT,
+) -> Prepared:
     """Does everything before the first step. Reads images only to balance classes (`loss.class_weights: balanced`).
 
     Args:
         recipe: of the run.
         device: `cpu`, `cuda`, or `auto`, which uses a CUDA GPU if one is available.
-        resuming: whether a saved state will replace the initial weights, which then need no backbone's weights.
-        progress: reports the download of the backbone's weights, and the images whose pixels are counted.
+        resuming: whether a saved state will replace the initial weights, which are then not read.
+        initial_weights: what the run that is resumed started from.
+        progress: reports the download of initial weights, what of them is used, and the images whose pixels are
+            counted.
 
     Raises:
         ConfigError: the recipe does not fit the data or the network, or the device is not available.
         DatasetError: the data are missing or incomplete, or their classes differ.
-        ModelFileError, RapidSegError: the backbone's weights are not available, or do not fit it.
+        ModelFileError, RapidSegError: the initial weights are not available, or do not fit.
     """
     chosen = choose_device(device)
     limit_library_threads()
@@ -74,8 +85,10 @@ def prepare(recipe: Recipe, device: str = "auto", *, resuming: bool = False, pro
     model = _make_model(recipe.model, train, _trained_on(parts))
     losses = _make_losses(recipe.loss, train, counter(progress, "counting pixels of classes"))
     losses.check_outputs(_outputs_of(model))
-    if not resuming and recipe.model.backbone_weights is not None:
-        load_backbone(model, recipe.model.backbone_weights, progress=counter(progress, "downloading", unit="bytes"))
+    if not resuming:
+        initial_weights = _initialize(model, recipe.model, progress)
+    if initial_weights is not None:
+        model.spec = initial_weights.updated(model.spec)
     samples = TrainingSamples(
         train,
         recipe.data.augmentation,
@@ -91,7 +104,7 @@ def prepare(recipe: Recipe, device: str = "auto", *, resuming: bool = False, pro
         workers=min(recipe.data.workers, thread_limit() or recipe.data.workers),
         pin_memory=chosen == "cuda",
     )
-    return Prepared(TrainingModule(recipe, model, losses), loader, train, val, chosen)
+    return Prepared(TrainingModule(recipe, model, losses), loader, train, val, chosen, initial_weights)
 
 
 def check_run(recipe: Recipe, device: str = "auto", *, progress: Progress = SILENT) -> RunCheck:
@@ -166,6 +179,8 @@ def _make_model(options: ModelSection, train: Dataset, trained_on: tuple[str, ..
     """Builds the network with initial weights, and states in its specification what is known before training."""
     model = create_model(options.name, labels=train.labels, variant=options.variant, **options.options)
     source = f"trained with rapidseg {__version__}"
+    if options.weights is not None:
+        source += f", starting from {PurePath(options.weights).name}"
     if options.backbone_weights is not None:
         source += f", starting from the backbone {PurePath(options.backbone_weights).name}"
     model.spec = model.spec.model_copy(
@@ -181,6 +196,19 @@ def _make_model(options: ModelSection, train: Dataset, trained_on: tuple[str, ..
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = options.bn_momentum
     return model
+
+
+def _initialize(model: SegmentationModel, options: ModelSection, progress: Progress) -> WeightsUse | None:
+    """Loads the weights that the recipe names, and reports what was used; returns None for random weights."""
+    downloading = counter(progress, "downloading", unit="bytes")
+    if options.weights is not None:
+        use = initialize_from(model, options.weights, progress=downloading, note=progress.message)
+    elif options.backbone_weights is not None:
+        use = load_backbone(model, options.backbone_weights, progress=downloading, note=progress.message)
+    else:
+        return None
+    progress.message(use.summary())
+    return use
 
 
 def _outputs_of(model: SegmentationModel) -> list[str]:

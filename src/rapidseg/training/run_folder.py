@@ -17,8 +17,9 @@ import torch
 from rapidseg import __version__
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.files import write_text
+from rapidseg.importing import WeightsUse
 from rapidseg.recipes.recipe_file import dump_recipe, flatten, load_recipe
-from rapidseg.recipes.schema import Section
+from rapidseg.recipes.schema import Recipe, Section
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -32,6 +33,7 @@ class RunFolder(Generic[SectionT]):
     Attributes:
         path: the folder.
         recipe: the recipe with every key; command, versions and platform in comments.
+        initial_weights: which tensors the run started from, and which not; only of runs with initial weights.
         state: the whole state of training, from which it resumes.
         best, last: weights with their specification.
         log: metrics, one JSON document per line.
@@ -54,6 +56,7 @@ class RunFolder(Generic[SectionT]):
         self._read_recipe = read_recipe
         self._changeable = changeable
         self.recipe = path / "recipe.yaml"
+        self.initial_weights = path / "initial_weights.json"
         self.state = path / "last.ckpt"
         self.best = path / "best.safetensors"
         self.last = path / "last.safetensors"
@@ -81,10 +84,32 @@ class RunFolder(Generic[SectionT]):
         """Removes what `begin` and the loggers wrote, for a run that failed before its first iteration was done."""
         with contextlib.suppress(OSError):
             self.recipe.unlink(missing_ok=True)
+            self.initial_weights.unlink(missing_ok=True)
             self.log.unlink(missing_ok=True)
             shutil.rmtree(self.tensorboard, ignore_errors=True)
             if self._created:
                 self.path.rmdir()
+
+    def write_initial_weights(self, use: WeightsUse) -> None:
+        """Writes what the run started from."""
+        write_text(self.initial_weights, use.model_dump_json(indent=2) + "\n")
+
+    def read_initial_weights(self, recipe: Recipe) -> WeightsUse | None:
+        """Returns what the run started from; None for random weights, and for runs of earlier versions.
+
+        Raises:
+            ConfigError: the file is missing or cannot be read.
+        """
+        try:
+            if not self.initial_weights.exists() and recipe.model.weights is None:
+                return None
+            return WeightsUse.model_validate_json(self.initial_weights.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            problem = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
+            raise ConfigError(
+                f"{self.initial_weights}: {problem}, and the run cannot be resumed without it; restore it, or "
+                "start a new run in another folder"
+            ) from error
 
     def resume(self, recipe: SectionT | None) -> SectionT:
         """Returns the recipe to resume with.

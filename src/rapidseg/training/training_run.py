@@ -59,9 +59,12 @@ def train(
             "a new run needs a recipe; to resume a run without one, pass --resume (resume=True in Python)"
         )
     state = folder.state if resume and folder.state.exists() else None
-    prepared = prepare(recipe, device, resuming=state is not None, progress=progress)
+    started_from = None if state is None else folder.read_initial_weights(recipe)
+    prepared = prepare(recipe, device, resuming=state is not None, initial_weights=started_from, progress=progress)
     if not resume:
         folder.begin(recipe, command)
+    if state is None and prepared.initial_weights is not None:
+        folder.write_initial_weights(prepared.initial_weights)
     with quiet_lightning(), StopSignals() as signals:
         run = _Run(recipe, prepared, folder, state, progress, signals)
         try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunCheck", "TrainingReport", "TrainingStopped", "train"]
 
+_WEIGHTS = "model.weights"
 _NO_VALIDATION = (
     "{description} has no split 'val', so this run trains without validation and keeps only the last weights; "
     "describe a split 'val' to get scores and the best weights"
@@ -31,6 +34,7 @@ def train(
     recipe: str | os.PathLike[str] | None = None,
     *,
     overrides: Overrides | None = None,
+    weights: str | os.PathLike[str] | None = None,
     iterations: int | None = None,
     output: str | os.PathLike[str] | None = None,
     device: str = "auto",
@@ -41,6 +45,7 @@ def train(
     """Trains a network.
 
         rapidseg.train("my-streets.yaml", iterations=2000, output="runs/a")
+        rapidseg.train("my-streets.yaml", weights="fast-scnn-camvid", output="runs/b")
         rapidseg.train("camvid/fast-scnn", overrides={"data.root": "data/camvid", "data.extra_datasets": []},
                        output="runs/camvid")
         rapidseg.train(output="runs/a", resume=True)
@@ -49,6 +54,9 @@ def train(
         recipe: the name of a recipe, a recipe file, or a data description (a YAML file with `classes` and `splits`),
             which is trained with the recipe `own-data`. None resumes a run with its own recipe.
         overrides: keys that differ from the recipe's: a mapping such as `{"optimizer.lr": 0.05}`, or texts `KEY=VALUE`.
+        weights: initial weights of the network, in place of the recipe's `model.weights`: the file, URL or name of a
+            checkpoint, or an encoder that `rapidseg pretrain` wrote. Tensors that do not fit, such as class layers for
+            other classes, start from random weights.
         iterations: optimizer steps, in place of the recipe's. `evaluate_every` and `save_every` become a quarter of the
             run where they are longer than the run; a warm-up that is longer than a tenth of the run keeps its share of
             the recipe's own run. Keys in `overrides` stay as they are.
@@ -57,11 +65,12 @@ def train(
         resume: resume the run in `output`. It continues exactly as if it had not been interrupted.
         dry_run: check recipe, data and network with one batch and write nothing; the report then has a `check`.
         progress: reports `training` in iterations, with losses and speed as metrics; `evaluating` in images; the
-            download of a backbone's weights; and the warnings of the report.
+            download of initial weights; what of them is used; and the warnings of the report.
 
     Raises:
-        ConfigError: an argument is missing, the recipe is not valid or does not fit data or network, the device is not
-            available, or the folder cannot be used.
+        ConfigError: an argument is missing, the recipe is not valid or does not fit data or network, the initial
+            weights belong to another network, the device is not available, or the folder cannot be used.
+        ModelFileError: the initial weights cannot be read, or nothing in them fits.
         DatasetError: the data are missing or wrong.
         TrainingError: the loss is not finite, or the saved state cannot be read.
         TrainingStopped: Ctrl-C or SIGTERM; a KeyboardInterrupt, raised after the state was saved.
@@ -70,7 +79,7 @@ def train(
 
     require_extra("train")
     source = _find_source(recipe, output, resume)
-    loaded = load_recipe(source, overrides or (), iterations=iterations)
+    loaded = load_recipe(source, _with_weights(overrides or (), weights), iterations=iterations)
     warnings = _warnings(source, loaded)
     for warning in warnings:
         progress.message(warning)
@@ -110,6 +119,17 @@ def own_recipe(output: str | os.PathLike[str] | None) -> Path:
     if not own.is_file():
         raise ConfigError(f"{output} contains no run to resume; start one without --resume (resume=True in Python)")
     return own
+
+
+def _with_weights(overrides: Overrides, weights: str | os.PathLike[str] | None) -> Overrides:
+    """Adds the override that `weights` stands for."""
+    if weights is None:
+        return overrides
+    name = os.fspath(weights)
+    if isinstance(overrides, Mapping):
+        return {**overrides, _WEIGHTS: name}
+    texts = [overrides] if isinstance(overrides, str) else overrides
+    return [*texts, f"{_WEIGHTS}={json.dumps(name)}"]  # JSON, so that YAML reads any name as a text
 
 
 def command_line() -> tuple[str, ...]:

@@ -29,6 +29,18 @@ OutputOption = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Folder for the run.", show_default=False, rich_help_panel=OUTPUT),
 ]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="MODEL",
+        help="Initial weights: the name of a model, a checkpoint, its URL, or a pretrained encoder. Layers that do not "
+        "fit start from random weights.",
+        show_default="the recipe's",
+        rich_help_panel=METHOD,
+        autocompletion=completion.complete_model,
+    ),
+]
 IterationsOption = Annotated[
     int | None,
     typer.Option(
