@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageEnhance
 
+import rapidseg
 from rapidseg.core.encoder_spec import EncoderSpec
 from rapidseg.core.errors import ConfigError, ModelFileError
+from rapidseg.importing import load_backbone
 from rapidseg.models import create_model
 from rapidseg.pretraining import (
     Byol,
@@ -301,3 +303,42 @@ class TestViews:
         options = view(mean=(10.0, 20.0, 30.0), std=(5.0, 2.0, 1.0))
         pixel = torch.tensor([20.0, 24.0, 27.0]).view(1, 3, 1, 1) / 255
         assert normalize(pixel, options).flatten().tolist() == pytest.approx([2, 2, -3], abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A ResNet-18 as the published instance discrimination code saves it, and its file."""
+    whole = encoder("resnet18", {"stem": "cifar"}, 4).eval()
+    state = {}
+    for name, tensor in whole.tensors().items():
+        name = name.replace("stem.0.conv", "extractor.0").replace("stem.0.norm", "extractor.1")
+        for number in range(1, 5):
+            name = name.replace(f"layer{number}.", f"extractor.{number + 2}.")
+        if not name.endswith("num_batches_tracked"):  # older PyTorch stored no counters
+            state[f"module.{name}"] = tensor
+    path = tmp_path_factory.mktemp("published") / "4_model.pth"
+    torch.save({"state_dict": state}, path)
+    return whole, path
+
+
+class TestPublishedEncoder:
+    def test_it_is_recognized_and_imported(self, published, tmp_path):
+        whole, path = published
+        report = rapidseg.import_checkpoint(path, tmp_path / "imported.safetensors")
+        assert (report.spec.network, report.spec.feature_dim) == ("resnet18", 4)
+        assert report.num_parameters == sum(parameter.numel() for parameter in whole.parameters())
+        images = torch.randn(2, 3, 32, 32)
+        for file in (path, report.path):
+            assert torch.equal(load_encoder(file)(images), whole(images))
+
+    def test_options_of_segmentation_networks_do_not_apply(self, published, tmp_path):
+        with pytest.raises(ConfigError, match="is an encoder, to which labels does not apply"):
+            rapidseg.import_checkpoint(published[1], tmp_path / "x.safetensors", labels="cityscapes")
+
+    def test_a_backbone_starts_from_it(self, published):
+        whole, path = published
+        model = create_model("pspnet", num_classes=3, backbone="resnet18", stem="plain", aux_head=False)
+        use = load_backbone(model, path)
+        assert torch.equal(model.backbone.layer2[0].conv1.weight, whole.trunk.layer2[0].conv1.weight)
+        assert not [name for name in use.used if "stem" in name]
+        assert set(use.unused.values()) == {"another stem", "linear layer of pretraining"}

@@ -65,7 +65,7 @@ def load_checkpoint(
         RapidSegError: the file cannot be downloaded, or is not the expected one.
     """
     note = note or log.info
-    path = locate(resolve_name(os.fspath(source)), sha256=sha256, progress=progress, note=note)
+    path = find_checkpoint(source, sha256=sha256, progress=progress, note=note)
     content, own = read_content(path)
     if own:
         if labels is not None or ema is not None or options:
@@ -91,6 +91,23 @@ def load_checkpoint(
     check_values(state, path)
     model.spec = model.spec.model_copy(update={"source": layout.source})
     return model.eval()
+
+
+def find_checkpoint(
+    source: str | os.PathLike[str],
+    *,
+    sha256: str | None = None,
+    progress: Counter | None = None,
+    note: Note | None = None,
+) -> Path:
+    """Returns the local file of a checkpoint, downloading it where needed; arguments are those of `load_checkpoint`.
+
+    Raises:
+        ModelFileError: a name is that of no published model.
+        InputError: the URL is not valid.
+        RapidSegError: the file cannot be downloaded, or is not the expected one.
+    """
+    return locate(resolve_name(os.fspath(source)), sha256=sha256, progress=progress, note=note)
 
 
 def resolve_name(source: str) -> str:

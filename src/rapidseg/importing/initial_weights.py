@@ -9,8 +9,8 @@ import torch
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.progress import Counter
 from rapidseg.importing.built_in import is_built_in, load_built_in
-from rapidseg.importing.checkpoint import load_checkpoint, resolve_name
-from rapidseg.importing.download import Note, locate, log
+from rapidseg.importing.checkpoint import find_checkpoint, load_checkpoint
+from rapidseg.importing.download import Note, log
 from rapidseg.importing.encoder import check_width, initialize_from_encoder, note_differing_options
 from rapidseg.importing.encoder_checkpoint import find_encoder
 from rapidseg.importing.weights_use import WeightsUse, copy_weights
@@ -48,7 +48,7 @@ def initialize_from(
     if is_built_in(source):
         given = load_built_in(source)
     else:
-        path = locate(resolve_name(source), sha256=None, progress=progress, note=note)
+        path = find_checkpoint(source, progress=progress, note=note)
         encoder = find_encoder(path)
         if encoder is not None:
             return initialize_from_encoder(model, *encoder, source=source, note=note)

@@ -160,7 +160,7 @@ def _make_encoder(recipe: PretrainingRecipe, train: LabeledImages) -> Encoder:
             std=view.std,
             image_size=view.image_size,
             method=method.name,
-            dataset=f"{train.name} {train.split}",
+            dataset=f"{train.name}/{train.split}",
             source=f"pre-trained with rapidseg {__version__}",
         )
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.core.encoder_spec import EncoderSpec
+from rapidseg.core.errors import ConfigError
 from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import SILENT, Progress, counter
 from rapidseg.core.spec import ModelSpec
@@ -23,13 +25,14 @@ class ImportReport:
 
     Attributes:
         path: the file that was written.
-        spec: its specification, with the checksum of the weights.
+        spec: its specification, with the checksum of the weights; an `EncoderSpec` for the published encoder of
+            instance discrimination, from which `model.weights` starts a training run.
         num_parameters: learned values that prediction uses.
         notes: the decisions made where the checkpoint leaves a choice, a sentence each.
     """
 
     path: Path
-    spec: ModelSpec
+    spec: ModelSpec | EncoderSpec
     num_parameters: int
     notes: tuple[str, ...]
 
@@ -78,18 +81,26 @@ def import_checkpoint(
     """
     path = output_path(source, output, ".safetensors")
     require_extra("export")
-    from rapidseg.importing import load_checkpoint
+    from rapidseg.importing import find_checkpoint, find_encoder, load_checkpoint
     from rapidseg.models import count_parameters, save_model
+    from rapidseg.models.encoder_file import is_encoder_file, save_encoder
 
     notes: list[str] = []
-    model = load_checkpoint(
-        source,
-        labels=labels,
-        sha256=sha256,
-        ema=ema,
-        options=options,
-        progress=counter(progress, "downloading", unit="bytes"),
-        note=notes.append,
-    )
+    downloading = counter(progress, "downloading", unit="bytes")
+    file = find_checkpoint(source, sha256=sha256, progress=downloading, note=notes.append)
+    encoder = None if is_encoder_file(file) else find_encoder(file)
+    if encoder is not None:
+        _refuse_options(file, labels=labels, ema=ema, options=options)
+        encoder_spec, state = encoder
+        written = save_encoder(state, encoder_spec, path)
+        learned = sum(tensor.numel() for name, tensor in state.items() if name.endswith(("weight", "bias")))
+        return ImportReport(path=path, spec=written, num_parameters=learned, notes=tuple(notes))
+    model = load_checkpoint(file, labels=labels, ema=ema, options=options, note=notes.append)
     spec = save_model(model, path)
     return ImportReport(path=path, spec=spec, num_parameters=count_parameters(model), notes=tuple(notes))
+
+
+def _refuse_options(file: Path, **options: Any) -> None:
+    for name, value in options.items():
+        if value:
+            raise ConfigError(f"{file}: is an encoder, to which {name} does not apply; remove it")
