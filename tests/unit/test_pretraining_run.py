@@ -6,7 +6,6 @@ import csv
 import json
 import signal
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,12 +13,12 @@ from safetensors.torch import load_file
 import rapidseg
 from rapidseg.core.errors import ConfigError, DatasetError, InputError, TrainingError
 from rapidseg.core.progress import NullProgress
-from rapidseg.imaging import write_image
 from rapidseg.pretraining import load_encoder
 from rapidseg.recipes.catalog import recipe_names
 from rapidseg.recipes.recipe_file import load_pretraining_recipe
 from rapidseg.training import TrainingStopped
 from tests.support.cifar_files import write_cifar
+from tests.support.class_folders import write_classes
 
 TINY = {
     "encoder.options": {"stem": "cifar", "width": 0.125},
@@ -29,19 +28,6 @@ TINY = {
     "log_every": 2,
 }
 SIZES = {"batch_size": 16, "epochs": 2}
-COLORS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
-
-
-def write_classes(root, size_hw=(16, 16), train=16, val=5):
-    """Writes noisy images of three colors as class folders."""
-    random = np.random.default_rng(0)
-    for split, count in (("train", train), ("val", val)):
-        for name, color in COLORS.items():
-            for number in range(count):
-                noise = random.normal(0, 40, (*size_hw, 3))
-                image = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
-                write_image(root / split / name / f"{number}.png", image)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +102,13 @@ class Interrupter(NullProgress):
         self.moment = moment
 
     def update(self, task, done, total, *, unit="items"):
-        if (task, done) == self.moment:
+        if self.moment is not None and self.moment in ((task, done), (task, None)):
             signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None)
             self.moment = None
 
 
 @pytest.mark.parametrize("recipe", ["instance-discrimination_cifar10", "byol_cifar10", "supervised_cifar10"])
-@pytest.mark.parametrize("moment", [None, ("training", 4), ("scoring", 15)], ids=["killed", "stopped", "scoring"])
+@pytest.mark.parametrize("moment", [None, ("training", 4), ("scoring", None)], ids=["killed", "stopped", "scoring"])
 def test_an_interrupted_run_resumes_exactly(images, tmp_path, recipe, moment):
     small = {"method.hidden_dim": 8, "method.projection_dim": 4} if recipe == "byol_cifar10" else {}
     whole = pretrain(images, tmp_path / "whole", recipe, small)

@@ -19,7 +19,7 @@ from rapidseg.runtime import Result, Segmenter
 NAMES = """
     __version__
     load predict Segmenter Result
-    train evaluate compare_runs export quantize import_checkpoint benchmark tune
+    train pretrain evaluate compare_runs export quantize import_checkpoint benchmark tune
     list_models show_model open_dataset check_data prepare_data draw_scenes doctor
     ModelSpec LabelSet RapidSegError
 """
@@ -31,6 +31,9 @@ FUNCTIONS = {
     "engine='auto', precision='auto', device='auto', progress=SILENT)",
     "train": "(recipe=None, *, overrides=None, weights=None, iterations=None, output=None, device='auto', "
     "resume=False, dry_run=False, progress=SILENT)",
+    "pretrain": "(recipe=None, *, root=None, feature_dim=None, m=None, temperature=None, momentum=None, k=None, "
+    "batch_size=None, epochs=None, overrides=None, output=None, device='auto', resume=False, dry_run=False, "
+    "progress=SILENT)",
     "evaluate": "(model=None, *, data, root=None, split='val', protocol='whole', crop=None, stride=None, scales=None, "
     "flip=None, input_size=None, subsample=1, class_mapping=None, engine='auto', precision='auto', "
     "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=(), "
@@ -83,7 +86,13 @@ PACKAGE = Path(rapidseg.__file__).parent
 MODULES = rapidseg.PUBLIC_NAMES
 
 
-MAY_IMPORT_TORCH = ("train", "export", "quantize", "import_checkpoint")  # their modules may import PyTorch at once
+MAY_IMPORT_TORCH = (
+    "train",
+    "pretrain",
+    "export",
+    "quantize",
+    "import_checkpoint",
+)  # their modules may import PyTorch at once
 
 
 def signature(function: object) -> str:
