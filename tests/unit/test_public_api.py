@@ -86,13 +86,14 @@ PACKAGE = Path(rapidseg.__file__).parent
 MODULES = rapidseg.PUBLIC_NAMES
 
 
+# Their modules may import PyTorch at once.
 MAY_IMPORT_TORCH = (
     "train",
     "pretrain",
     "export",
     "quantize",
     "import_checkpoint",
-)  # their modules may import PyTorch at once
+)
 
 
 def signature(function: object) -> str:
