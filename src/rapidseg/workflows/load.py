@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rapidseg import runtime
 from rapidseg.core.errors import EngineError, ModelFileError
-from rapidseg.core.extras import missing_package
+from rapidseg.core.import_errors import dependency_error
 from rapidseg.core.progress import SILENT, Progress, counter
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
 from rapidseg.zoo import published_models
@@ -94,8 +94,8 @@ def _load_checkpoint(
     try:
         from rapidseg.importing import kept_download, load_checkpoint
         from rapidseg.runtime import Segmenter
-    except ImportError as error:
-        problem = missing_package(error, "export")
+    except Exception as error:  # broken packages raise errors of any type
+        problem = dependency_error(error, "export")
         if problem is None:
             raise
         raise EngineError(f"{source}: is a checkpoint, which runs in PyTorch: {problem}") from error
