@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rapidseg.core.errors import InputError
-from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.core.sizes import InputSize
 from rapidseg.imaging import find_images
 from rapidseg.runtime import Segmenter, model_file
@@ -68,7 +68,7 @@ def predict(
     engine: str = "auto",
     precision: str = "auto",
     device: str = "auto",
-    progress: Progress = SILENT,
+    progress: Progress = DOWNLOADS,
 ) -> PredictionReport:
     """Segments image files and writes class maps and pictures; images that cannot be read are skipped.
 
