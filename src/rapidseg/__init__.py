@@ -52,7 +52,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'rapidseg' has no attribute {name!r}")
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(PUBLIC_NAMES[name]), name)
+    from rapidseg.core.import_errors import explained_imports
+
+    with explained_imports():
+        module = import_module(PUBLIC_NAMES[name])
+    value = globals()[name] = getattr(module, name)
     return value
 
 

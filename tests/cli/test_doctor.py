@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 import rapidseg as package
+from rapidseg.core.errors import ModelFileError
 from rapidseg.diagnosis import installation, self_test
 from rapidseg.workflows.doctor import doctor
 from tests.support.tiny_onnx import write_tiny_onnx
@@ -42,7 +43,15 @@ def test_a_model_is_asked_for_in_words(rapidseg, tmp_path):
     status, output, _ = rapidseg("doctor", "tiny.onnx")
     assert status == 0
     text = " ".join(output.split())
-    for words in ("versions", "machine", "usable CPUs", "extra train", "uses openvino,", "tiny.onnx", "self-test"):
+    for words in (
+        "versions",
+        "machine",
+        "usable CPUs",
+        "extras complete: ",
+        "uses openvino,",
+        "tiny.onnx",
+        "self-test",
+    ):
         assert words in text
     assert "OK: prediction works" in text
 
@@ -53,6 +62,17 @@ def test_a_model_that_does_not_load_is_not_ok(rapidseg, tmp_path):
     assert status == 1
     assert "failed: broken.onnx: is not an ONNX file" in " ".join(output.split())
     assert "FAILED: prediction does not work as it should" in output
+
+
+@pytest.mark.parametrize("name", ["nope", "nope.onnx", "folder/nope.pth", "fast-scnn-camvis"])
+def test_a_mistyped_model_is_the_message_of_every_command(rapidseg, name):
+    status, output, error = rapidseg("doctor", name)
+    assert (status, output) == (2, "")
+    assert error.startswith(f"error: {name}: no such ")
+    assert rapidseg("predict", "-m", name)[2].endswith(error)  # after the note about the sample
+    assert ("did you mean 'fast-scnn-camvid'" in error) == (name == "fast-scnn-camvis")
+    with pytest.raises(ModelFileError, match="no such"):
+        doctor(name)
 
 
 def test_wrong_results_are_not_ok(rapidseg, monkeypatch, tmp_path):
@@ -96,6 +116,27 @@ def test_missing_packages_are_named_with_their_extra(monkeypatch):
     lacking = {extra.name: extra.missing for extra in installation.find_extras()}
     assert lacking["export"] == lacking["train"] == ("safetensors",)  # through the extra that it names
     assert lacking["onnxruntime"] == ()
+
+
+def test_missing_packages_are_listed_once_below_the_smallest_extra(rapidseg, monkeypatch):
+    absent = ("torch", "onnx", "safetensors", "nncf", "lightning", "jinja2")
+    real = installation.find_version
+    monkeypatch.setattr(installation, "find_version", lambda name: None if name in absent else real(name))
+    assert {extra: set(names) for extra, names in installation.find_missing().items()} == {
+        "export": {"torch", "onnx", "safetensors"},
+        "quantize": {"nncf"},
+        "train": {"lightning"},
+        "report": {"jinja2"},
+    }
+    status, output, _ = rapidseg("doctor")
+    assert status == 0  # optional packages are information, not problems
+    text = " ".join(output.split())
+    for name in absent:
+        assert text.count(f"{name},") + text.count(f"{name};") == 1, name
+    assert "complete: onnxruntime" in text
+    document = json.loads(rapidseg("doctor", "--json")[1])
+    assert sorted(name for entry in document["not_installed"] for name in entry["packages"]) == sorted(absent)
+    assert document["not_installed"][0]["command"].startswith("pip install -c constraints.txt '.[")
 
 
 def test_every_engine_says_why_it_was_taken():

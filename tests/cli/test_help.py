@@ -8,7 +8,7 @@ import sys
 import pytest
 import typer
 
-from rapidseg.cli.app import app
+from rapidseg.cli.commands import app
 from rapidseg.workflows.names import dataset_names, recipe_names
 
 ROOT = typer.main.get_command(app)
@@ -68,7 +68,7 @@ def complete(line):
     words = line.split(" ")
     environment = {**os.environ, "_RAPIDSEG_COMPLETE": "complete_bash", "COMP_WORDS": line}
     environment["COMP_CWORD"] = str(len(words) - 1)
-    code = "from rapidseg.cli.app import app; import sys; sys.argv[0] = 'rapidseg'; app(prog_name='rapidseg')"
+    code = "from rapidseg.cli.commands import app; import sys; sys.argv[0] = 'rapidseg'; app(prog_name='rapidseg')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     return done.stdout.split()
 

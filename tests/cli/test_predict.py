@@ -137,7 +137,7 @@ def test_a_bad_file_is_skipped_and_named(rapidseg, model, photos):
     record = json.loads(Path("predictions/predictions.json").read_text())
     assert [entry["file"] for entry in record["failed"]] == ["a/broken.png", "a/notes.jpg"]
     assert len(record["files"]) == 3
-    assert record["complete"] is True
+    assert record["complete"] is False
 
 
 def test_only_bad_files(rapidseg, model, photos):
@@ -145,7 +145,9 @@ def test_only_bad_files(rapidseg, model, photos):
     status, output, _ = rapidseg("predict", "bad.png", "-m", model, "--json")
     assert status == 1
     assert json.loads(output)["files"] == []
-    assert json.loads(output)["failed"] == [{"file": "bad.png", "error": "bad.png: the file is empty"}]
+    assert json.loads(output)["failed"] == [
+        {"file": "bad.png", "error": "bad.png: the file is empty", "earlier_files": []}
+    ]
 
 
 @pytest.mark.parametrize(

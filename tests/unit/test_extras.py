@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from rapidseg.core import extras
-from rapidseg.core.errors import RapidSegError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,24 +112,3 @@ def test_commands_are_those_of_the_readme():
     assert extras.install_command() == "pip install -c constraints.txt ."
     assert extras.install_command() in (ROOT / "README.md").read_text()
     assert extras.install_hint("train") == "run in the clone of RapidSeg: pip install -c constraints.txt '.[train]'"
-
-
-def test_messages_of_packages_that_are_missing_or_broken(monkeypatch):
-    monkeypatch.setitem(sys.modules, "nncf", None)
-    missing = extras.missing_package(ModuleNotFoundError("No module named 'nncf'", name="nncf.quantization"))
-    assert isinstance(missing, RapidSegError)
-    assert str(missing) == (
-        "nncf is not installed; run in the clone of RapidSeg: pip install -c constraints.txt '.[quantize]'"
-    )
-    known = extras.missing_package(ModuleNotFoundError("No module named 'nncf'", name="nncf"), "all")
-    assert str(known).endswith("'.[all]'")
-    broken = extras.missing_package(ImportError("libcv.so: cannot open shared object file", name="cv2.cv2"))
-    assert str(broken) == (
-        "cv2 is installed but cannot be imported: libcv.so: cannot open shared object file; run in the clone of "
-        "RapidSeg: pip install -c constraints.txt --force-reinstall opencv-python-headless"
-    )
-
-
-@pytest.mark.parametrize("name", [None, "rapidseg.core.nowhere", "tensorflow"])
-def test_our_own_mistakes_stay_as_they_are(name):
-    assert extras.missing_package(ModuleNotFoundError("No module", name=name)) is None

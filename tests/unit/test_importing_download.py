@@ -1,5 +1,6 @@
 """Downloads from a real server: kept, resumed after an interruption, checked, and refused in one message."""
 
+import contextlib
 import hashlib
 import os
 import random
@@ -52,6 +53,49 @@ def test_nothing_is_printed(site):
     program = f"from rapidseg.importing import fetch; fetch({site.url + '/weights.pth'!r})"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("", "")
+
+
+def in_a_terminal(program: str) -> str:
+    """Returns what a program prints on standard error where that is a terminal of 80 columns."""
+    pty = pytest.importorskip("pty", reason="Windows has no pseudo terminals")
+    master, slave = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80"}
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=slave, env=environment)
+    os.close(slave)
+    text = b""
+    with contextlib.suppress(OSError):  # Linux says in this way that the program has closed its end
+        while chunk := os.read(master, 4096):
+            text += chunk
+    os.close(master)
+    assert process.communicate() == (b"", None)
+    return text.decode()
+
+
+def test_a_terminal_shows_a_download_in_one_line(site):
+    address = site.url + "/weights.pth"
+    program = f"from rapidseg.importing import fetch; fetch({address!r}); fetch({address!r})"
+    shown = in_a_terminal(program)
+    assert shown.startswith("\rdownloading weights.pth: 0.0 of 1.0 MB (0%)")
+    assert "\rdownloading weights.pth: 1.0 of 1.0 MB (100%)" in shown
+    assert (shown.count("\n"), shown[-1]) == (1, "\n")  # nothing for the file that is there
+
+
+def test_a_terminal_shows_nothing_where_the_caller_watches(site):
+    program = (
+        "from rapidseg.core.progress import SILENT, counter\nfrom rapidseg.importing import fetch\n"
+        f"fetch({site.url + '/weights.pth'!r}, progress=counter(SILENT, 'downloading', unit='bytes'))"
+    )
+    assert in_a_terminal(program) == ""
+
+
+def test_an_error_follows_on_a_line_of_its_own(site):
+    site.breaks = [300_000] * 10
+    program = (
+        "import rapidseg, sys\nfrom rapidseg.importing import fetch, transfer\ntransfer.WAIT_S = 0\n"
+        f"try: fetch({site.url + '/weights.pth'!r}, sha256='0' * 8)\n"
+        "except rapidseg.RapidSegError as error: sys.stderr.write(f'error: {error}')"
+    )
+    assert in_a_terminal(program).splitlines()[-1].startswith("error: http")
 
 
 def test_a_break_is_gone_on_from(site, cache):

@@ -62,7 +62,10 @@ def test_report(model: Path) -> None:
     watcher = Watcher()
     report = rapidseg.predict("photos", model=model, save=["class-map"], input_size=64, progress=watcher)
     assert [entry["file"] for entry in report.files] == [str(Path(f"photos/{number}.png")) for number in range(3)]
-    assert report.failed == [{"file": "photos/broken.png", "error": "photos/broken.png: the file is empty"}]
+    assert report.failed == [
+        {"file": "photos/broken.png", "error": "photos/broken.png: the file is empty", "earlier_files": []}
+    ]
+    assert (report.complete, report.record["num_images"]) == (False, 4)
     assert report.record_path == RECORD
     assert report.folders == {"class-map": Path("predictions/class_maps")}
     assert json.loads(RECORD.read_text()) == json.loads(json.dumps(report.to_dict()))
@@ -113,6 +116,48 @@ def test_a_worse_run_never_replaces_the_record_of_a_better_one(model: Path) -> N
         assert json.loads(RECORD.read_text()) == complete.to_dict()
     again = rapidseg.predict("photos/1.png", model=model)
     assert (again.record_path, INCOMPLETE.exists()) == (RECORD, False)
+
+
+def test_a_run_is_complete_only_if_every_image_was_segmented_and_saved(model: Path) -> None:
+    Path("empty.png").touch()
+    for images, complete in [("photos", True), (["photos", "empty.png"], False), ("empty.png", False)]:
+        report = rapidseg.predict(images, model=model, output="out")
+        assert report.complete is complete
+        record = json.loads(report.record_path.read_text())
+        assert record["complete"] is complete
+        assert record["num_images"] == len(record["files"]) + len(record["failed"])
+    with pytest.raises(KeyboardInterrupt):
+        rapidseg.predict("photos", model=model, output="interrupted", progress=Interruption(after=2))
+    record = json.loads(Path("interrupted/predictions.json").read_text())
+    assert (record["complete"], record["num_images"], len(record["files"])) == (False, 3, 2)
+
+
+def test_a_skipped_image_keeps_its_earlier_pictures_and_the_record_says_so(model: Path) -> None:
+    complete = rapidseg.predict("photos", model=model)
+    before = {path: path.read_bytes() for path in Path("predictions").rglob("*.*g")}
+    assert len(before) == 6
+    Path("photos/1.png").write_bytes(b"damaged")
+    Image.fromarray(np.full((30, 20, 3), 200, np.uint8)).save("photos/2.png")
+    watcher = Watcher()
+    partial = rapidseg.predict("photos", model=model, progress=watcher)
+    assert json.loads(RECORD.read_text()) == complete.to_dict()
+    (failed,) = json.loads(INCOMPLETE.read_text())["failed"]
+    kept = [str(Path("predictions") / name) for name in ("class_maps/1.png", "overlays/1.jpg")]
+    assert failed["earlier_files"] == kept
+    assert watcher.messages[0].endswith(f"; from an earlier run: {kept[0]}, {kept[1]}")
+    for path, content in before.items():
+        assert (path.read_bytes() == content) == (path.stem != "2")  # image 2 changed, and its pictures with it
+    # The rule of docs/prediction.md: a picture is of the incomplete run if that one lists it, else of the complete one.
+    assert [entry["file"] for entry in partial.files] == ["photos/0.png", "photos/2.png"]
+    assert read_mask(partial.files[1]["class_map"]).shape == (30, 20)
+    assert read_mask(complete.files[1]["class_map"]).shape == (40, 50)
+
+
+def test_a_skipped_image_has_no_picture_in_a_new_folder(model: Path) -> None:
+    Path("photos/1.png").write_bytes(b"damaged")
+    report = rapidseg.predict("photos", model=model)
+    assert sorted(path.name for path in Path("predictions/class_maps").iterdir()) == ["0.png", "2.png"]
+    assert report.failed[0]["earlier_files"] == []
 
 
 def test_an_interrupted_run_is_recorded_beside_a_complete_one(model: Path) -> None:

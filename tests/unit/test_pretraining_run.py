@@ -182,7 +182,7 @@ def test_bad_options(images, tmp_path, options, error, message):
 
 
 def test_a_loss_that_is_not_finite(images, tmp_path):
-    with pytest.raises(TrainingError, match="the loss is .* at iteration"):
+    with pytest.raises(TrainingError, match=r"the loss is .* at iteration"):
         pretrain(images, tmp_path / "run", "supervised_cifar10", {"optimizer.lr": 1e9}, epochs=5)
 
 

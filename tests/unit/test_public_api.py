@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 
 import rapidseg
+from rapidseg.core.progress import DOWNLOADS, SILENT
 from rapidseg.runtime import Result, Segmenter
 
 NAMES = """
@@ -26,25 +27,26 @@ NAMES = """
 
 # `rapidseg.load` and so on: parameters and their defaults. A change here is a change for every user.
 FUNCTIONS = {
-    "load": "(model=None, *, engine='auto', precision='auto', device='auto', download=True, progress=SILENT)",
+    "load": "(model=None, *, engine='auto', precision='auto', device='auto', download=True, progress=DOWNLOADS)",
     "predict": "(images=None, *, model=None, output='predictions', save=('class-map', 'overlay'), input_size=None, "
-    "engine='auto', precision='auto', device='auto', progress=SILENT)",
+    "engine='auto', precision='auto', device='auto', progress=DOWNLOADS)",
     "train": "(recipe=None, *, overrides=None, weights=None, iterations=None, output=None, device='auto', "
-    "resume=False, dry_run=False, progress=SILENT)",
+    "resume=False, dry_run=False, progress=DOWNLOADS)",
     "pretrain": "(recipe=None, *, root=None, feature_dim=None, m=None, temperature=None, momentum=None, k=None, "
     "batch_size=None, epochs=None, overrides=None, output=None, device='auto', resume=False, dry_run=False, "
     "progress=SILENT)",
     "evaluate": "(model=None, *, data, root=None, split='val', protocol='whole', crop=None, stride=None, scales=None, "
     "flip=None, input_size=None, subsample=1, class_mapping=None, engine='auto', precision='auto', "
     "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=(), "
-    "progress=SILENT)",
+    "progress=DOWNLOADS)",
     "compare_runs": "(paths, *, images=5)",
     "export": "(model, output=None, *, precision='float32', data=None, root=None, split='train', val_split='val', "
     "calibration_images=100, max_drop=0.5, input_size=None, check_sizes=None, labels=None, options=None, "
-    "progress=SILENT)",
+    "progress=DOWNLOADS)",
     "quantize": "(model, output=None, *, data, root=None, split='train', val_split='val', calibration_images=100, "
-    "max_drop=0.5, input_size=None, check_sizes=None, labels=None, options=None, progress=SILENT)",
-    "import_checkpoint": "(source, output=None, *, labels=None, sha256=None, ema=None, options=None, progress=SILENT)",
+    "max_drop=0.5, input_size=None, check_sizes=None, labels=None, options=None, progress=DOWNLOADS)",
+    "import_checkpoint": "(source, output=None, *, labels=None, sha256=None, ema=None, options=None, "
+    "progress=DOWNLOADS)",
     "benchmark": "(models=None, *, engines=None, precisions=None, image_sizes=((1024, 2048), (512, 1024)), "
     "device='auto', batch=1, image=None, rounds=5, seconds=0.5, data=None, root=None, split='val', class_mapping=None, "
     "baseline=None, checkpoint=None, output=None, progress=SILENT)",
@@ -101,8 +103,9 @@ def signature(function: object) -> str:
     parameters = []
     for parameter in inspect.signature(function).parameters.values():
         default = parameter.default
-        if type(default).__name__ == "NullProgress":
-            default = type("Silent", (), {"__repr__": lambda self: "SILENT"})()
+        name = {id(SILENT): "SILENT", id(DOWNLOADS): "DOWNLOADS"}.get(id(default))
+        if name is not None:
+            default = type("Progress", (), {"__repr__": lambda self, name=name: name})()
         parameters.append(parameter.replace(annotation=inspect.Parameter.empty, default=default))
     return str(inspect.Signature(parameters))
 

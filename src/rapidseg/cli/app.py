@@ -1,87 +1,67 @@
-"""Assembles the commands, and turns errors into messages and exit statuses.
+"""Runs the command line, and turns errors into messages and exit statuses.
 
-Exit status: 0, everything that was asked for is done; 1, some of it could not be done; 2, the request was wrong;
-130, interrupted.
+Exit status: 0, everything that was asked for is done; 1, some of it could not be done; 2, the request was wrong, or a
+package that RapidSeg needs is missing or broken; 130, interrupted.
+
+Nothing here imports a third-party package at module level, so that a broken one, Typer included, is reported.
 """
 
 from __future__ import annotations
 
-import importlib
 import io
+import json
 import sys
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
-
-from rapidseg import __version__
-from rapidseg.cli.console import print_error
-from rapidseg.cli.help import CONTEXT_SETTINGS, examples
-from rapidseg.core.errors import RapidSegError
-from rapidseg.core.extras import missing_package
-
-app = typer.Typer(
-    name="rapidseg",
-    help="Real-time semantic segmentation: train, evaluate, export and predict.",
-    epilog=examples("rapidseg predict photo.jpg", "rapidseg eval best.safetensors --data my-streets.yaml"),
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings=CONTEXT_SETTINGS,
-)
-
-# Each module has `register(app)`, which adds its command. Commands import what they need when they run.
-COMMANDS = (
-    "predict",
-    "train",
-    "pretrain",
-    "evaluate",
-    "report",
-    "benchmark",
-    "tune",
-    "export",
-    "import_",
-    "models",
-    "data",
-    "doctor",
-)
-
-
-def _print_version(requested: bool) -> None:
-    if requested:
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Real-time semantic segmentation: train, evaluate, export and predict."""
-
-
-for _name in COMMANDS:
-    importlib.import_module(f"rapidseg.cli.{_name}").register(app)
+from rapidseg.core.errors import DependencyError, RapidSegError
+from rapidseg.core.import_errors import explained_imports
 
 
 def main() -> None:
     """Runs the command line and exits."""
     _escape_unencodable_characters()
     try:
-        app()
+        with explained_imports():
+            from rapidseg.cli.commands import app
+
+            app()
+    except DependencyError as error:
+        if sys.argv[1:2] == ["doctor"]:
+            _fail_to_diagnose(error)
+        _fail(error)
     except RapidSegError as error:
         _fail(error)
-    except ImportError as error:
-        problem = missing_package(error)
-        if problem is None:
-            raise
-        _fail(problem)
 
 
 def _fail(error: RapidSegError) -> NoReturn:
-    print_error(str(error))
+    _print_error(str(error))
     sys.exit(2)
+
+
+def _fail_to_diagnose(error: DependencyError) -> NoReturn:
+    """Prints what `doctor` can find out without the packages that it is built on."""
+    from rapidseg.workflows.doctor import find_problems
+
+    problems = find_problems()
+    if "--json" in sys.argv:
+        document = {"ok": False, "problems": [problem.to_dict() for problem in problems], "error": str(error)}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        sys.exit(2)
+    required = [problem for problem in problems if problem.required]
+    for problem in required:
+        _print_error(f"{problem.message}. To repair it, {problem.advice}")
+    if not required:
+        _print_error(str(error))
+    sys.exit(2)
+
+
+def _print_error(text: str) -> None:
+    try:
+        from rapidseg.cli.console import print_error
+    except Exception:  # Rich is missing or broken
+        sys.stderr.write(f"error: {text}\n")
+    else:
+        print_error(text)
 
 
 def _escape_unencodable_characters() -> None:

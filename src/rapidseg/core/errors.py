@@ -5,6 +5,7 @@
     |   |-- ImageError            image file that cannot be read or has an unsupported pixel format
     |   |-- DatasetError          data set with missing files or invalid labels
     |   `-- ConfigError           invalid recipe, override or data-set description
+    |-- DependencyError           package that is not installed, or that is installed but cannot be imported
     |-- ModelFileError            checkpoint or model file that is damaged, unsupported or has no specification
     |-- EngineError               engine that is not installed, or device that is not available
     |-- ExportError               exported file whose outputs differ from the model's
@@ -32,6 +33,18 @@ class DatasetError(InputError):
 
 class ConfigError(InputError):
     """A recipe, an override or a data-set description is not valid."""
+
+
+class DependencyError(RapidSegError):
+    """A package that RapidSeg needs is not installed, or is installed but cannot be imported.
+
+    Attributes:
+        package: the name to import; empty where the message names several packages.
+    """
+
+    def __init__(self, message: str, package: str = "") -> None:
+        super().__init__(message)
+        self.package = package
 
 
 class ModelFileError(RapidSegError):

@@ -1,4 +1,4 @@
-"""Which extra of this package installs what, and what to tell users when a package is missing or broken.
+"""Which extra of this package installs what, and the commands that install or repair packages.
 
 The installed metadata says what each extra requires. If it cannot be read, for example because the sources run without
 being installed, the tables here say it; a test compares them with pyproject.toml.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import TYPE_CHECKING
 
-from rapidseg.core.errors import RapidSegError
+from rapidseg.core.errors import DependencyError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -95,28 +95,6 @@ def repair_hint(package: str) -> str:
     return f"run in the clone of RapidSeg: pip install -c constraints.txt --force-reinstall {name}"
 
 
-def missing_package(error: ImportError, extra: str | None = None) -> RapidSegError | None:
-    """Returns an error for users in place of one of Python's about a package that is missing or broken.
-
-    Args:
-        error: what importing the package raised.
-        extra: the extra that the job needs, where the caller knows it; None: the smallest that installs the package.
-
-    Returns:
-        An error that says what to run; None where the package is unknown here, so that it is our own mistake.
-    """
-    package = (error.name or "").partition(".")[0]
-    if package in ("", PACKAGE):
-        return None
-    try:
-        extra = missing_extra(package) if extra is None else extra
-    except LookupError:
-        return None
-    if isinstance(error, ModuleNotFoundError) and not is_installed(package):
-        return RapidSegError(f"{package} is not installed; {install_hint(extra)}")
-    return RapidSegError(f"{package} is installed but cannot be imported: {error}; {repair_hint(package)}")
-
-
 def require_extra(extra: str, *packages: str) -> None:
     """Checks that the packages of an extra are installed, without importing them: jobs call it before they begin.
 
@@ -125,12 +103,12 @@ def require_extra(extra: str, *packages: str) -> None:
         packages: those that the job needs, by the names to import; none: all of the extra.
 
     Raises:
-        RapidSegError: a package is missing; the message says which command installs the extra.
+        DependencyError: a package is missing; the message says which command installs the extra.
     """
     missing = [package for package in packages or EXTRAS[extra] if not is_installed(package)]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        raise RapidSegError(f"{', '.join(missing)} {verb} not installed; {install_hint(extra)}")
+        raise DependencyError(f"{', '.join(missing)} {verb} not installed; {install_hint(extra)}")
 
 
 def is_installed(package: str) -> bool:
@@ -178,7 +156,7 @@ def _read_requirements(installed: Distribution | None) -> list[Requirement] | No
         from packaging.requirements import Requirement
 
         return [Requirement(text) for text in installed.requires or []] or None
-    except (ImportError, ValueError):  # packaging is missing itself, or the metadata is damaged
+    except Exception:  # packaging is missing or broken itself, or the metadata is damaged
         return None
 
 

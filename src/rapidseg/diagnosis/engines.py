@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rapidseg.core.extras import is_installed
+from rapidseg.core.import_errors import describe_error
+from rapidseg.core.quiet import quiet_libraries
 from rapidseg.diagnosis.installation import find_version
-from rapidseg.diagnosis.packages import describe_error
 from rapidseg.system.gpu import torch_build
 
 
@@ -40,7 +41,8 @@ def _describe(name: str, describe: Callable[[], InstalledEngine]) -> InstalledEn
     if version is None and not is_installed(name):
         return InstalledEngine(name, None)
     try:
-        return describe()
+        with quiet_libraries(ignored_warnings=[], stdout=True, stderr=True):  # some print why they fail
+            return describe()
     except Exception as error:  # broken binaries raise errors of many kinds
         return InstalledEngine(name, version or "unknown version", problem=describe_error(error))
 

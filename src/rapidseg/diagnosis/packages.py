@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from rapidseg.core.extras import (
     DISTRIBUTIONS,
@@ -13,9 +16,15 @@ from rapidseg.core.extras import (
     missing_extra,
     repair_hint,
 )
+from rapidseg.core.import_errors import describe_error, failed_package, is_hollow
+from rapidseg.core.quiet import quiet_libraries
 from rapidseg.diagnosis.installation import find_version
 
-REQUIRED = ("openvino", "llvmlite", "numba", "cv2", "PIL")
+# By the names to import. A package comes after those that it imports itself, so that the cause is found first.
+REQUIRED = (
+    *("numpy", "PIL", "cv2", "llvmlite", "numba", "openvino", "yaml", "pydantic", "rich", "typer"),
+    *("platformdirs", "packaging"),
+)
 OPTIONAL = ("onnxruntime", "torch")
 
 
@@ -28,19 +37,45 @@ class Problem:
         message: what is wrong.
         advice: what to do about it.
         required: whether prediction needs it.
+        affected: packages that are in order but cannot be imported because of this problem.
     """
 
     check: str
     message: str
     advice: str
     required: bool
+    affected: tuple[str, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON."""
+        return {**asdict(self), "affected": list(self.affected)}
 
 
 def check_packages() -> tuple[Problem, ...]:
-    """Imports each package; optional ones only where they are installed."""
-    problems = [_check(package, required=True) for package in REQUIRED]
-    problems += [_check(package, required=False) for package in OPTIONAL]
-    return tuple(problem for problem in problems if problem is not None)
+    """Imports each package; optional ones only where they are installed.
+
+    Returns:
+        A problem for each package that is missing or broken itself; packages that only fail because they import such a
+        package are listed as affected.
+    """
+    problems: dict[str, Problem] = {}
+    for package in (*REQUIRED, *OPTIONAL):
+        if package in OPTIONAL and not _is_known_to_pip(package) and not is_installed(package):
+            continue
+        try:
+            with quiet_libraries(ignored_warnings=[], stdout=True, stderr=True):  # some print why they fail
+                module = importlib.import_module(package)
+            if is_hollow(module):
+                raise ImportError("files of the package are missing", name=package)
+        except Exception as error:  # broken packages raise errors of any type
+            cause = _named_in(error, problems) or failed_package(error) or package
+            if cause not in problems:
+                required = package in REQUIRED or cause in REQUIRED
+                problems[cause] = _describe(cause, error, required=required)
+            if cause != package:
+                affected = (*problems[cause].affected, package)
+                problems[cause] = replace(problems[cause], affected=affected)
+    return tuple(problems.values())
 
 
 def check_metadata() -> tuple[Problem, ...]:
@@ -51,23 +86,19 @@ def check_metadata() -> tuple[Problem, ...]:
     return (Problem("metadata", message, install_hint(), required=False),)
 
 
-def describe_error(error: BaseException) -> str:
-    """Returns an error's type and the first line of its message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+def _named_in(error: Exception, packages: Iterable[str]) -> str | None:
+    """Returns the package that a message names: compiled code says only in words which import failed in it."""
+    return next((package for package in packages if re.search(rf"\b{package}\b", str(error))), None)
 
 
-def _check(package: str, *, required: bool) -> Problem | None:
+def _is_known_to_pip(package: str) -> bool:
+    return find_version(DISTRIBUTIONS.get(package, package)) is not None
+
+
+def _describe(package: str, error: Exception, *, required: bool) -> Problem:
     version = find_version(DISTRIBUTIONS.get(package, package))
-    installed = version is not None or is_installed(package)
-    if not installed and not required:
-        return None
-    try:
-        importlib.import_module(package)
-    except Exception as error:  # broken binaries raise errors of many kinds
-        if not installed:
-            return Problem(package, f"{package} is not installed", install_hint(missing_extra(package)), required)
-        name = package if version is None else f"{package} {version}"
-        message = f"{name} is installed but cannot be imported: {describe_error(error)}"
-        return Problem(package, message, repair_hint(package), required)
-    return None
+    if version is None and not is_installed(package):
+        return Problem(package, f"{package} is not installed", install_hint(missing_extra(package)), required)
+    name = package if version is None else f"{package} {version}"
+    message = f"{name} is installed but cannot be imported: {describe_error(error)}"
+    return Problem(package, message, repair_hint(package), required)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rapidseg.core.errors import ExportError
+from rapidseg.core.errors import DependencyError, ExportError
 from rapidseg.core.sizes import format_size
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines import ENGINES, create_engine
@@ -60,7 +60,7 @@ def _run(path: Path, spec: ModelSpec, images: np.ndarray, name: str, precision: 
     try:
         engine = create_engine(path, spec, engine=name, precision=precision, device="cpu", cache=False)
         return engine.run(images)
-    except ImportError:
+    except (ImportError, DependencyError):
         raise
     except Exception as error:  # engines raise many types of their own
         reason = textwrap.shorten(str(error), width=300) or type(error).__name__

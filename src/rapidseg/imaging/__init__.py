@@ -1,5 +1,7 @@
 """Reading, converting, resizing, drawing and writing images and class maps. Color images are (H, W, 3) uint8 RGB."""
 
+import numpy as np  # noqa: F401  # before OpenCV, which prints advice of its own where NumPy is broken
+
 from rapidseg.imaging.counting import count_pixels
 from rapidseg.imaging.drawing import add_legend, overlay
 from rapidseg.imaging.finding import IMAGE_SUFFIXES, find_images

@@ -51,7 +51,8 @@ def load_checkpoint(
         ema: of two copies of the weights, whether to take the moving average. None: the average if there is one.
         options: of the network, where a checkpoint's tensors do not tell them, such as `{"output_stride": 32}` for a
             baseline whose backbone is not dilated; docs/compatibility.md says which they are.
-        progress: called with the bytes downloaded and the bytes in all, or None where that is unknown.
+        progress: called with the bytes downloaded and the bytes in all, or None where that is unknown. None: a line on
+            standard error shows them, if that is a terminal.
         note: called with each decision, in a sentence. None: decisions are logged (`rapidseg.importing`, INFO).
 
     Returns:

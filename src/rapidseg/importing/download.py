@@ -14,7 +14,7 @@ import pooch
 from filelock import FileLock
 
 from rapidseg.core.errors import InputError, RapidSegError
-from rapidseg.core.progress import Counter
+from rapidseg.core.progress import DOWNLOADS, Counter, TaskCounter, counter
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.importing.transfer import Transfer
 from rapidseg.system.cache import cache_folder
@@ -43,7 +43,8 @@ def fetch(url: str, *, sha256: str | None = None, progress: Counter | None = Non
         url: an `http` or `https` URL.
         sha256: the first 8 to 64 hex digits of the file's SHA-256. None: the 8 digits at the end of a name such as
             `resnet50-0676ba61.pth`; a file without either is not checked.
-        progress: called with the bytes so far and the bytes in all (None if the server does not say).
+        progress: called with the bytes so far and the bytes in all (None if the server does not say). None: a line on
+            standard error shows them, if that is a terminal.
         note: called with the reason if a download restarts.
 
     Raises:
@@ -66,7 +67,8 @@ def fetch(url: str, *, sha256: str | None = None, progress: Counter | None = Non
             "file and pass its path"
         )
     name = _kept_name(url)
-    transfer = Transfer(folder / f"{name}.partial", expected, progress or _ignore, note or log.info)
+    progress = progress or counter(DOWNLOADS, f"downloading {name.partition('-')[2]}", unit="bytes")
+    transfer = Transfer(folder / f"{name}.partial", expected, progress, note or log.info)
     try:
         with FileLock(folder / f"{name}.lock"), _quiet_pooch():
             kept = folder / name
@@ -78,6 +80,9 @@ def fetch(url: str, *, sha256: str | None = None, progress: Counter | None = Non
             f"cannot write in {folder}: {error.strerror or error}; free some space, or set RAPIDSEG_CACHE to a folder "
             "on another disk. The bytes received so far are kept"
         ) from error
+    finally:
+        if isinstance(progress, TaskCounter):
+            progress.end()
 
 
 def kept_download(url: str) -> Path | None:
@@ -124,6 +129,3 @@ def _quiet_pooch() -> AbstractContextManager[None]:
     """Drops pooch's log of every download, such as hashes of files that were never checked."""
     # Not its name: pooch creates its logger outside of the registry of `logging`.
     return quiet_libraries(loggers=[pooch.get_logger()], level=logging.WARNING, ignored_warnings=())
-
-
-def _ignore(done: int, total: int | None) -> None: ...

@@ -62,6 +62,10 @@ class OutputFolder:
         name = self._names[image]
         return {kind: self.folder / KINDS[kind][0] / f"{name}{KINDS[kind][1]}" for kind in self.kinds}
 
+    def earlier_files(self, image: Path) -> list[str]:
+        """Returns the pictures of an image that earlier runs left; a run that skips the image does not replace them."""
+        return [str(path) for path in self.paths(image).values() if path.exists()]
+
     def save_all(self, results: Iterable[Result]) -> Generator[dict[str, Any], None, None]:
         """Writes the results of a stream in threads while it runs, in order; yields what `save` returns for each.
 
@@ -101,20 +105,27 @@ class OutputFolder:
 
 
 def make_record(
-    segmenter: Segmenter, entries: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, str]], *, complete: bool
+    segmenter: Segmenter,
+    entries: Sequence[Mapping[str, Any]],
+    failed: Sequence[Mapping[str, Any]],
+    *,
+    num_images: int,
 ) -> dict[str, Any]:
     """Returns the record of a run, for JSON.
+
+    `complete` is true only if every image was segmented and saved: none skipped, and no interruption before the last.
 
     Args:
         segmenter: what segmented the images.
         entries: of the images that were segmented, as `OutputFolder.save` returns them.
-        failed: `file` and `error` of the others.
-        complete: False after an interruption, before the last image.
+        failed: `file`, `error` and `earlier_files` of the images that were skipped.
+        num_images: how many images the run was asked to segment.
     """
     spec = segmenter.spec
     stages = entries[0]["timings_ms"] if entries else ()
     return {
-        "complete": complete,
+        "complete": len(entries) == num_images,
+        "num_images": num_images,
         "model": {
             "file": str(segmenter.path),
             "architecture": spec.architecture,
@@ -162,7 +173,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> Path:
 def _quality(record: Mapping[str, Any]) -> int:
     if not record.get("files"):
         return 0
-    return 2 if record.get("complete") and not record.get("failed") else 1
+    return 2 if record.get("complete") else 1
 
 
 def _read_record(path: Path) -> Mapping[str, Any]:

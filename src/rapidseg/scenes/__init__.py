@@ -10,6 +10,8 @@ objects in the street in meters, and the objects are drawn from far to near thro
 which holds the image and the label map. Last, `lens` adds exposure, blur and noise.
 """
 
+import numpy as np  # noqa: F401  # before OpenCV, as in `rapidseg.imaging`
+
 from rapidseg.scenes.dataset_writing import WrittenScenes, write_dataset
 from rapidseg.scenes.scene import DEFAULT_SIZE_HW, draw_scene
 

@@ -113,7 +113,7 @@ def find_gpu(device: str = "cuda", *, driver_files: Sequence[Path] = LINUX_DRIVE
             return Gpu(None, False, f"{package} is not installed; {install_hint('nvidia')}, with a build for CUDA")
     try:
         obstacle = why_no_gpu()
-    except (ImportError, OSError) as error:  # OSError: a library that it loads
+    except Exception as error:  # broken packages raise errors of any type
         return Gpu(None, False, f"PyTorch cannot be imported: {error}; `rapidseg doctor` says what to do")
     if obstacle is not None:
         return Gpu(None, False, obstacle)
@@ -129,7 +129,7 @@ def find_gpus(*, driver_files: Sequence[Path] = LINUX_DRIVER_FILES) -> Gpus:
     gpu = find_gpu(driver_files=driver_files)
     try:
         build = torch_build()
-    except (ImportError, OSError):
+    except Exception:  # as in `find_gpu`
         build = None
     if gpu is None:
         return Gpus((), None, build, None)
@@ -166,7 +166,7 @@ def open_nvml() -> Iterator[Any]:
     """
     try:
         import pynvml
-    except (ImportError, OSError):
+    except Exception:  # missing, or broken in one of many ways
         yield None
         return
     try:

@@ -153,14 +153,14 @@ def _with_baseline(
 def _write(report: BenchmarkReport, folder: Path) -> BenchmarkReport:
     """Writes plot and JSON document; returns the report with the files, and with what the plot lacks."""
     from rapidseg.benchmarking.plot import plot_speed_accuracy
-    from rapidseg.core.extras import missing_package
     from rapidseg.core.files import write_text
+    from rapidseg.core.import_errors import dependency_error
 
     files, warnings, complete = [folder / REPORT_NAME], [], report.complete
     try:
         plots = plot_speed_accuracy(report.measurements, folder)
-    except ImportError as error:
-        problem = missing_package(error, "report")
+    except Exception as error:  # broken packages raise errors of any type
+        problem = dependency_error(error, "report")
         if problem is None:
             raise
         complete = False

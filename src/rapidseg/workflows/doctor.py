@@ -1,7 +1,6 @@
 """`doctor`: check the installation, show which engine is used and why, run a self-test.
 
-Nothing here imports an engine, Numba or OpenCV at module level, so a missing or broken package is reported like
-everything else.
+No third-party package is imported at module level, so a missing or broken one is reported like everything else.
 """
 
 from __future__ import annotations
@@ -9,20 +8,23 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rapidseg import __version__
 from rapidseg.core.errors import RapidSegError
-from rapidseg.core.extras import missing_package
+from rapidseg.core.extras import install_command
+from rapidseg.core.import_errors import SEE_DOCTOR, dependency_error, describe_error, explained_imports
 from rapidseg.diagnosis.engines import InstalledEngine, find_engines
-from rapidseg.diagnosis.installation import Extra, find_extras, find_versions
-from rapidseg.diagnosis.packages import Problem, check_metadata, check_packages, describe_error
-from rapidseg.system.cache import CacheSummary, clear_compiled, summarize_cache
-from rapidseg.system.gpu import Gpus, find_gpus
-from rapidseg.system.machine import Machine, find_machine
+from rapidseg.diagnosis.installation import Extra, find_extras, find_missing, find_versions
+from rapidseg.diagnosis.packages import Problem, check_metadata, check_packages
+from rapidseg.workflows.names import model_names
 
 if TYPE_CHECKING:
     from rapidseg.diagnosis.self_test import SelfTest
+    from rapidseg.system.cache import CacheSummary
+    from rapidseg.system.gpu import Gpus
+    from rapidseg.system.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Diagnosis:
         engines: the engines, with their devices.
         cache: what the cache folder holds.
         extras: the package's extras, and which of their packages are missing.
+        not_installed: the optional packages that are not installed, each once: below the smallest extra that installs
+            it.
         problems: what does not work, and what to do about it.
         chosen: what `load` uses for the model, or why it fails.
         self_test: the result of the self-test, or why it fails.
@@ -67,6 +71,7 @@ class Diagnosis:
     engines: tuple[InstalledEngine, ...]
     cache: CacheSummary
     extras: tuple[Extra, ...]
+    not_installed: dict[str, tuple[str, ...]]
     problems: tuple[Problem, ...]
     chosen: Selection | str
     self_test: SelfTest | str
@@ -87,7 +92,7 @@ class Diagnosis:
         folder = self.cache.folder
         return {
             "ok": self.ok,
-            "problems": [asdict(problem) for problem in self.problems],
+            "problems": [problem.to_dict() for problem in self.problems],
             "versions": self.versions,
             "machine": self.machine.to_dict(),
             "gpus": asdict(self.gpus),
@@ -95,6 +100,10 @@ class Diagnosis:
             "cache": {**asdict(self.cache), "folder": None if folder is None else str(folder)},
             "extras": [
                 {"name": extra.name, "missing": list(extra.missing), "command": extra.command} for extra in self.extras
+            ],
+            "not_installed": [
+                {"packages": list(packages), "extra": extra, "command": install_command(extra)}
+                for extra, packages in self.not_installed.items()
             ],
             "chosen": {"error": self.chosen} if isinstance(self.chosen, str) else asdict(self.chosen),
             "self_test": {"error": self.self_test} if isinstance(self.self_test, str) else asdict(self.self_test),
@@ -105,26 +114,48 @@ class Diagnosis:
 def doctor(model: str | os.PathLike[str] | None = None, *, clear_cache: bool = False) -> Diagnosis:
     """Checks the installation, finds out which engine is used and why, and runs a self-test.
 
-    It does not raise where a package is missing or broken, or where the model does not load: the report says so.
+    It does not raise where a package of an engine is missing or broken, or where the model does not load: the report
+    says so.
 
     Args:
         model: a model as for `rapidseg.load`, to say what it runs with; None: the built-in model. The self-test always
             uses the built-in model.
         clear_cache: first delete compiled code and compiled models from the cache.
+
+    Raises:
+        ModelFileError: there is no such model.
+        DependencyError: a package that the report itself needs is missing or broken: pydantic or platformdirs.
     """
+    if model is not None and _is_unknown(os.fspath(model)):
+        import rapidseg
+
+        rapidseg.load(model, download=False)  # raises what every command says about such a name
+    with explained_imports():
+        from rapidseg.system.cache import clear_compiled, summarize_cache
+        from rapidseg.system.gpu import find_gpus
+        from rapidseg.system.machine import find_machine
+
+    problems = find_problems()  # first: packages that fail once may fail differently when they are imported again
+    chosen = _select(model)
     cleared_bytes = clear_compiled() if clear_cache else None
     return Diagnosis(
         versions={"rapidseg": __version__, "python": platform.python_version(), **find_versions()},
-        problems=(*check_metadata(), *check_packages()),
+        problems=problems,
         machine=find_machine(),
         gpus=find_gpus(),
         engines=find_engines(),
         extras=find_extras(),
-        chosen=_select(model),
+        not_installed=find_missing(),
+        chosen=chosen,
         self_test=_test(),
         cache=summarize_cache(),
         cleared_bytes=cleared_bytes,
     )
+
+
+def find_problems() -> tuple[Problem, ...]:
+    """Returns what is wrong with the installation; works whichever third-party package is missing or broken."""
+    return (*check_metadata(), *check_packages())
 
 
 def _select(model: str | os.PathLike[str] | None) -> Selection | str:
@@ -138,6 +169,10 @@ def _select(model: str | os.PathLike[str] | None) -> Selection | str:
     return Selection(str(segmenter.path), engine.name, engine.precision, engine.device, engine.choice)
 
 
+def _is_unknown(model: str) -> bool:
+    return not Path(model).exists() and model not in model_names() and "://" not in model
+
+
 def _test() -> SelfTest | str:
     try:
         from rapidseg.diagnosis.self_test import run_self_test
@@ -148,7 +183,5 @@ def _test() -> SelfTest | str:
 
 
 def _explain(error: Exception) -> str:
-    if isinstance(error, RapidSegError):
-        return str(error)
-    problem = missing_package(error) if isinstance(error, ImportError) else None
-    return describe_error(error) if problem is None else str(problem)
+    problem = error if isinstance(error, RapidSegError) else dependency_error(error)
+    return describe_error(error) if problem is None else str(problem).replace(SEE_DOCTOR, "")

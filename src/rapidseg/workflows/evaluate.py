@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.extras import require_extra
-from rapidseg.core.progress import SILENT, Progress, counter
+from rapidseg.core.progress import DOWNLOADS, Progress, counter
 from rapidseg.core.sizes import InputSize, SizeHW, format_size
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def evaluate(
     output: str | os.PathLike[str] | None = None,
     html: str | os.PathLike[str] | None = None,
     command: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = DOWNLOADS,
 ) -> EvaluationReport:
     """Predicts every image of a split and scores the class maps at the labels' own size.
 

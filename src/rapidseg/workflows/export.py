@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rapidseg.core.errors import InputError, nearest_hint
 from rapidseg.core.extras import require_extra
-from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.workflows.sources import is_exported, load_network, output_path
 
@@ -36,7 +36,7 @@ def export(
     check_sizes: Sequence[SizeHW] | None = None,
     labels: LabelsLike | None = None,
     options: Mapping[str, Any] | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = DOWNLOADS,
 ) -> ExportReport | QuantizationReport:
     """Writes a checkpoint as one ONNX file and verifies that its outputs match PyTorch.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rapidseg.core.encoder_spec import EncoderSpec
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.extras import require_extra
-from rapidseg.core.progress import SILENT, Progress, counter
+from rapidseg.core.progress import DOWNLOADS, Progress, counter
 from rapidseg.core.spec import ModelSpec
 from rapidseg.workflows.sources import output_path
 
@@ -54,7 +54,7 @@ def import_checkpoint(
     sha256: str | None = None,
     ema: bool | None = None,
     options: Mapping[str, Any] | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = DOWNLOADS,
 ) -> ImportReport:
     """Reads a published checkpoint, recognizes its source by its tensor names, and writes it as safetensors.
 

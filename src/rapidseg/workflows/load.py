@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rapidseg import runtime
 from rapidseg.core.errors import EngineError, ModelFileError
-from rapidseg.core.extras import missing_package
-from rapidseg.core.progress import SILENT, Progress, counter
+from rapidseg.core.import_errors import dependency_error
+from rapidseg.core.progress import DOWNLOADS, Progress, counter
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
 from rapidseg.zoo import published_models
 
@@ -26,7 +26,7 @@ def load(
     precision: str = "auto",
     device: str = "auto",
     download: bool = True,
-    progress: Progress = SILENT,
+    progress: Progress = DOWNLOADS,
 ) -> Segmenter:
     """Loads a model for prediction.
 
@@ -48,7 +48,8 @@ def load(
         device: "cpu", "cuda" (an NVIDIA GPU, also "cuda:1"), or another that the engine supports; "auto" is the NVIDIA
             GPU if PyTorch can use one, else the CPU. `segmenter.engine.choice` says which was chosen, and why.
         download: whether a checkpoint that is not cached may be downloaded.
-        progress: watches the download, and is told about a GPU that cannot be used.
+        progress: watches the download, and is told about a GPU that cannot be used. The default shows downloads in a
+            line on standard error, if that is a terminal; `rapidseg.core.progress.SILENT` shows nothing.
 
     Raises:
         ModelFileError: the model does not exist, is damaged, has no specification, or is not downloaded.
@@ -94,8 +95,8 @@ def _load_checkpoint(
     try:
         from rapidseg.importing import kept_download, load_checkpoint
         from rapidseg.runtime import Segmenter
-    except ImportError as error:
-        problem = missing_package(error, "export")
+    except Exception as error:  # broken packages raise errors of any type
+        problem = dependency_error(error, "export")
         if problem is None:
             raise
         raise EngineError(f"{source}: is a checkpoint, which runs in PyTorch: {problem}") from error

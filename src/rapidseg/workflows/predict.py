@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rapidseg.core.errors import InputError
-from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.core.sizes import InputSize
 from rapidseg.imaging import find_images
 from rapidseg.runtime import Segmenter, model_file
@@ -37,15 +37,20 @@ class PredictionReport:
     folders: Mapping[str, Path]
 
     @property
+    def complete(self) -> bool:
+        """Whether every image was segmented and saved."""
+        return bool(self.record["complete"])
+
+    @property
     def files(self) -> Sequence[Mapping[str, Any]]:
         """An entry per image that was segmented: its files, sizes, class shares and timings."""
         entries: list[Mapping[str, Any]] = self.record["files"]
         return entries
 
     @property
-    def failed(self) -> Sequence[Mapping[str, str]]:
-        """`file` and `error` of each image that was skipped."""
-        entries: list[Mapping[str, str]] = self.record["failed"]
+    def failed(self) -> Sequence[Mapping[str, Any]]:
+        """`file` and `error` of each image that was skipped, and `earlier_files`: its pictures of earlier runs."""
+        entries: list[Mapping[str, Any]] = self.record["failed"]
         return entries
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,13 +68,14 @@ def predict(
     engine: str = "auto",
     precision: str = "auto",
     device: str = "auto",
-    progress: Progress = SILENT,
+    progress: Progress = DOWNLOADS,
 ) -> PredictionReport:
     """Segments image files and writes class maps and pictures; images that cannot be read are skipped.
 
-    Files in the output folder are replaced where their names are equal. A run that fails before the first image leaves
-    the folder as it was. The record of a run in which all images were segmented is never replaced by that of a run in
-    which images were skipped or that was interrupted; see `PredictionReport.record_path`.
+    The pictures of each image that is segmented replace those of its name in the output folder. A skipped image
+    replaces and deletes nothing; its entry in the record lists its pictures of earlier runs. A run that fails before
+    the first image leaves the folder as it was. The record of a run in which all images were segmented is never
+    replaced by that of a run in which images were skipped or that was interrupted; see `PredictionReport.record_path`.
 
     Args:
         images: image files, folders of images and globs. None: the built-in sample.
@@ -97,26 +103,28 @@ def predict(
     else:
         segmenter = load(model, engine=engine, precision=precision, device=device, progress=progress)
     entries: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
+    failed: list[dict[str, Any]] = []
 
     def count() -> None:
         progress.update(_TASK, len(entries) + len(failed), len(paths))
 
     def skip(image: Path | int, error: InputError) -> None:
-        failed.append({"file": str(image), "error": str(error)})
-        progress.message(f"skipped: {error}")
+        earlier = folder.earlier_files(Path(str(image)))
+        failed.append({"file": str(image), "error": str(error), "earlier_files": earlier})
+        kept = f"; from an earlier run: {', '.join(earlier)}" if earlier else ""
+        progress.message(f"skipped: {error}{kept}")
         count()
 
     results = segmenter.stream(paths, input_size=input_size, confidence="confidence" in folder.kinds, on_error=skip)
-    complete = False
+    at_end = False
     try:
         with closing(results), closing(folder.save_all(results)) as saved:
             for entry in saved:
                 entries.append(entry)
                 count()
-        complete = True
+        at_end = True
     finally:
-        if complete or entries:  # also after an interruption
-            record = make_record(segmenter, entries, failed, complete=complete)
+        if at_end or entries:  # also after an interruption
+            record = make_record(segmenter, entries, failed, num_images=len(paths))
             record_path = write_record(folder.folder, record)
     return PredictionReport(record, record_path, {kind: folder.folder / KINDS[kind][0] for kind in folder.kinds})

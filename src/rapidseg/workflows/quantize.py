@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.errors import InputError
 from rapidseg.core.extras import require_extra
-from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.workflows.sources import is_exported, load_network, output_path
 
@@ -35,7 +35,7 @@ def quantize(
     check_sizes: Sequence[SizeHW] | None = None,
     labels: LabelsLike | None = None,
     options: Mapping[str, Any] | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = DOWNLOADS,
 ) -> QuantizationReport:
     """Makes an INT8 file; rejected if mean IoU drops by more than `max_drop` points.
 

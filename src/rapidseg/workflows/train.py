@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.extras import require_extra
-from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.training.stopping import TrainingStopped
 from rapidseg.training.training_report import RunCheck, TrainingReport
 
@@ -40,7 +40,7 @@ def train(
     device: str = "auto",
     resume: bool = False,
     dry_run: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = DOWNLOADS,
 ) -> TrainingReport:
     """Trains a network.
 

@@ -30,7 +30,8 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     console.print(table)
     for problem in diagnosis.problems:
         style, label = ("red", "error") if problem.required else ("yellow", "warning")
-        text = escape(f"{problem.message}. To repair it, {problem.advice}")
+        affected = f"; {', '.join(problem.affected)} cannot be imported without it" if problem.affected else ""
+        text = escape(f"{problem.message}{affected}. To repair it, {problem.advice}")
         console.print(f"[bold {style}]{label}:[/] {text}", highlight=False, soft_wrap=True)
     if diagnosis.ok:
         console.print("[bold green]OK:[/] prediction works", highlight=False)
@@ -48,9 +49,11 @@ def _rows(diagnosis: Diagnosis) -> Iterator[Row]:
     for engine in diagnosis.engines:
         yield engine.name, _engine(engine)
     yield "cache", _cache(diagnosis.cache)
-    for extra in diagnosis.extras:
-        missing = f"missing: {', '.join(extra.missing)}; in the clone: {extra.command}"
-        yield f"extra {extra.name}", missing if extra.missing else "complete"
+    complete = ", ".join(extra.name for extra in diagnosis.extras if not extra.missing)
+    yield "extras", f"complete: {complete or 'none'}"
+    for index, (extra, packages) in enumerate(diagnosis.not_installed.items()):
+        command = next(item.command for item in diagnosis.extras if item.name == extra)
+        yield "" if index else "optional", f"not installed: {', '.join(packages)}; in the clone: {command}"
     yield from _selection(diagnosis)
     yield from _self_test(diagnosis)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rapidseg.core.errors import EngineError, nearest_hint
-from rapidseg.core.extras import missing_package
+from rapidseg.core.extras import missing_extra
+from rapidseg.core.import_errors import dependency_error
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.engine import Engine
 from rapidseg.runtime.engines.selection import AUTO_PRECISION_MIN_AGREEMENT, Choice, choose_engine, choose_precision
@@ -49,10 +50,12 @@ def create_engine(
     chosen = choose_engine(spec, engine, device.lower())
     try:
         created = _CREATE[chosen.engine](path, spec, precision, chosen, choice, cache)
-    except ImportError as error:
-        problem = missing_package(error, _EXTRAS[chosen.engine])
+    except Exception as error:  # broken packages raise errors of any type
+        problem = dependency_error(error, _EXTRAS[chosen.engine])
         if problem is None:
             raise
+        if problem.package != chosen.engine and missing_extra(problem.package) == "":
+            raise problem from error  # every engine needs it
         raise EngineError(f"engine {chosen.engine}: {problem}, or use another engine") from error
     limit_library_threads()
     enlarge_signal_stack()
