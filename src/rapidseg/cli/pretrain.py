@@ -47,7 +47,7 @@ def pretrain(
     from rapidseg.workflows.pretrain import TrainingStopped
     from rapidseg.workflows.pretrain import pretrain as run
 
-    recipe, words = options.separate_overrides(recipe, overrides)
+    recipe, words = options.separate_overrides(recipe, overrides, recipe_is_optional=True)
     method: dict[str, Any] = {"feature_dim": feature_dim, "m": m, "temperature": temperature, "momentum": momentum}
     length: dict[str, Any] = {"k": k, "batch_size": batch_size, "epochs": epochs}
     where: dict[str, Any] = {"root": root, "output": output, "device": device, "resume": resume, "dry_run": dry_run}

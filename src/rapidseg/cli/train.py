@@ -39,10 +39,7 @@ def train(
     from rapidseg.workflows.train import TrainingStopped
     from rapidseg.workflows.train import train as run
 
-    words = list(overrides or [])
-    if resume and recipe is not None and "=" in recipe:  # with --resume, the first word may be an override
-        words.insert(0, recipe)
-        recipe = None
+    recipe, words = options.separate_overrides(recipe, overrides, recipe_is_optional=resume)
     try:
         with TrainingDisplay() as display:
             report = run(

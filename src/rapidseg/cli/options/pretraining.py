@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +15,10 @@ from rapidseg.cli.options.training import (
     OutputOption,
     OverridesArgument,
     ResumeOption,
+    separate_overrides,
 )
 
-__all__ = ["DeviceOption", "DryRunOption", "OutputOption", "OverridesArgument", "ResumeOption"]
+__all__ = ["DeviceOption", "DryRunOption", "OutputOption", "OverridesArgument", "ResumeOption", "separate_overrides"]
 
 _RECIPES = "the recipe's"
 
@@ -84,11 +84,3 @@ NeighborsOption = Annotated[
         rich_help_panel=METHOD,
     ),
 ]
-
-
-def separate_overrides(recipe: str | None, overrides: Sequence[str] | None) -> tuple[str | None, list[str]]:
-    """Returns recipe and overrides: the first word is an override where the recipe was not named."""
-    words = list(overrides or [])
-    if recipe is not None and "=" in recipe:
-        return None, [recipe, *words]
-    return recipe, words

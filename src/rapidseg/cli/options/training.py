@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,3 +63,13 @@ DryRunOption = Annotated[
         "--dry-run", help="Check recipe, data and network with one batch; write nothing.", rich_help_panel=METHOD
     ),
 ]
+
+
+def separate_overrides(
+    recipe: str | None, overrides: Sequence[str] | None, *, recipe_is_optional: bool
+) -> tuple[str | None, list[str]]:
+    """Returns recipe and overrides: where the recipe is optional, the first word may be an override."""
+    words = list(overrides or [])
+    if recipe is not None and "=" in recipe and recipe_is_optional:
+        return None, [recipe, *words]
+    return recipe, words
