@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from rapidseg.core.arguments import check_path, checked, instance
 from rapidseg.core.errors import DatasetError, InputError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.data.dataset import Dataset
@@ -24,6 +25,12 @@ BUNDLED_DESCRIPTIONS = {path.stem: path for path in (Path(__file__).parent / "la
 _MAX_SHOWN = 3  # missing files that a message names
 
 
+@checked(
+    name_or_path=check_path,
+    root=check_path,
+    split=instance(str, "a split, such as 'val', or several joined with +: 'train+val'"),
+    labels=instance(LabelSet, "a LabelSet"),
+)
 def open_dataset(
     name_or_path: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,

@@ -6,14 +6,18 @@ import dataclasses
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rapidseg.core.arguments import as_texts, check_path
+from rapidseg.core.choices import TrainingDevice
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.training.stopping import TrainingStopped
 from rapidseg.training.training_report import RunCheck, TrainingReport
+from rapidseg.workflows.arguments import FLAG, checked, integer
 
 if TYPE_CHECKING:
     from rapidseg.recipes.recipe_file import Overrides
@@ -27,13 +31,26 @@ _NO_VALIDATION = (
 )
 
 
+def _check_overrides(name: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        as_texts(name, value)
+
+
+@checked(
+    *("output", "device", "progress"),
+    recipe=check_path,
+    overrides=_check_overrides,
+    iterations=integer(1),
+    resume=FLAG,
+    dry_run=FLAG,
+)
 def train(
     recipe: str | os.PathLike[str] | None = None,
     *,
     overrides: Overrides | None = None,
     iterations: int | None = None,
     output: str | os.PathLike[str] | None = None,
-    device: str = "auto",
+    device: TrainingDevice = "auto",
     resume: bool = False,
     dry_run: bool = False,
     progress: Progress = DOWNLOADS,
