@@ -21,6 +21,7 @@ PUBLIC_NAMES = {
     "load": "rapidseg.workflows.load",
     "Segmenter": "rapidseg.runtime",
     "Result": "rapidseg.runtime",
+    "SegmentationModel": "rapidseg.models",
     "ModelSpec": "rapidseg.core.spec",
     "LabelSet": "rapidseg.core.labels",
     "RapidSegError": "rapidseg.core.errors",
@@ -43,7 +44,10 @@ PUBLIC_NAMES = {
     "doctor": "rapidseg.workflows.doctor",
 }
 
-__all__ = ["__version__", *PUBLIC_NAMES]
+_NEED_TORCH = ("SegmentationModel",)
+
+# `from rapidseg import *` does not import PyTorch.
+__all__ = ["__version__", *(name for name in PUBLIC_NAMES if name not in _NEED_TORCH)]
 
 
 def __getattr__(name: str) -> Any:
@@ -54,11 +58,15 @@ def __getattr__(name: str) -> Any:
 
     from rapidseg.core.import_errors import explained_imports
 
-    with explained_imports():
+    with explained_imports("export" if name in _NEED_TORCH else None):
         module = import_module(PUBLIC_NAMES[name])
     value = globals()[name] = getattr(module, name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+    from importlib.util import find_spec
+
+    # Tools such as `help` get every name that is listed, which must not fail.
+    hidden = () if find_spec("torch") else _NEED_TORCH
+    return sorted({*PUBLIC_NAMES, *(name for name in globals() if name.startswith("__"))}.difference(hidden))

@@ -4,6 +4,7 @@ from rapidseg.core.errors import RapidSegError as RapidSegError
 from rapidseg.core.labels import LabelSet as LabelSet
 from rapidseg.core.spec import ModelSpec as ModelSpec
 from rapidseg.data import open_dataset as open_dataset
+from rapidseg.models import SegmentationModel as SegmentationModel
 from rapidseg.runtime import Result as Result
 from rapidseg.runtime import Segmenter as Segmenter
 from rapidseg.workflows.benchmark import benchmark as benchmark

@@ -95,6 +95,7 @@ def test_names_for_completion_are_those_of_the_rooms_that_own_them(tmp_path):
 
     from rapidseg import recipes, zoo
     from rapidseg.cli.options import common
+    from rapidseg.core.choices import EngineChoice, PrecisionChoice
     from rapidseg.core.errors import InputError
     from rapidseg.data import open_dataset
     from rapidseg.evaluation.class_mapping import CLASS_MAPPINGS
@@ -106,8 +107,8 @@ def test_names_for_completion_are_those_of_the_rooms_that_own_them(tmp_path):
     assert recipe_names() == recipes.recipe_names()
     with pytest.raises(InputError, match=", ".join(dataset_names())):
         open_dataset("nothing")
-    assert get_args(common.Engine) == ("auto", *ENGINES)
-    assert get_args(common.Precision) == ("auto", *PRECISIONS)
+    assert get_args(EngineChoice) == ("auto", *ENGINES)
+    assert get_args(PrecisionChoice) == ("auto", *PRECISIONS)
     (mapping,) = CLASS_MAPPINGS
     assert mapping in str(common.ClassMappingOption)
     (tmp_path / "own.yaml").write_text("splits:\n  day: {}\n  night: {}\n")

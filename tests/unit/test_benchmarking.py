@@ -11,8 +11,6 @@ import pytest
 from rapidseg.benchmarking.accuracy import stated_accuracy
 from rapidseg.benchmarking.configuration import (
     Configuration,
-    parse_image_sizes,
-    parse_input_sizes,
     parse_names,
 )
 from rapidseg.benchmarking.input_images import image_of_size
@@ -21,6 +19,7 @@ from rapidseg.benchmarking.peak_matmul import MatrixProduct
 from rapidseg.benchmarking.process import MeasuringProcess
 from rapidseg.benchmarking.summary import Summary, between_round_drift
 from rapidseg.core.errors import EngineError, InputError, ModelFileError, RapidSegError
+from rapidseg.core.sizes import to_input_sizes, to_sizes
 from rapidseg.core.spec import Score
 from rapidseg.imaging import read_image, write_image
 from rapidseg.runtime.model_file import find_model
@@ -108,8 +107,8 @@ def test_names_and_sizes_are_read_from_text_and_sequences():
     with pytest.raises(InputError, match="no engine given"):
         parse_names(" , ", "engine", ("openvino",))
     for sizes in ("64x96, 32x48,64x96", [(64, 96), "32x48"], ((64, 96), (32, 48))):
-        assert parse_image_sizes(sizes) == ((64, 96), (32, 48))
-    assert parse_image_sizes((64, 96)) == parse_image_sizes("64x96") == ((64, 96),)
+        assert to_sizes(sizes, "image_sizes") == ((64, 96), (32, 48))
+    assert to_sizes((64, 96), "image_sizes") == to_sizes("64x96", "image_sizes") == ((64, 96),)
     for sizes, message in (
         ("", "no image sizes given"),
         ("512", "not a size"),
@@ -117,14 +116,19 @@ def test_names_and_sizes_are_read_from_text_and_sequences():
         ((0, 8), "not a"),
     ):
         with pytest.raises(InputError, match=message):
-            parse_image_sizes(sizes)
+            to_sizes(sizes, "image_sizes")
     for sizes in ("512,256, 512", (512, 256), [512, "256"]):
-        assert parse_input_sizes(sizes) == (512, 256)
-    assert parse_input_sizes(512) == (512,)
-    assert parse_input_sizes("512x1024,256") == parse_input_sizes([(512, 1024), 256]) == ((512, 1024), 256)
-    for sizes, message in (("", "no input sizes given"), ("-64", "not an input size"), ([(64, 96, 3)], "not a size")):
+        assert to_input_sizes(sizes, "input_sizes") == (512, 256)
+    assert to_input_sizes(512, "input_sizes") == (512,)
+    assert to_input_sizes("512x1024,256", "input_sizes") == ((512, 1024), 256)
+    assert to_input_sizes([(512, 1024), 256], "input_sizes") == ((512, 1024), 256)
+    for sizes, message in (
+        ("", "no input sizes given"),
+        ("-64", "not an input size"),
+        ([(64, 96, 3)], "not an input size"),
+    ):
         with pytest.raises(InputError, match=message):
-            parse_input_sizes(sizes)
+            to_input_sizes(sizes, "input_sizes")
 
 
 SCORES = (Score(dataset="camvid", split="val", mean_iou=0.6),)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rapidseg
-from rapidseg.core.errors import EngineError, ModelFileError, RapidSegError
+from rapidseg.core.errors import EngineError, InputError, ModelFileError, RapidSegError
 from rapidseg.core.labels import CAMVID
 from rapidseg.importing import transfer
 from rapidseg.runtime.engines import selection
@@ -208,6 +208,10 @@ def test_a_model_card_has_scores_and_license(tmp_path: Path) -> None:
 
 def test_folders_that_are_not_models(model: SegmentationModel, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"folder is None; pass the folder to write to, as text or pathlib\.Path"):
+        model.save_pretrained(None)
+    with pytest.raises(InputError, match="source is 5; pass a path or a name"):
+        SegmentationModel.from_pretrained(5)
     with pytest.raises(ModelFileError, match=r"this folder has no model\.safetensors; pass one that `save_pretrained`"):
         SegmentationModel.from_pretrained(tmp_path)
     with pytest.raises(ModelFileError, match=r"file: is a file; models are saved to a folder"):

@@ -14,7 +14,6 @@ from types import ModuleType
 import pytest
 
 import rapidseg
-from rapidseg.core.progress import DOWNLOADS, SILENT
 from rapidseg.runtime import Result, Segmenter
 
 NAMES = """
@@ -24,6 +23,7 @@ NAMES = """
     list_models show_model open_dataset check_data prepare_data draw_scenes doctor
     ModelSpec LabelSet RapidSegError
 """
+TORCH_NAMES = ["SegmentationModel"]  # listed by `dir`, and not imported by `from rapidseg import *`
 
 # `rapidseg.load` and so on: parameters and their defaults. A change here is a change for every user.
 FUNCTIONS = {
@@ -88,31 +88,27 @@ PACKAGE = Path(rapidseg.__file__).parent
 MODULES = rapidseg.PUBLIC_NAMES
 
 
-# Their modules may import PyTorch at once.
 MAY_IMPORT_TORCH = (
     "train",
     "pretrain",
     "export",
     "quantize",
     "import_checkpoint",
-)
+    *TORCH_NAMES,
+)  # their modules may import PyTorch at once
 
 
 def signature(function: object) -> str:
     """Returns the parameters and defaults without annotations, which a type checker checks."""
     parameters = []
     for parameter in inspect.signature(function).parameters.values():
-        default = parameter.default
-        name = {id(SILENT): "SILENT", id(DOWNLOADS): "DOWNLOADS"}.get(id(default))
-        if name is not None:
-            default = type("Progress", (), {"__repr__": lambda self, name=name: name})()
-        parameters.append(parameter.replace(annotation=inspect.Parameter.empty, default=default))
+        parameters.append(parameter.replace(annotation=inspect.Parameter.empty))
     return str(inspect.Signature(parameters))
 
 
 def test_names() -> None:
     assert sorted(rapidseg.__all__) == sorted(NAMES.split())
-    assert set(NAMES.split()) <= set(dir(rapidseg))
+    assert {*NAMES.split(), *TORCH_NAMES} <= set(dir(rapidseg))
     assert [name for name in dir(rapidseg) if not name.startswith("__")] == sorted(MODULES)
     with pytest.raises(AttributeError, match="module 'rapidseg' has no attribute 'laod'"):
         rapidseg.laod  # noqa: B018
@@ -182,6 +178,41 @@ def test_mypy_knows_the_types(tmp_path: Path) -> None:
     revealed = [line for line in lines if "Revealed type" in line]
     assert len(revealed) == len(MODULES)
     assert not [line for line in revealed if 'is "Any"' in line]
+
+
+def test_mypy_takes_the_reports_of_one_function_to_the_next(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    snippet = tmp_path / "snippet.py"
+    snippet.write_text(
+        "import rapidseg\n"
+        "run = rapidseg.train('camvid/fast-scnn', output='runs/a', device='cuda')\n"
+        "rapidseg.evaluate(run.weights, data='my.yaml', protocol='sliding', crop='64x64', input_size=64)\n"
+        "rapidseg.export(run.weights, 'best.onnx', precision='int8', check_sizes='64x64')\n"
+        "rapidseg.predict('photo.jpg', save='overlay', engine='openvino', input_size=(64, 96))\n"
+        "rapidseg.load(engine='opnvino')\n"
+        "rapidseg.load(precision='float16')\n"
+        "rapidseg.train(device='gpu')\n"
+        "rapidseg.predict(save='overlays')\n"
+        "rapidseg.evaluate(data='my.yaml', protocol='window')\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--config-file", "", "--follow-imports", "silent", "--python-version"]
+    options = ["3.10", "--ignore-missing-imports", "--cache-dir", str(tmp_path / "cache"), str(snippet)]
+    run = subprocess.run([*command, *options], capture_output=True, text=True, check=False, cwd=tmp_path)
+    errors = [line for line in run.stdout.splitlines() if " error: " in line]
+    assert [line.split(":")[1] for line in errors] == ["6", "7", "8", "9", "10"], run.stdout
+
+
+def test_a_name_that_needs_torch_names_the_extra_without_it() -> None:
+    code = (
+        "import sys, importlib.util as util; find = util.find_spec; sys.modules['torch'] = None\n"
+        "util.find_spec = lambda name, *rest: None if name == 'torch' else find(name, *rest)\n"
+        "import rapidseg; assert 'SegmentationModel' not in dir(rapidseg)\n"
+        "try:\n    rapidseg.SegmentationModel\n"
+        "except rapidseg.RapidSegError as error:\n    print(error)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("torch is not installed; run in the clone of RapidSeg: pip install"), run.stdout
+    assert "[export]" in run.stdout
 
 
 def test_importing_loads_nothing() -> None:

@@ -116,7 +116,25 @@ def test_tensors(model_path: Path, images: list[np.ndarray]) -> None:
 
 
 def test_mistakes(segmenter: Segmenter, images: list[np.ndarray], tmp_path: Path, monkeypatch) -> None:
-    with pytest.raises(InputError, match="max_batch is 0; it must be 1 or more"):
+    for single in ("photo.jpg", tmp_path, b"bytes", images[0], Image.fromarray(images[0])):
+        with pytest.raises(
+            InputError, match="a batch takes several images; call the segmenter itself for one, or pass a"
+        ):
+            segmenter.batch(single)
+    with pytest.raises(InputError, match="a batch takes a list or another iterable of images, not int"):
+        segmenter.batch(5)
+    together = np.stack([images[0], images[0]])
+    assert len(segmenter.batch(together)) == len(list(segmenter.stream(together))) == 2
+    for size in (256.0, (256,), "big", (64, 96, 3)):
+        with pytest.raises(InputError, match="not an input size"):
+            segmenter(images[0], input_size=size)
+    assert segmenter(images[0], input_size="64x96").input_size_hw == (64, 96)
+    assert segmenter(images[0], input_size=[64, 96]).input_size_hw == (64, 96)
+    with pytest.raises(InputError, match="an image must be a path, the bytes"):
+        segmenter.logits("photo.jpg")
+    with pytest.raises(InputError, match="on_error is 5; pass a function"):
+        segmenter.stream([images[0]], on_error=5)
+    with pytest.raises(InputError, match="max_batch is 0; pass an integer of 1 or more"):
         segmenter.batch(images, max_batch=0)
     with pytest.raises(ImageError, match=r"absent\.png: no such file"):
         segmenter.batch([images[0], tmp_path / "absent.png"])

@@ -72,7 +72,7 @@ def test_probabilities_row_by_row(result: Result) -> None:
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), probabilities)
     with pytest.raises(InputError, match="rows has the step 2; pass consecutive rows"):
         result.probabilities(slice(0, 10, 2))
-    with pytest.raises(InputError, match="rows_at_a_time is 0; it must be 1 or more"):
+    with pytest.raises(InputError, match="rows_at_a_time is 0; pass an integer of 1 or more"):
         next(result.iter_probabilities(0))
     with pytest.raises(InputError, match="this result was created without logits"):
         dataclasses.replace(result, logits=None).probabilities()
@@ -87,6 +87,30 @@ def test_masks_and_polygons(result: Result) -> None:
     for method in (result.mask, result.polygons):
         with pytest.raises(InputError, match=r"unknown class 'car'; did you mean 'Car'\?; classes: Sky, Building"):
             method("car")
+        with pytest.raises(
+            InputError, match=r"unknown class None; classes: Sky, .*; pass one of these names, or its id f"
+        ):
+            method(None)
+        for wrong in (11, -1, 1.0, True, "8"):
+            with pytest.raises(InputError, match="unknown class "):
+                method(wrong)
+    for class_id in (8, np.uint8(8)):
+        np.testing.assert_array_equal(result.mask(class_id), result.mask("Car"))
+        assert len(result.polygons(class_id)) == len(result.polygons("Car"))
+
+
+def test_wrong_arguments_are_named(result: Result, tmp_path: Path) -> None:
+    for call, message in {
+        lambda: result.save(None): "path is None; pass the file to write",
+        lambda: result.save(tmp_path / "x.png", 5): "cannot save 5; allowed are class-map",
+        lambda: result.probabilities(5): "rows is 5; pass a slice",
+        lambda: next(result.iter_probabilities("2")): "rows_at_a_time is '2'; pass an integer of 1 or more",
+        lambda: result.overlay(alpha="x"): "alpha is 'x'; pass a number",
+        lambda: result.overlay("photo.jpg"): "image is 'photo.jpg'; pass an ",
+        lambda: result.to_coco(image_id="a"): "image_id is 'a'; pass an integer",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            call()
 
 
 def test_to_dict_is_json(result: Result) -> None:

@@ -76,7 +76,7 @@ def test_a_model_on_a_gpu_runs_there(model, image):
 
 
 def test_rejects_what_is_not_a_model():
-    with pytest.raises(TypeError, match="the PyTorch engine runs a SegmentationModel, not str"):
+    with pytest.raises(InputError, match="the PyTorch engine runs a SegmentationModel, not str"):
         Segmenter.from_model("model.onnx")
 
 

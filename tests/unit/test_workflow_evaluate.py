@@ -91,10 +91,10 @@ def test_a_score_on_a_split_that_the_model_was_trained_on_is_marked(camvid, tmp_
     write_tiny_onnx(tmp_path / "model.onnx", spec_trained_on(**said))
     report = evaluate(tmp_path / "model.onnx", data="camvid", root=camvid, split="train+val")
     (warning,) = report.warnings
-    assert warning.startswith(f"{tmp_path / 'model.onnx'} was trained on camvid train, camvid val, so these scores do")
+    assert warning.startswith(f"{tmp_path / 'model.onnx'} was trained on camvid train+val, so these scores do")
     assert report.to_dict()["warnings"] == [warning]
     report.to_html(tmp_path / "r.html")
-    assert "was trained on camvid train, camvid val" in (tmp_path / "r.html").read_text("utf-8")
+    assert "was trained on camvid train+val" in (tmp_path / "r.html").read_text("utf-8")
     assert "1 warning" in repr(report)
 
 
@@ -123,6 +123,15 @@ def test_the_splits_of_older_specifications_are_understood():
     # The text does not tell which of the two was learned from which split.
     assert splits("a+b train+val") == ("a/train", "a/val", "b/train", "b/val")
     assert splits(None) == splits("cityscapes") == splits("some images of mine") == ()
+
+
+def test_the_training_data_are_readable():
+    splits = ("camvid/train", "camvid/val", "synth-as-camvid/train")
+    text = "camvid train+val, synth-as-camvid train"
+    assert spec_trained_on(trained_on=splits, dataset=text).training_data == text
+    assert spec_trained_on(dataset="camvid+synth-as-camvid train+val+train").training_data == text  # older files
+    assert spec_trained_on(dataset="CamVid, as published").training_data == "CamVid, as published"
+    assert spec_trained_on().training_data is None
 
 
 def test_the_built_in_models_know_what_they_were_trained_on():

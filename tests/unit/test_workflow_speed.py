@@ -10,6 +10,8 @@ import sys
 import pytest
 
 import rapidseg
+from rapidseg.cli.tables.benchmark import show_benchmark
+from rapidseg.cli.tables.tune import show_tuning
 from rapidseg.core.errors import InputError
 from rapidseg.workflows.benchmark import benchmark
 from rapidseg.workflows.tune import tune
@@ -133,6 +135,22 @@ def test_tuning_scores_on_data_and_takes_its_first_image(model, tmp_path):
     assert report.reason == "the fastest configuration that reaches mIoU 0"
     assert (report.best.configuration.image_size_hw, report.best.data) == ((12, 20), "camvid val")
     assert report.path.name == "tiny.tuned.yaml"
+
+
+def test_a_mean_iou_on_training_images_is_marked(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    model = write_tiny_onnx(tmp_path / "own.onnx", tiny_spec().model_copy(update={"trained_on": ("camvid/val",)}))
+    data = {"data": "camvid", "root": write_camvid(tmp_path / "camvid")}
+    measured = benchmark(model, image_sizes=["64x96", "32x48"], **data, **SHORT)
+    tuned = tune(model, min_miou=0, input_sizes=[32, 64], **data, **SHORT)
+    for report in (measured, tuned):
+        (warning,) = report.warnings
+        assert warning.startswith("own was trained on camvid val, so these scores do not measure its accuracy on new")
+        assert report.to_dict()["warnings"] == [warning]
+        assert repr(report).endswith("; 1 warning>")
+    show_benchmark(measured, tables=True, with_skipped=False)
+    show_tuning(tuned, table=True)
+    assert capfd.readouterr().err.count("warning: own was trained on camvid val") == 2
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,14 @@ class BenchmarkScore:
         dataset, split: names of the data set and the split.
         num_images: number of images that were scored.
         mean_iou: from 0 to 1, over the pixels of the whole split.
+        warnings: reasons why the score means less than it seems to, in sentences.
     """
 
     dataset: str
     split: str
     num_images: int
     mean_iou: float
+    warnings: tuple[str, ...] = ()
 
     @property
     def data(self) -> str:
@@ -87,13 +89,15 @@ def score_segmenter(
     """
     # Imported here: a measuring process that scores nothing must not load this.
     from rapidseg.data import open_dataset
-    from rapidseg.evaluation import ClassMapping, InputScaling, WholeImage, score
+    from rapidseg.evaluation import ClassMapping, InputScaling, WholeImage, score, training_warnings
 
     dataset = open_dataset(data.data, data.root, data.split)
     mapping = ClassMapping.between(segmenter.spec.labels, dataset.labels, data.class_mapping)
     predict = WholeImage(segmenter, InputScaling(input_size))
     evaluation = score(predict, dataset, class_mapping=mapping, progress=progress)
-    return BenchmarkScore(dataset.name, dataset.split, len(dataset), evaluation.scores.mean_iou)
+    name = segmenter.spec.architecture if segmenter.path is None else segmenter.path.stem
+    warnings = training_warnings(name, segmenter.spec, dataset)
+    return BenchmarkScore(dataset.name, dataset.split, len(dataset), evaluation.scores.mean_iou, warnings)
 
 
 def stated_accuracy(spec: ModelSpec, configuration: Configuration) -> Accuracy | None:

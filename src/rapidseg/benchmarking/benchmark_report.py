@@ -10,7 +10,8 @@ from typing import Any
 from rapidseg.benchmarking.accuracy import Accuracy
 from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.summary import Summary
-from rapidseg.core.sizes import SizeHW
+from rapidseg.core.report import Report, count_of, with_warnings
+from rapidseg.core.sizes import SizeHW, format_size
 from rapidseg.runtime.onnx_complexity import Complexity
 
 
@@ -132,7 +133,7 @@ class PeakMatmulRate:
 
 
 @dataclass(frozen=True)
-class BenchmarkReport:
+class BenchmarkReport(Report):
     """The result of a benchmark.
 
     Attributes:
@@ -145,7 +146,8 @@ class BenchmarkReport:
         seconds: approximate length of a measurement.
         machine: the machine that it ran on.
         unmeasured: engines and precisions that were requested by name but could not be measured at all.
-        warnings: what else a reader should know, such as configurations that are missing in the plot.
+        warnings: what else a reader should know, such as a mIoU on a split that the model was trained on, or
+            configurations that are missing in the plot.
         files: the files that were written.
         complete: whether everything that was requested was done.
     """
@@ -167,6 +169,14 @@ class BenchmarkReport:
     def noise(self) -> float:
         """Run-to-run noise: the largest drift between rounds of any configuration; ignore smaller differences."""
         return max(measurement.between_round_drift for measurement in self.measurements)
+
+    def headline(self) -> str:
+        fastest = max(self.measurements, key=lambda measurement: measurement.frames_per_s.median)
+        about = (
+            f"{count_of(self.measurements, 'configuration')}; fastest {fastest.configuration.name} {fastest.engine} "
+            f"{fastest.precision} at {format_size(fastest.input_size_hw)}: {fastest.frames_per_s.median:.1f} FPS"
+        )
+        return with_warnings(f"{about}; {len(self.skipped)} skipped" if self.skipped else about, self.warnings)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""

@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rapidseg.core.arguments import as_names
 from rapidseg.core.errors import InputError, nearest_hint
-from rapidseg.core.sizes import InputSize, SizeHW, parse_input_size, parse_size
+from rapidseg.core.sizes import InputSize, SizeHW
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def parse_names(names: str | Sequence[str], kind: str, allowed: Sequence[str]) -
     Raises:
         InputError: a name is not allowed, or there is none.
     """
-    unique = tuple(dict.fromkeys(_split(names)))
+    unique = tuple(dict.fromkeys(as_names(kind, names)))
     for name in unique:
         if name not in allowed:
             raise InputError(
@@ -95,52 +96,3 @@ def parse_names(names: str | Sequence[str], kind: str, allowed: Sequence[str]) -
     if not unique:
         raise InputError(f"no {kind} given; allowed: {', '.join(allowed)} (comma-separated)")
     return unique
-
-
-def parse_image_sizes(sizes: str | SizeHW | Sequence[str | SizeHW]) -> tuple[SizeHW, ...]:
-    """Reads sizes of images, each once, in their order.
-
-    Args:
-        sizes: comma-separated `HxW` as text, a tuple (height, width), or a sequence of such texts and tuples.
-
-    Raises:
-        InputError: a size has another form, or there is none.
-    """
-    if isinstance(sizes, tuple) and sizes and isinstance(sizes[0], int):
-        return (_pair(sizes),)
-    parsed = tuple(dict.fromkeys(parse_size(size) if isinstance(size, str) else _pair(size) for size in _split(sizes)))
-    if not parsed:
-        raise InputError("no image sizes given; pass, for example, 1024x2048,512x1024")
-    return parsed
-
-
-def parse_input_sizes(sizes: str | int | Sequence[str | InputSize]) -> tuple[InputSize, ...]:
-    """Reads sizes at which a network sees images, each once, in their order.
-
-    Args:
-        sizes: comma-separated text, an int (shorter side in pixels), or a sequence of texts, ints and tuples
-            (height, width). Two ints in a tuple are two shorter sides.
-
-    Raises:
-        InputError: a size has another form, or there is none.
-    """
-    parsed: list[InputSize] = []
-    for size in (sizes,) if isinstance(sizes, int) else _split(sizes):
-        if isinstance(size, str):
-            parsed.append(parse_input_size(size))
-        else:
-            parsed.append(size if isinstance(size, int) else _pair(size))
-    if not parsed:
-        raise InputError("no input sizes given; pass shorter sides in pixels, for example 1024,768,512")
-    return tuple(dict.fromkeys(parsed))
-
-
-def _split(values: str | Sequence[Any]) -> Sequence[Any]:
-    """Returns the parts of a comma-separated text, or the items of a sequence."""
-    return [part.strip() for part in values.split(",") if part.strip()] if isinstance(values, str) else values
-
-
-def _pair(size: Sequence[Any]) -> SizeHW:
-    if isinstance(size, Sequence) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size):
-        return size[0], size[1]
-    raise InputError(f"{size!r} is not a size; pass (height, width) in pixels")

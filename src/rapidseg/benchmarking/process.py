@@ -64,7 +64,8 @@ class MeasuringProcess:
 
     def score(self, data: LabeledData, progress: Callable[[int, int], None] | None = None) -> BenchmarkScore:
         """Scores the workload's model on labeled images; see `score_segmenter`."""
-        return BenchmarkScore(**self._ask("score", progress, arguments=asdict(data)))
+        score = self._ask("score", progress, arguments=asdict(data))
+        return BenchmarkScore(**{**score, "warnings": tuple(score["warnings"])})
 
     def close(self) -> None:
         """Ends the process immediately."""

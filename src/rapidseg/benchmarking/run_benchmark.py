@@ -87,9 +87,10 @@ def run_benchmark(plan: BenchmarkPlan, *, progress: Progress = SILENT) -> Benchm
         )
         rates = {precision: _peak_matmul_rate(rounds[precision]) for precision in products}
         measurements = []
+        warnings: dict[str, None] = {}  # each once, in order
         for configuration, process in processes.items():
             memory = process.memory()  # before labeled images are read
-            accuracy = _accuracy(plan.data, configuration, process, progress)
+            accuracy = _accuracy(plan.data, configuration, process, warnings, progress)
             pairs = rounds.get(configuration.image_size_hw)
             measurements.append(
                 _measurement(configuration, process.description, rounds[configuration], memory, rates, accuracy, pairs)
@@ -103,6 +104,7 @@ def run_benchmark(plan: BenchmarkPlan, *, progress: Progress = SILENT) -> Benchm
         rounds=plan.rounds,
         seconds=plan.seconds,
         machine=find_machine().to_dict(),
+        warnings=tuple(warnings),
     )
 
 
@@ -132,11 +134,17 @@ def _start_eager(
 
 
 def _accuracy(
-    data: LabeledData | None, configuration: Configuration, process: MeasuringProcess, progress: Progress
+    data: LabeledData | None,
+    configuration: Configuration,
+    process: MeasuringProcess,
+    warnings: dict[str, None],
+    progress: Progress,
 ) -> Accuracy | None:
+    """Returns the mIoU, measured or stated; adds the warnings about it."""
     if data is None:
         return stated_accuracy(ModelSpec.model_validate(process.description["spec"]), configuration)
     score = process.score(data, counter(progress, f"scoring {configuration.label}"))
+    warnings.update(dict.fromkeys(score.warnings))
     return Accuracy(score.mean_iou, f"measured: {score.data}, {score.num_images} images")
 
 

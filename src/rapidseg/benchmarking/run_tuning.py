@@ -64,16 +64,17 @@ def run_tuning(
             _trial(configuration, process, Summary.of(pooled(samples[configuration], "path")))
             for configuration, process in processes.items()
         ]
+        warnings: dict[str, None] = {}  # each once, in order
         if data is not None:
             trials = [
-                _scored(trial, processes[trial.configuration], data, progress)
+                _scored(trial, processes[trial.configuration], data, warnings, progress)
                 if target.is_fast_enough(trial)
                 else trial
                 for trial in trials
             ]
     trials.sort(key=lambda trial: trial.path_ms.median)
     best, is_met, reason = select(trials, target)
-    return TuningResult(target, tuple(trials), tuple(skipped), best, is_met, reason)
+    return TuningResult(target, tuple(trials), tuple(skipped), best, is_met, reason, tuple(warnings))
 
 
 def check_target(target: Target, data: LabeledData | None) -> None:
@@ -139,6 +140,10 @@ def _trial(configuration: Configuration, process: MeasuringProcess, path_ms: Sum
     )
 
 
-def _scored(trial: Trial, process: MeasuringProcess, data: LabeledData, progress: Progress) -> Trial:
+def _scored(
+    trial: Trial, process: MeasuringProcess, data: LabeledData, warnings: dict[str, None], progress: Progress
+) -> Trial:
+    """Returns the trial with its mIoU; adds the warnings about it."""
     score = process.score(data, counter(progress, f"scoring {trial.configuration.label}"))
+    warnings.update(dict.fromkeys(score.warnings))
     return replace(trial, mean_iou=score.mean_iou, data=score.data)

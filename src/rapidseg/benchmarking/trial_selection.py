@@ -102,6 +102,7 @@ class TuningResult:
         best: the selected trial if the target is met, else the trial that comes closest.
         is_met: whether `best` meets the target.
         reason: why `best` is the best, in a few words.
+        warnings: reasons why the mIoU means less than it seems to, in sentences.
     """
 
     target: Target
@@ -110,6 +111,7 @@ class TuningResult:
     best: Trial
     is_met: bool
     reason: str
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
@@ -124,6 +126,7 @@ class TuningResult:
                 {"engine": configuration.engine, "precision": configuration.precision, "reason": reason}
                 for configuration, reason in self.skipped
             ],
+            "warnings": list(self.warnings),
         }
 
 

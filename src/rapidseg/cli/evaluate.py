@@ -49,9 +49,9 @@ def evaluate_model(
     with ProgressDisplay() as progress:
         report = run(
             model, data=data, root=root, split=split, class_mapping=class_mapping, protocol=protocol,
-            crop=common.optional_size(crop), stride=common.optional_size(stride), flip=flip,
-            scales=evaluation.optional_scales(scales), subsample=int(subsample),
-            input_size=common.optional_input_size(input_size), engine=engine, precision=precision, device=device,
+            crop=crop, stride=stride, flip=flip,
+            scales=scales, subsample=evaluation.SUBSAMPLE[subsample],
+            input_size=input_size, engine=engine, precision=precision, device=device,
             worst=worst, save=save, submission=submission, output=output, html=html,
             command=["rapidseg", *sys.argv[1:]], progress=progress,
         )

@@ -7,7 +7,7 @@ import typer
 from rapidseg.cli.console import ProgressDisplay, print_json
 from rapidseg.cli.help import examples
 from rapidseg.cli.options import model_files
-from rapidseg.cli.options.common import InputSizeOption, JsonOption, RootOption, optional_input_size
+from rapidseg.cli.options.common import InputSizeOption, JsonOption, RootOption
 from rapidseg.cli.tables.export import print_report
 
 
@@ -54,7 +54,7 @@ def export(
             val_split=val_split,
             calibration_images=calibration_images,
             max_drop=max_drop,
-            input_size=optional_input_size(input_size),
+            input_size=input_size,
             progress=progress,
         )
     print_json(report.to_dict()) if as_json else print_report(report)

@@ -10,7 +10,6 @@ from rapidseg.cli.completion import complete_any_name
 from rapidseg.cli.console import print_json
 from rapidseg.cli.help import METHOD, examples
 from rapidseg.cli.options.common import JsonOption
-from rapidseg.core.sizes import parse_size
 
 _BOTH = examples("rapidseg models", "rapidseg models show fast-scnn-camvid")
 app = typer.Typer(name="models", help="List architectures, recipes and models, or show one.", epilog=_BOTH)
@@ -56,5 +55,5 @@ def show(
     from rapidseg.cli.tables.models import print_details
     from rapidseg.workflows.models import show_model
 
-    details = show_model(name, num_classes=num_classes, input_size=parse_size(input_size))
+    details = show_model(name, num_classes=num_classes, input_size=input_size)
     print_json(details.to_dict()) if as_json else print_details(details)

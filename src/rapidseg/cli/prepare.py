@@ -44,9 +44,8 @@ def prepare(
     from rapidseg.cli.tables.data import print_preparation
     from rapidseg.workflows.data import prepare_data
 
-    kinds = tuple(kind.strip() for kind in labels.split(",") if kind.strip())
     with ProgressDisplay() as progress:
-        report = prepare_data(dataset, root, labels=kinds, workers=workers, overwrite=overwrite, progress=progress)
+        report = prepare_data(dataset, root, labels=labels, workers=workers, overwrite=overwrite, progress=progress)
     print_json(report.to_dict()) if as_json else print_preparation(report)
     if not report.ok:
         raise typer.Exit(1)

@@ -11,7 +11,6 @@ from rapidseg.cli.console import ProgressDisplay, print_json
 from rapidseg.cli.help import METHOD, examples
 from rapidseg.cli.options.common import JsonOption
 from rapidseg.cli.options.datasets import ProcessesOption
-from rapidseg.core.sizes import parse_size
 
 _VAL_IMAGES = typer.Option(
     min=0, help="Scenes to draw for validation.", show_default="a fifth of --images", rich_help_panel=METHOD
@@ -46,9 +45,8 @@ def synth(
     from rapidseg.cli.tables.data import print_scenes
     from rapidseg.workflows.data import draw_scenes
 
-    size_hw = parse_size(image_size)
     with ProgressDisplay() as progress:
         report = draw_scenes(
-            output, images, val_images=val_images, seed=seed, image_size=size_hw, workers=workers, progress=progress
+            output, images, val_images=val_images, seed=seed, image_size=image_size, workers=workers, progress=progress
         )
     print_json(report.to_dict()) if as_json else print_scenes(report)

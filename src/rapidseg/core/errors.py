@@ -63,14 +63,17 @@ class TrainingError(RapidSegError):
     """Training cannot continue."""
 
 
-def nearest_hint(word: str, allowed: "list[str] | tuple[str, ...]") -> str:
+def nearest_hint(word: object, allowed: "list[str] | tuple[str, ...]") -> str:
     """Returns `; did you mean 'x'?` for the allowed word nearest to `word`, or an empty string if none is near."""
     nearest = nearest_word(word, allowed)
     return "" if nearest is None else f"; did you mean {nearest!r}?"
 
 
-def nearest_word(word: str, allowed: "list[str] | tuple[str, ...]") -> "str | None":
-    """Returns the allowed word that is nearest to `word`, or None if none is near."""
+def nearest_word(word: object, allowed: "list[str] | tuple[str, ...]") -> "str | None":
+    """Returns the allowed word that is nearest to `word`, or None if none is near or `word` is not text."""
     from difflib import get_close_matches
+
+    if not isinstance(word, str):
+        return None
 
     return next(iter(get_close_matches(word, list(allowed), n=1, cutoff=0.5)), None)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rapidseg.core.arguments import describe_value, is_integer
 from rapidseg.core.cityscapes_labels import CITYSCAPES_CLASSES
+from rapidseg.core.errors import InputError, nearest_hint
 
 Color = tuple[
     Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
@@ -55,6 +58,24 @@ class LabelSet(BaseModel):
     def category_names(self) -> tuple[str, ...]:
         """The categories, each once, in the order of their first classes."""
         return tuple(dict.fromkeys(self.categories))
+
+    def class_id(self, name_or_id: str | int) -> int:
+        """Returns the id of a class.
+
+        Args:
+            name_or_id: its name, such as `Car`, or its id, counted from 0.
+
+        Raises:
+            InputError: no class has that name or id.
+        """
+        if isinstance(name_or_id, str) and name_or_id in self.names:
+            return self.names.index(name_or_id)
+        if is_integer(name_or_id) and 0 <= operator.index(name_or_id) < self.num_classes:  # type: ignore[arg-type]
+            return operator.index(name_or_id)  # type: ignore[arg-type]
+        raise InputError(
+            f"unknown class {describe_value(name_or_id)}{nearest_hint(name_or_id, self.names)}; classes: "
+            f"{', '.join(self.names)}; pass one of these names, or its id from 0 to {self.num_classes - 1}"
+        )
 
     def palette_array(self) -> np.ndarray:
         """Returns the colors as a (256, 3) uint8 RGB table; ids that do not belong to a class are black."""

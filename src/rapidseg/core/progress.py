@@ -48,6 +48,10 @@ class NullProgress:
 
     def message(self, text: str) -> None: ...
 
+    def __repr__(self) -> str:
+        """Returns the name under which signatures show it as a default."""
+        return "SILENT"
+
 
 SILENT = NullProgress()
 
@@ -85,6 +89,10 @@ class DownloadLine(NullProgress):
             self._task = None
             sys.stderr.write("\n")
             sys.stderr.flush()
+
+    def __repr__(self) -> str:
+        """Returns the name under which signatures show it as a default."""
+        return "DOWNLOADS"
 
     def _figures(self, done: int, total: int | None) -> str:
         of_total = "" if not total else f" of {total / 1e6:.1f} MB ({done / total:.0%})"

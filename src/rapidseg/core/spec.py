@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError
@@ -129,7 +130,7 @@ class ModelSpec(StoredSpec):
         align_corners: whether the bilinear upsampling of the logits aligns the corner pixels.
         input_short_side: pixels of the shorter image side at which the model works best; images are resized to it,
             keeping their aspect ratio. None: images are used at their own size.
-        dataset: what the weights were trained on, for people.
+        dataset: what the weights were trained on, for people; `training_data` is readable for older files, too.
         trained_on: what the weights were trained on, as `dataset/split` entries; `training_splits` also knows it for
             older files, which have no such entries.
         scores: accuracies measured with these weights.
@@ -170,6 +171,20 @@ class ModelSpec(StoredSpec):
     def training_splits(self) -> tuple[str, ...]:
         """What the weights were trained on, as `dataset/split` entries; empty where the file does not say it."""
         return self.trained_on or _splits_in_text(self.dataset or "")
+
+    @property
+    def training_data(self) -> str | None:
+        """What the weights were trained on, for people, such as `camvid train+val, streets train`."""
+        return join_splits(self.training_splits) or self.dataset
+
+
+def join_splits(entries: Sequence[str]) -> str:
+    """Returns `dataset/split` entries for people, by data set: `camvid train+val, streets train`."""
+    splits: dict[str, list[str]] = {}
+    for entry in entries:
+        name, _, split = entry.rpartition("/")
+        splits.setdefault(name, []).append(split)
+    return ", ".join(f"{name} {'+'.join(names)}" for name, names in splits.items())
 
 
 def _splits_in_text(text: str) -> tuple[str, ...]:

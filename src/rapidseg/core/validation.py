@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from rapidseg.core.arguments import describe_value
 from rapidseg.core.errors import nearest_hint, nearest_word
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _MAX_PROBLEMS = 5  # problems that a message lists
-_MAX_VALUE = 80  # characters of a wrong value that a message repeats
 
 # The expected value by the type of pydantic's error; the messages of other types are used as they are.
 _EXPECTED = {
@@ -121,7 +121,7 @@ class _Problem:
             return f"unknown key {key!r}{_advise(self.location, model)}"
         if self.kind == "missing":
             if not isinstance(details["loc"][-1], str):
-                return _prefixed(self.location.section, f"has too few values: {_shorten(details['input'])}")
+                return _prefixed(self.location.section, f"has too few values: {describe_value(details['input'])}")
             return f"the key {key!r} is missing{missing_advice.format(key=key)}"
         if self.kind == "json_invalid":
             return details["msg"]
@@ -134,7 +134,7 @@ class _Problem:
             hint = nearest_hint(given, re.findall(r"'([^']*)'", allowed))
             return f"{_prefixed(key, self._tag(), '.')}: {given!r} is unknown; allowed are {allowed}{hint}"
         message = _TOO_LONG.sub(r"should have \1 \2", details["msg"])
-        return _prefixed(key, f"{message[0].lower()}{message[1:]}, not {_shorten(details['input'])}")
+        return _prefixed(key, f"{message[0].lower()}{message[1:]}, not {describe_value(details['input'])}")
 
     def _tag(self) -> str:
         return str(self.details["ctx"]["discriminator"]).strip("'")
@@ -148,16 +148,11 @@ def _join(key: str, problems: list[_Problem], model: type[BaseModel], missing_ad
     wanted = " or ".join(dict.fromkeys(problem.expected() or "" for problem in problems))
     given = problems[-1].details["input"]
     hint = nearest_hint(given, re.findall(r"'([^']*)'", wanted)) if isinstance(given, str) else ""
-    return _prefixed(key, f"should be {wanted}, not {_shorten(given)}{hint}")
+    return _prefixed(key, f"should be {wanted}, not {describe_value(given)}{hint}")
 
 
 def _prefixed(key: str, message: str, separator: str = ": ") -> str:
     return f"{key}{separator}{message}" if key else message
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."
 
 
 def _advise(location: _Location, model: type[BaseModel]) -> str:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from rapidseg.core.arguments import check_path, checked, instance
 from rapidseg.core.errors import DatasetError, InputError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.data.dataset import Dataset
@@ -34,6 +35,12 @@ class HasSplits(Protocol):
         """Returns the names of the splits."""
 
 
+@checked(
+    name_or_path=check_path,
+    root=check_path,
+    split=instance(str, "a split, such as 'val', or several joined with +: 'train+val'"),
+    labels=instance(LabelSet, "a LabelSet"),
+)
 def open_dataset(
     name_or_path: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,

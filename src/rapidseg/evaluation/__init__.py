@@ -1,7 +1,8 @@
 """Scores of anything that predicts, on anything that is labeled. Nothing here imports PyTorch."""
 
+from rapidseg.core.choices import ProtocolName
 from rapidseg.evaluation.class_mapping import ClassMapping
-from rapidseg.evaluation.protocol_settings import PROTOCOLS, ProtocolName, ProtocolSettings
+from rapidseg.evaluation.protocol_settings import PROTOCOLS, ProtocolSettings
 from rapidseg.evaluation.protocols import (
     SCALES,
     EvaluationProtocol,
@@ -13,6 +14,7 @@ from rapidseg.evaluation.protocols import (
 )
 from rapidseg.evaluation.scoring import Evaluation, ImageScore, LabeledImage, Observer, Predictor, score
 from rapidseg.evaluation.submission import SubmissionWriter
+from rapidseg.evaluation.training_overlap import training_warnings
 from rapidseg.metrics import ConfusionMatrix, Scores
 
 __all__ = [
@@ -36,4 +38,5 @@ __all__ = [
     "WholeImage",
     "predict_multi_scale",
     "score",
+    "training_warnings",
 ]

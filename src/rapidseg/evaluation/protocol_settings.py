@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
+from rapidseg.core.choices import ProtocolName
 from rapidseg.core.errors import InputError, nearest_hint
 from rapidseg.core.sizes import SizeHW
 from rapidseg.evaluation.protocols import (
@@ -18,7 +19,6 @@ from rapidseg.evaluation.protocols import (
 )
 from rapidseg.runtime import Segmenter
 
-ProtocolName = Literal["whole", "sliding", "multi-scale"]
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 
 

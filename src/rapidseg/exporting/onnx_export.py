@@ -16,6 +16,7 @@ from onnx import helper
 
 from rapidseg.core.files import atomic_path, check_output_file
 from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.report import Report, count_of
 from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.exporting.onnx_graph import build_graph
@@ -34,7 +35,7 @@ from rapidseg.runtime.engines import AUTO_PRECISION_MIN_AGREEMENT
 
 
 @dataclass(frozen=True)
-class ExportedFile:
+class ExportedFile(Report):
     """A model file that was written; what `ExportReport` and `QuantizationReport` share.
 
     Attributes:
@@ -62,6 +63,11 @@ class ExportReport(ExportedFile):
     """
 
     checks: tuple[Check, ...]
+
+    def headline(self) -> str:
+        engines = ", ".join(dict.fromkeys(check.engine for check in self.checks))
+        passed = f"; {count_of(self.checks, 'check')} passed in {engines}" if self.checks else ""
+        return f"{self.spec.architecture}, {self.size_bytes / 1e6:.1f} MB{passed}; {self.path}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from rapidseg.core.errors import InputError
+from rapidseg.core.sizes import InputSizeLike, to_input_size
 
 MINIMUM_SIDE = 32  # pixels; smaller inputs vanish in the strides of the networks
 
@@ -34,28 +35,26 @@ def resize_image(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     return cv2.resize(np.ascontiguousarray(image), (new_width, new_height), interpolation=interpolation)
 
 
-def input_size_hw(
-    image_size_hw: tuple[int, int], input_size: int | tuple[int, int] | None, stride: int = 1
-) -> tuple[int, int]:
+def input_size_hw(image_size_hw: tuple[int, int], input_size: InputSizeLike | None, stride: int = 1) -> tuple[int, int]:
     """Returns the (height, width) at which a network sees an image.
 
     Args:
         image_size_hw: the image's own size.
         input_size: pixels of the shorter side, where the aspect ratio is kept up to rounding to multiples of `stride`;
-            or (height, width), used exactly; or None, the image's own size.
+            or (height, width), used exactly; either also as text; or None, the image's own size.
         stride: input pixels per pixel of the logits.
 
     Returns:
         Two sides of at least `MINIMUM_SIDE` pixels.
 
     Raises:
-        InputError: `input_size` has a side below `MINIMUM_SIDE`.
+        InputError: `input_size` is not a size, or has a side below `MINIMUM_SIDE`.
     """
     height, width = image_size_hw
     if input_size is None:
         return max(MINIMUM_SIDE, height), max(MINIMUM_SIDE, width)
-    sides = (input_size,) if isinstance(input_size, int) else input_size
-    if len(sides) not in (1, 2) or min(sides) < MINIMUM_SIDE:
+    input_size = to_input_size(input_size)
+    if (input_size if isinstance(input_size, int) else min(input_size)) < MINIMUM_SIDE:
         raise InputError(
             f"input size {input_size} is not allowed; pass the shorter side or (height, width), "
             f"each {MINIMUM_SIDE} pixels or more"

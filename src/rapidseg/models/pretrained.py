@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.core.arguments import check_path
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.files import write_text
 from rapidseg.core.spec import ModelSpec, Score
@@ -26,7 +27,7 @@ def save_pretrained(model: SegmentationModel, folder: str | os.PathLike[str]) ->
     """Writes a model to a folder; see `SegmentationModel.save_pretrained`."""
     from rapidseg.models.weights_file import save_model
 
-    folder = Path(folder)
+    folder = Path(check_path("folder", folder, "the folder to write to, as text or pathlib.Path"))
     if folder.exists() and not folder.is_dir():
         raise ModelFileError(f"{folder}: is a file; models are saved to a folder, choose another name")
     spec = save_model(model, folder / WEIGHTS_NAME)
@@ -39,7 +40,7 @@ def from_pretrained(source: str | os.PathLike[str]) -> SegmentationModel:
     """Loads a model; see `SegmentationModel.from_pretrained`."""
     from rapidseg.models.weights_file import load_model
 
-    path = Path(source)
+    path = Path(check_path("source", source))
     if path.is_dir():
         if not (path / WEIGHTS_NAME).is_file():
             raise ModelFileError(f"{path}: this folder has no {WEIGHTS_NAME}; pass one that `save_pretrained` wrote")
@@ -58,7 +59,7 @@ def model_card(spec: ModelSpec, num_parameters: int) -> str:
         ("Parameters", f"{num_parameters / 1e6:.2f} M"),
         ("Stride", f"{spec.stride} pixels"),
         ("Input size", f"{spec.input_short_side} pixels on the shorter side" if spec.input_short_side else "any"),
-        ("Trained on", spec.dataset or "unknown"),
+        ("Trained on", spec.training_data or "unknown"),
         ("Source", spec.source or "unknown"),
         ("License of the weights", spec.license or "unknown"),
         ("SHA-256 of the weights", f"`{spec.checksum}`"),

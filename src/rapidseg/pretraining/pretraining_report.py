@@ -6,9 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rapidseg.core.errors import ConfigError
+from rapidseg.core.report import Report, count_of
+
 
 @dataclass(frozen=True)
-class PretrainingCheck:
+class PretrainingCheck(Report):
     """A run that was prepared but not started (`--dry-run`).
 
     Attributes:
@@ -27,13 +30,20 @@ class PretrainingCheck:
     device: str
     iterations: int
 
+    def headline(self) -> str:
+        scored = "no scores" if self.val_images is None else f"{self.val_images} to score"
+        return (
+            f"{count_of(self.train_images, 'image')} to learn from, {scored}; {self.parameters / 1e6:.2f} M parameters; "
+            f"loss of the first batch {self.loss:.3f}; {self.device}"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class PretrainingReport:
+class PretrainingReport(Report):
     """The outcome of a run.
 
     Attributes:
@@ -61,6 +71,24 @@ class PretrainingReport:
     last_weights: Path | None
     results: Path | None
     check: PretrainingCheck | None = None
+
+    @property
+    def weights(self) -> Path:
+        """The encoder to use: the best one; without scores, the last.
+
+        Raises:
+            ConfigError: this was a dry run.
+        """
+        weights = self.best_weights or self.last_weights
+        if weights is None:
+            raise ConfigError("a dry run writes no weights; run it without dry_run")
+        return weights
+
+    def headline(self) -> str:
+        if self.check is not None:
+            return f"dry run: {self.check.headline()}"
+        score = "" if self.best is None else f", best top-1 {self.best['top1']:.3f} after epoch {self.best['epoch']}"
+        return f"{count_of(self.epochs, 'epoch')} in {self.seconds:.0f} s{score}; {self.output}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON: the check of a dry run, the outcome of a real run."""

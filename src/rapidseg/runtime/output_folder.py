@@ -129,7 +129,7 @@ def make_record(
         "model": {
             "file": str(segmenter.path),
             "architecture": spec.architecture,
-            "dataset": spec.dataset,
+            "dataset": spec.training_data,
             "checksum": spec.checksum,
         },
         "engine": segmenter.engine.name,

@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from rapidseg.core.arguments import check_integer, check_number, check_path, refusal
+from rapidseg.core.choices import SaveKind
 from rapidseg.core.errors import InputError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.sizes import format_size
@@ -30,9 +32,6 @@ from rapidseg.runtime.kernels.probabilities import probabilities_from_logits
 
 if TYPE_CHECKING:
     import supervision
-
-SaveKind = Literal["class-map", "overlay", "confidence"]
-"""What can be written of a result."""
 
 _REPR_CLASSES = 3  # named by `repr`
 
@@ -87,8 +86,10 @@ class Result:
             (K, H, W) float32 from 0 to 1; H is the number of rows.
 
         Raises:
-            InputError: `rows` has a step, or the result was created without logits.
+            InputError: `rows` is not a slice or has a step, or the result was created without logits.
         """
+        if rows is not None and not isinstance(rows, slice):
+            raise refusal("rows", rows, "a slice, such as slice(0, 100)")
         first, last, step = (rows or slice(None)).indices(self.size_hw[0])
         if step != 1:
             raise InputError(f"rows has the step {step}; pass consecutive rows, such as slice(0, 100)")
@@ -105,35 +106,37 @@ class Result:
         Yields:
             (K, rows, W) float32.
         """
-        if rows_at_a_time < 1:
-            raise InputError(f"rows_at_a_time is {rows_at_a_time}; it must be 1 or more")
+        rows_at_a_time = check_integer("rows_at_a_time", rows_at_a_time, 1)
         for first in range(0, self.size_hw[0], rows_at_a_time):
             yield self.probabilities(slice(first, first + rows_at_a_time))
 
-    def mask(self, name: str) -> np.ndarray:
+    def mask(self, name: str | int) -> np.ndarray:
         """Returns the pixels of one class.
 
         Args:
-            name: of the class, such as `Car`.
+            name: of the class, such as `Car`, or its id.
 
         Returns:
             (H, W) bool.
 
         Raises:
-            InputError: the model has no class of that name.
+            InputError: the model has no class of that name or id.
         """
-        pixels: np.ndarray = _on_host(self.class_map) == self._class_id(name)
+        pixels: np.ndarray = _on_host(self.class_map) == self.labels.class_id(name)
         return pixels
 
-    def polygons(self, name: str) -> list[Polygon]:
+    def polygons(self, name: str | int) -> list[Polygon]:
         """Returns the outlines of one class: one polygon per connected region.
 
         A polygon is a list of rings: first the outer ring, then one ring per hole. A ring is (N, 2) int32 points
         (x, y), the centers of border pixels that belong to the class. `rapidseg.imaging.polygons_to_mask` draws them
         back to exactly the mask.
 
+        Args:
+            name: of the class, such as `Car`, or its id.
+
         Raises:
-            InputError: the model has no class of that name.
+            InputError: the model has no class of that name or id.
         """
         return mask_to_polygons(self.mask(name))
 
@@ -165,6 +168,8 @@ class Result:
             image_id: id of the image.
             first_annotation_id: annotations count up from it; pass another for each image of a larger data set.
         """
+        image_id = check_integer("image_id", image_id)
+        first_annotation_id = check_integer("first_annotation_id", first_annotation_id)
         name = self.source.name if isinstance(self.source, Path) else self.source
         return coco_document(
             self.labels,
@@ -199,8 +204,11 @@ class Result:
         Raises:
             InputError: `image` has another size, or `alpha` is not between 0 and 1.
         """
-        picture = _on_host(self.image if image is None else image)
-        return overlay(picture, _on_host(self.class_map), self.labels.palette_array(), alpha)
+        alpha = check_number("alpha", alpha)
+        picture = self.image if image is None else image
+        if not hasattr(picture, "shape"):
+            raise refusal("image", picture, "an (H, W, 3) uint8 array, or nothing for the segmented image")
+        return overlay(_on_host(picture), _on_host(self.class_map), self.labels.palette_array(), alpha)
 
     def plot(self, *, legend: bool = True, alpha: float = 0.5) -> np.ndarray:
         """Draws the result: the overlay, and below it a legend of the classes in the image.
@@ -238,7 +246,7 @@ class Result:
             InputError: an unknown kind, or a suffix that does not go with it.
             RapidSegError: the file cannot be written.
         """
-        path = Path(path)
+        path = Path(check_path("path", path, "the file to write, as text or pathlib.Path"))
         check_kind(kind)
         if kind == "overlay":
             write_image(path, self.plot())
@@ -261,12 +269,6 @@ class Result:
     def _repr_jpeg_(self) -> bytes:
         """Is what notebooks show."""
         return encode_jpeg(self.plot())
-
-    def _class_id(self, name: str) -> int:
-        names = self.labels.names
-        if name not in names:
-            raise InputError(f"unknown class {name!r}{nearest_hint(name, names)}; classes: {', '.join(names)}")
-        return names.index(name)
 
     def _confidence(self) -> np.ndarray:
         if self.confidence is not None:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rapidseg.core.arguments import check_integer, refusal
 from rapidseg.core.errors import EngineError, InputError, ModelFileError
-from rapidseg.core.sizes import InputSize, SizeHW
+from rapidseg.core.sizes import InputSizeLike, SizeHW
 from rapidseg.core.spec import ModelSpec
-from rapidseg.imaging import ImageInput, input_size_hw
+from rapidseg.imaging import ImageInput, check_image, input_size_hw
 from rapidseg.runtime.engines import Engine
 from rapidseg.runtime.result import Result
-from rapidseg.runtime.streaming import Frame, make_frame, open_frames
+from rapidseg.runtime.streaming import Frame, check_several, make_frame, open_frames
 from rapidseg.runtime.timing import Timings
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Segmenter:
         self,
         image: ImageInput,
         *,
-        input_size: InputSize | None = None,
+        input_size: InputSizeLike | None = None,
         confidence: bool = False,
         bgr: bool = False,
     ) -> Result:
@@ -70,8 +71,9 @@ class Segmenter:
                 of any mode; or an (H, W, 3) uint8 array. EXIF orientation is applied. With engine "torch" also an
                 (H, W, 3) uint8 tensor on the engine's device; the class map then stays there.
             input_size: the size at which the network sees the image: pixels of the shorter side, keeping the aspect
-                ratio, or (height, width). None: the size that the model was made for, or else the image's own. Images
-                with a side below 32 pixels are enlarged. The class map always has the image's own size.
+                ratio, or (height, width); either also as text, such as "512x1024". None: the size that the model was
+                made for, or else the image's own. Images with a side below 32 pixels are enlarged. The class map always
+                has the image's own size.
             confidence: whether to compute `result.confidence`, the softmax of each pixel's class.
             bgr: whether arrays and tensors are in BGR, OpenCV's color order, rather than RGB. Files, bytes and PIL
                 images know their own.
@@ -88,7 +90,7 @@ class Segmenter:
         self,
         images: Iterable[ImageInput],
         *,
-        input_size: InputSize | None = None,
+        input_size: InputSizeLike | None = None,
         confidence: bool = False,
         bgr: bool = False,
         max_batch: int = _MAX_BATCH,
@@ -103,7 +105,8 @@ class Segmenter:
         between classes.
 
         Args:
-            images: each as for a call. All of them, and all results, are in memory at once; `stream` needs less.
+            images: each as for a call; also an array or tensor (N, H, W, 3). All of them, and all results, are in
+                memory at once; `stream` needs less.
             input_size: as for a call.
             confidence: as for a call.
             bgr: as for a call.
@@ -113,11 +116,11 @@ class Segmenter:
             The results, in the order of the images.
 
         Raises:
-            ImageError, InputError: as for a call.
+            ImageError, InputError: as for a call, or `images` is a single image.
             EngineError: the model file takes one image at a time.
         """
-        if max_batch < 1:
-            raise InputError(f"max_batch is {max_batch}; it must be 1 or more")
+        max_batch = check_integer("max_batch", max_batch, 1)
+        check_several(images, "a batch", "a list or another iterable of images")
         frames = [
             make_frame(index, image, self.engine.backend.accepts_tensor, bgr=bgr) for index, image in enumerate(images)
         ]
@@ -137,7 +140,7 @@ class Segmenter:
         self,
         source: str | os.PathLike[str] | Iterable[ImageInput],
         *,
-        input_size: InputSize | None = None,
+        input_size: InputSizeLike | None = None,
         confidence: bool = False,
         bgr: bool = False,
         on_error: Callable[[Path | int, InputError], None] | None = None,
@@ -162,6 +165,8 @@ class Segmenter:
             InputError: the source matches nothing or is not a video; `input_size` has a side below 32.
             ImageError: an image cannot be read.
         """
+        if on_error is not None and not callable(on_error):
+            raise refusal("on_error", on_error, "a function of the path or index and the error")
         input_size_hw((32, 32), input_size)  # a wrong size is wrong for all images: raise it here
         frames = open_frames(source, self.engine.backend.accepts_tensor, bgr=bgr)
         return self._stream(frames, input_size, confidence, on_error)
@@ -174,7 +179,11 @@ class Segmenter:
 
         Returns:
             (K, h, w) float32.
+
+        Raises:
+            InputError: it is not (H, W, 3) uint8.
         """
+        check_image(image)
         logits = self.engine.run(image[None])
         self._check_logits(logits, 1)
         first: np.ndarray = logits[0]
@@ -192,13 +201,13 @@ class Segmenter:
             f"{engine.device}>"
         )
 
-    def _network_size_hw(self, image: Any, input_size: InputSize | None) -> SizeHW:
+    def _network_size_hw(self, image: Any, input_size: InputSizeLike | None) -> SizeHW:
         image_hw = (int(image.shape[0]), int(image.shape[1]))
         return input_size_hw(
             image_hw, self.spec.input_short_side if input_size is None else input_size, self.spec.stride
         )
 
-    def _segment(self, frames: Sequence[Frame], input_size: InputSize | None, confidence: bool) -> list[Result]:
+    def _segment(self, frames: Sequence[Frame], input_size: InputSizeLike | None, confidence: bool) -> list[Result]:
         """Segments images of one network size, all arrays or all tensors, in one run of the network."""
         engine, backend, spec, count = self.engine, self.engine.backend, self.spec, len(frames)
         images = [frame.image for frame in frames]
@@ -262,7 +271,7 @@ class Segmenter:
     def _stream(
         self,
         frames: Generator[Frame, None, None],
-        input_size: InputSize | None,
+        input_size: InputSizeLike | None,
         confidence: bool,
         on_error: Callable[[Path | int, InputError], None] | None,
     ) -> Generator[Result, None, None]:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from rapidseg.core.arguments import describe_value
 from rapidseg.core.errors import InputError
 from rapidseg.core.parallel import ordered_map
 from rapidseg.imaging import IMAGE_SUFFIXES, check_image, find_images, to_image
@@ -86,17 +87,30 @@ def open_frames(
         if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
             return _video_frames(path)
         source = find_images([source])
-    if isinstance(source, np.ndarray | bytes | bytearray | memoryview | Image.Image):
-        raise InputError("a stream takes several images; call the segmenter itself for one image in memory")
-    if not isinstance(source, Iterable):
-        raise InputError(
-            f"a stream takes a video file, a folder, a glob or an iterable of images, not {type(source).__name__}"
-        )
+    check_several(source, "a stream", "a video file, a folder, a glob or an iterable of images")
     convert = functools.partial(_read_item, accepts_tensor, bgr)
     if isinstance(source, list | tuple) and all(isinstance(item, str | os.PathLike) for item in source):
         readers = min(_MAX_READERS, cpu_count())
         return ordered_map(convert, enumerate(source), threads=readers)
     return _pulled_frames(source, convert)
+
+
+def check_several(images: object, taker: str, allowed: str) -> None:
+    """Raises `InputError` for a single image, which would be iterated row by row, and for what is not iterable.
+
+    Args:
+        images: what came; an array or tensor (N, H, W, 3) is several images.
+        taker: what takes the images, and `allowed`, what it takes, for messages.
+    """
+    if isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | Image.Image) or (
+        hasattr(images, "shape") and len(images.shape) < 4
+    ):
+        raise InputError(
+            f"{taker} takes several images; call the segmenter itself for one, or pass a list; this is a single image: "
+            f"{describe_value(images)}"
+        )
+    if not isinstance(images, Iterable):
+        raise InputError(f"{taker} takes {allowed}, not {type(images).__name__}")
 
 
 def _read_item(accepts_tensor: Callable[[object], bool], bgr: bool, indexed: tuple[int, Any]) -> Frame:

@@ -15,6 +15,7 @@ from torch import nn
 from rapidseg import __version__
 from rapidseg.core.errors import ConfigError, DatasetError
 from rapidseg.core.progress import SILENT, Counter, Progress, counter
+from rapidseg.core.spec import join_splits
 from rapidseg.data import Dataset, open_dataset
 from rapidseg.data.augmentation import TrainingSamples
 from rapidseg.importing import WeightsUse, initialize_from, load_backbone
@@ -186,7 +187,7 @@ def _make_model(options: ModelSection, train: Dataset, trained_on: tuple[str, ..
     model.spec = model.spec.model_copy(
         update={
             "input_short_side": options.input_short_side,
-            "dataset": f"{train.name} {train.split}",
+            "dataset": join_splits(trained_on),
             "trained_on": trained_on,
             "source": source,
         }

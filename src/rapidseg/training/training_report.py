@@ -6,9 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rapidseg.core.errors import InputError
+from rapidseg.core.report import Report, count_of, with_warnings
+
 
 @dataclass(frozen=True)
-class RunCheck:
+class RunCheck(Report):
     """A run that was prepared but not started (`--dry-run`).
 
     Attributes:
@@ -31,9 +34,16 @@ class RunCheck:
         """Returns everything for JSON."""
         return asdict(self)
 
+    def headline(self) -> str:
+        validation = "no validation" if self.val_images is None else f"{self.val_images} to validate on"
+        return (
+            f"{count_of(self.train_images, 'image')} to train on, {validation}; "
+            f"{self.parameters / 1e6:.2f} M parameters; loss of the first batch {self.loss:.3f}; {self.device}"
+        )
+
 
 @dataclass(frozen=True)
-class TrainingReport:
+class TrainingReport(Report):
     """The outcome of a run.
 
     Attributes:
@@ -44,7 +54,7 @@ class TrainingReport:
         best: `iteration`, `mean_iou`, `mean_accuracy` and `pixel_accuracy` of the best evaluation; None without
             validation.
         last: the same of the last evaluation.
-        best_weights: file of the best weights; None if it was not written.
+        best_weights: file of the best weights; None if it was not written. `weights` is the file to use.
         last_weights: file of the last weights; None if it was not written.
         warnings: what the user should know about the run.
         check: of a dry run; None for a real one.
@@ -65,6 +75,25 @@ class TrainingReport:
     def best_mean_iou(self) -> float | None:
         """The mean IoU of `best_weights`, from 0 to 1; None without validation."""
         return None if self.best is None else self.best["mean_iou"]
+
+    @property
+    def weights(self) -> Path:
+        """The file to use: the best weights, or without validation the last.
+
+        Raises:
+            InputError: this was a dry run, which writes no weights.
+        """
+        path = self.best_weights or self.last_weights
+        if path is None:
+            raise InputError("a dry run writes no weights; train without dry_run=True (--dry-run)")
+        return path
+
+    def headline(self) -> str:
+        if self.check is not None:
+            return with_warnings(f"dry run: {self.check.headline()}", self.warnings)
+        score = "" if self.best is None else f", best mIoU {self.best['mean_iou']:.3f} at {self.best['iteration']}"
+        done = f"{count_of(self.iterations, 'iteration')} in {self.seconds:.0f} s{score}; {self.output}"
+        return with_warnings(done, self.warnings)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON: the check of a dry run, the outcome of a real run."""

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from rapidseg.core.arguments import as_paths
+from rapidseg.core.choices import Baseline, ClassMappingName, EngineName, PrecisionName
 from rapidseg.core.errors import InputError
 from rapidseg.core.progress import SILENT, Progress
-from rapidseg.core.sizes import SizeHW
+from rapidseg.core.sizes import SizeHW, SizeLike, to_sizes
+from rapidseg.workflows.arguments import TEXT, checked
 
 if TYPE_CHECKING:
     from rapidseg.benchmarking.benchmark_report import BenchmarkReport
@@ -24,12 +27,17 @@ DEFAULT_SIZES: tuple[SizeHW, ...] = ((1024, 2048), (512, 1024))
 REPORT_NAME = "benchmark.json"
 
 
+@checked(
+    *("models", "engines", "precisions", "image_sizes", "device", "batch", "image", "rounds", "seconds"),
+    *("data", "root", "split", "class_mapping", "checkpoint", "output", "progress"),
+    baseline=TEXT,
+)
 def benchmark(
     models: ModelPath | Sequence[ModelPath] | None = None,
     *,
-    engines: str | Sequence[str] | None = None,
-    precisions: str | Sequence[str] | None = None,
-    image_sizes: str | SizeHW | Sequence[str | SizeHW] = DEFAULT_SIZES,
+    engines: str | Sequence[EngineName] | None = None,
+    precisions: str | Sequence[PrecisionName] | None = None,
+    image_sizes: SizeLike | Sequence[SizeLike] = DEFAULT_SIZES,
     device: str = "auto",
     batch: int = 1,
     image: str | os.PathLike[str] | None = None,
@@ -38,8 +46,8 @@ def benchmark(
     data: str | os.PathLike[str] | None = None,
     root: str | os.PathLike[str] | None = None,
     split: str = "val",
-    class_mapping: str | None = None,
-    baseline: Literal["eager"] | None = None,
+    class_mapping: ClassMappingName | None = None,
+    baseline: Baseline | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     progress: Progress = SILENT,
@@ -78,7 +86,7 @@ def benchmark(
         ModuleNotFoundError: the baseline needs a package that is not installed.
     """
     from rapidseg.benchmarking.accuracy import LabeledData
-    from rapidseg.benchmarking.configuration import installed_engines, parse_image_sizes, parse_names
+    from rapidseg.benchmarking.configuration import installed_engines, parse_names
     from rapidseg.benchmarking.run_benchmark import BenchmarkPlan, run_benchmark
     from rapidseg.runtime.engines import ENGINES, PRECISIONS
     from rapidseg.runtime.model_file import SAMPLE_IMAGE
@@ -89,7 +97,7 @@ def benchmark(
             models=names,
             engines=installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
             precisions=PRECISIONS if precisions is None else parse_names(precisions, "precision", PRECISIONS),
-            sizes_hw=parse_image_sizes(image_sizes),
+            sizes_hw=to_sizes(image_sizes, "image_sizes"),
             image=SAMPLE_IMAGE if image is None else Path(image),
             device=device,
             batch=batch,
@@ -111,8 +119,7 @@ def model_names(models: ModelPath | Sequence[ModelPath] | None) -> tuple[str, ..
     """Returns the models as texts; None and an empty sequence are the built-in Fast-SCNN."""
     from rapidseg.runtime.model_file import BUILT_IN_MODELS
 
-    paths = [models] if isinstance(models, (str, os.PathLike)) else list(models or BUILT_IN_MODELS[:1])
-    return tuple(os.fspath(path) for path in paths)
+    return (None if models is None else as_paths("models", models)) or BUILT_IN_MODELS[:1]
 
 
 def _with_baseline(
@@ -156,7 +163,7 @@ def _write(report: BenchmarkReport, folder: Path) -> BenchmarkReport:
     from rapidseg.core.files import write_text
     from rapidseg.core.import_errors import dependency_error
 
-    files, warnings, complete = [folder / REPORT_NAME], [], report.complete
+    files, warnings, complete = [folder / REPORT_NAME], list(report.warnings), report.complete
     try:
         plots = plot_speed_accuracy(report.measurements, folder)
     except Exception as error:  # broken packages raise errors of any type

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.core.arguments import as_names
+from rapidseg.core.choices import MaskKind
 from rapidseg.core.errors import InputError
 from rapidseg.core.progress import SILENT, Progress, counter
-from rapidseg.core.sizes import SizeHW
+from rapidseg.core.report import Report, count_of
+from rapidseg.core.sizes import SizeHW, SizeLike, format_size, to_size
+from rapidseg.workflows.arguments import FLAG, TEXT, checked, integer
 
 if TYPE_CHECKING:
     from rapidseg.data import CheckReport
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class PreparationReport:
+class PreparationReport(Report):
     """What `prepare_data` did.
 
     Attributes:
@@ -35,13 +39,17 @@ class PreparationReport:
         """Whether every annotation could be drawn."""
         return not self.masks.broken
 
+    def headline(self) -> str:
+        broken = f", {count_of(len(self.masks.broken), 'annotation')} skipped" if self.masks.broken else ""
+        return f"{count_of(self.masks.num_drawn, 'mask')} drawn, {self.masks.num_kept} kept{broken}"
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
         return {**self.masks.to_dict(), "seconds": round(self.seconds, 3)}
 
 
 @dataclass(frozen=True, eq=False)
-class ScenesReport:
+class ScenesReport(Report):
     """What `draw_scenes` did.
 
     Attributes:
@@ -55,6 +63,13 @@ class ScenesReport:
     seed: int
     size_hw: SizeHW
     seconds: float
+
+    def headline(self) -> str:
+        written = self.written
+        return (
+            f"{written.num_train} train, {written.num_val} val scenes of {format_size(self.size_hw)} in {written.root} "
+            f"({written.num_drawn} drawn, {written.num_kept} kept)"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
@@ -70,6 +85,7 @@ class ScenesReport:
         }
 
 
+@checked("data", "root", "split", "workers", "progress")
 def check_data(
     data: str | os.PathLike[str],
     *,
@@ -106,11 +122,12 @@ def check_data(
     )
 
 
+@checked("root", "workers", "progress", data=TEXT, labels=as_names, overwrite=FLAG)
 def prepare_data(
     data: str,
     root: str | os.PathLike[str],
     *,
-    labels: Sequence[str] | None = None,
+    labels: str | Sequence[MaskKind] | None = None,
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -122,8 +139,8 @@ def prepare_data(
     Args:
         data: `cityscapes`.
         root: the folder that contains `gtFine`, `gtCoarse` or both.
-        labels: kinds of masks to draw: `labelIds`, `labelTrainIds`, `instanceIds`, `instanceTrainIds`;
-            None: all of them.
+        labels: kinds of masks to draw: `labelIds`, `labelTrainIds`, `instanceIds`, `instanceTrainIds`; as a
+            sequence or as comma-separated text. None: all of them.
         workers: processes that draw; None: one per processor.
         overwrite: draw existing masks again.
         progress: watches the polygon files.
@@ -140,7 +157,7 @@ def prepare_data(
     started = time.perf_counter()
     masks = prepare_cityscapes(
         root,
-        tuple(MASK_KINDS if labels is None else labels),
+        tuple(MASK_KINDS) if labels is None else as_names("labels", labels),
         workers=workers or cpu_count(),
         overwrite=overwrite,
         progress=counter(progress, "drawing masks"),
@@ -148,13 +165,14 @@ def prepare_data(
     return PreparationReport(masks, time.perf_counter() - started)
 
 
+@checked(*("output", "image_size", "workers", "progress"), images=integer(1), val_images=integer(0), seed=integer(0))
 def draw_scenes(
     output: str | os.PathLike[str],
     images: int,
     *,
     val_images: int | None = None,
     seed: int = 0,
-    image_size: SizeHW = (1024, 2048),
+    image_size: SizeLike = (1024, 2048),
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> ScenesReport:
@@ -168,7 +186,7 @@ def draw_scenes(
         images: number of scenes for training.
         val_images: number of scenes for validation; None: a fifth of `images`.
         seed: another seed draws other scenes.
-        image_size: (height, width) in pixels.
+        image_size: (height, width) in pixels, or text such as "1024x2048".
         workers: processes that draw; None: one per processor.
         progress: watches the scenes.
 
@@ -178,14 +196,15 @@ def draw_scenes(
     from rapidseg.scenes import write_dataset
     from rapidseg.system.cpu import cpu_count
 
+    size_hw = to_size(image_size, "image_size")
     started = time.perf_counter()
     written = write_dataset(
         output,
         images,
         num_val_images=-(-images // 5) if val_images is None else val_images,
         seed=seed,
-        size_hw=image_size,
+        size_hw=size_hw,
         workers=workers or cpu_count(),
         progress=counter(progress, "drawing scenes"),
     )
-    return ScenesReport(written, seed, image_size, time.perf_counter() - started)
+    return ScenesReport(written, seed, size_hw, time.perf_counter() - started)

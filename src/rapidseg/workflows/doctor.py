@@ -15,9 +15,11 @@ from rapidseg import __version__
 from rapidseg.core.errors import RapidSegError
 from rapidseg.core.extras import install_command
 from rapidseg.core.import_errors import SEE_DOCTOR, dependency_error, describe_error, explained_imports
+from rapidseg.core.report import Report, count_of
 from rapidseg.diagnosis.engines import InstalledEngine, find_engines
 from rapidseg.diagnosis.installation import Extra, find_extras, find_missing, find_versions
 from rapidseg.diagnosis.packages import Problem, check_metadata, check_packages
+from rapidseg.workflows.arguments import FLAG, checked
 from rapidseg.workflows.names import model_names
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Report):
     """The state of this installation.
 
     Attributes:
@@ -87,6 +89,17 @@ class Diagnosis:
             and self.self_test.passed
         )
 
+    def headline(self) -> str:
+        chosen = self.chosen
+        model = (
+            f"cannot load the model: {chosen}"
+            if isinstance(chosen, str)
+            else f"{os.path.basename(chosen.model)} runs in {chosen.engine}, {chosen.precision}, {chosen.device}"
+        )
+        state = "ok" if self.ok else "prediction does not work"
+        problems = f"; {count_of(self.problems, 'problem')}" if self.problems else ""
+        return f"{state}: {model}{problems}"
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
         folder = self.cache.folder
@@ -111,6 +124,7 @@ class Diagnosis:
         }
 
 
+@checked("model", clear_cache=FLAG)
 def doctor(model: str | os.PathLike[str] | None = None, *, clear_cache: bool = False) -> Diagnosis:
     """Checks the installation, finds out which engine is used and why, and runs a self-test.
 

@@ -10,24 +10,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from rapidseg.core.arguments import as_items, as_numbers, as_texts, check_path, is_integer, refusal
+from rapidseg.core.choices import ClassMappingName, EngineChoice, PrecisionChoice, ProtocolName
 from rapidseg.core.errors import InputError
 from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import DOWNLOADS, Progress, counter
-from rapidseg.core.sizes import InputSize, SizeHW, format_size
+from rapidseg.core.report import Report, count_of, with_warnings
+from rapidseg.core.sizes import InputSizeLike, SizeLike, format_size, to_input_size, to_size
+from rapidseg.workflows.arguments import FLAG, TEXT, checked, integer, model_or_segmenter
 
 if TYPE_CHECKING:
-    from rapidseg.core.spec import ModelSpec
-    from rapidseg.data import Dataset
-    from rapidseg.evaluation import Evaluation, EvaluationProtocol, ImageScore, Observer, ProtocolName, Scores
+    from rapidseg.evaluation import Evaluation, EvaluationProtocol, ImageScore, Observer, Scores
     from rapidseg.evaluation.report import ExtremeImages, Run
     from rapidseg.evaluation.scoring import LabeledImage
     from rapidseg.runtime import Segmenter
 
 
 @dataclass(frozen=True, eq=False)
-class EvaluationReport:
+class EvaluationReport(Report):
     """Scores of a model on a data set, and how they were measured.
 
     Attributes:
@@ -95,14 +97,32 @@ class EvaluationReport:
         worst, best = ([], []) if pictures is None else (pictures.worst, pictures.best)
         page.write_run_page(path, self.run, worst=worst, best=best)
 
-    def __repr__(self) -> str:
-        warnings = f"; {len(self.warnings)} warning{'s'[: len(self.warnings) != 1]}" if self.warnings else ""
-        return (
-            f"<EvaluationReport {self.run.title}: mIoU {self.scores.mean_iou:.3f}, "
-            f"{self.run.num_images} images, {self.protocol['description']}{warnings}>"
-        )
+    def headline(self) -> str:
+        images = count_of(self.run.num_images, "image")
+        scored = f"{self.run.title}: mIoU {self.scores.mean_iou:.3f}, {images}, {self.protocol['description']}"
+        return with_warnings(scored, self.warnings)
 
 
+def _check_class_mapping(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        expected = "the name of a mapping, or the class of the data for each class of the model"
+        for item in as_items(name, value, expected):
+            if not is_integer(item):
+                raise refusal(name, value, expected)
+
+
+@checked(
+    *("data", "root", "split", "crop", "stride", "scales", "input_size", "engine", "precision", "device"),
+    *("submission", "output", "html", "progress"),
+    model=model_or_segmenter,
+    protocol=TEXT,
+    flip=FLAG,
+    subsample=integer(1),
+    class_mapping=_check_class_mapping,
+    worst=integer(0),
+    save=check_path,
+    command=as_texts,
+)
 def evaluate(
     model: str | os.PathLike[str] | Segmenter | None = None,
     *,
@@ -110,22 +130,22 @@ def evaluate(
     root: str | os.PathLike[str] | None = None,
     split: str = "val",
     protocol: ProtocolName = "whole",
-    crop: SizeHW | None = None,
-    stride: SizeHW | None = None,
-    scales: Sequence[float] | None = None,
+    crop: SizeLike | None = None,
+    stride: SizeLike | None = None,
+    scales: str | float | Sequence[float] | None = None,
     flip: bool | None = None,
-    input_size: InputSize | None = None,
-    subsample: int = 1,
-    class_mapping: str | Sequence[int] | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
+    input_size: InputSizeLike | None = None,
+    subsample: Literal[1, 2, 4] = 1,
+    class_mapping: ClassMappingName | Sequence[int] | None = None,
+    engine: EngineChoice = "auto",
+    precision: PrecisionChoice = "auto",
     device: str = "auto",
     worst: int = 5,
     save: str | os.PathLike[str] | None = None,
     submission: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     html: str | os.PathLike[str] | None = None,
-    command: Sequence[str] = (),
+    command: str | Sequence[str] = (),
     progress: Progress = DOWNLOADS,
 ) -> EvaluationReport:
     """Predicts every image of a split and scores the class maps at the labels' own size.
@@ -138,12 +158,13 @@ def evaluate(
         root: the data set's folder; not needed where a YAML file names it.
         split: the split to score; splits may be joined: `val+test`.
         protocol: `whole` (the image goes through the network once), `sliding` (overlapping windows) or `multi-scale`.
-        crop: for `sliding`: (height, width) of a window. A crop that is larger than an image is cut to it.
-        stride: for `sliding`: (height, width) from window to window; None: two thirds of the crop.
+        crop: for `sliding`: (height, width) of a window, or text such as "769x769". A crop that is larger than an image
+            is cut to it.
+        stride: for `sliding`: the same from window to window; None: two thirds of the crop.
         scales: for `multi-scale`: factors of the input size; None: 0.5, 0.75, 1, 1.25, 1.5 and 1.75.
         flip: for `multi-scale`: whether to add mirrored views; None: yes.
-        input_size: the size at which the network sees the images: pixels of the shorter side, or (height, width);
-            None: the model's own, or else the images' own.
+        input_size: the size at which the network sees the images: pixels of the shorter side, (height, width), or
+            either as text; None: the model's own, or else the images' own.
         subsample: divides the input size: 1, 2 or 4.
         class_mapping: how the model's classes count as those of the data: the name of a known mapping, or the class
             of the data for each class of the model. None: by class names.
@@ -162,10 +183,21 @@ def evaluate(
         RapidSegError: model, data or settings cannot be used; the message says why.
     """
     from rapidseg.data import open_dataset
-    from rapidseg.evaluation import ClassMapping, InputScaling, ProtocolSettings, SubmissionWriter, score
+    from rapidseg.evaluation import (
+        ClassMapping,
+        InputScaling,
+        ProtocolSettings,
+        SubmissionWriter,
+        score,
+        training_warnings,
+    )
     from rapidseg.evaluation.prediction_writer import PredictionWriter
     from rapidseg.evaluation.report import ExtremeImages, make_run
 
+    crop = None if crop is None else to_size(crop, "crop")
+    stride = None if stride is None else to_size(stride, "stride")
+    scales = None if scales is None else as_numbers("scales", scales)
+    input_size = None if input_size is None else to_input_size(input_size)
     settings = ProtocolSettings(protocol, crop, stride, scales, flip)
     scaling = InputScaling(input_size, subsample)
     _check_files(output, html)
@@ -201,7 +233,7 @@ def evaluate(
     run = make_run(
         evaluation,
         date=datetime.now().astimezone(),
-        command=shlex.join(command) or _call(name, arguments),
+        command=(command if isinstance(command, str) else shlex.join(command)) or _call(name, arguments),
         model=name,
         engine=segmenter.engine.name,
         precision=segmenter.engine.precision,
@@ -213,7 +245,7 @@ def evaluate(
         protocol=predict.to_dict(),
         input_size=input_size,
         class_mapping=mapping.name,
-        warnings=(*_training_warnings(name, segmenter.spec, dataset), *windows.warnings()),
+        warnings=(*training_warnings(name, segmenter.spec, dataset), *windows.warnings()),
         seconds=round(time.monotonic() - start, 3),
         saved=None if save is None else str(Path(save).resolve()),
     )
@@ -261,7 +293,11 @@ def _check_files(output: str | os.PathLike[str] | None, html: str | os.PathLike[
 
 
 def _open(
-    model: str | os.PathLike[str] | Segmenter | None, engine: str, precision: str, device: str, progress: Progress
+    model: str | os.PathLike[str] | Segmenter | None,
+    engine: EngineChoice,
+    precision: PrecisionChoice,
+    device: str,
+    progress: Progress,
 ) -> tuple[Segmenter, str]:
     """Returns the model, and what reports call it."""
     from rapidseg.runtime import Segmenter
@@ -279,18 +315,6 @@ def _open(
     if model.path is None:
         return model, model.spec.architecture
     return model, model.path.stem if model.path.parent == ASSETS else str(model.path)
-
-
-def _training_warnings(name: str, spec: ModelSpec, dataset: Dataset) -> tuple[str, ...]:
-    """Returns a warning where a model is scored on a split on which it was trained."""
-    scored = [f"{dataset.name}/{split}" for split in dataset.split.split("+")]
-    learned = [entry for entry in scored if entry in spec.training_splits]
-    if not learned:
-        return ()
-    return (
-        f"{name} was trained on {', '.join(entry.replace('/', ' ') for entry in learned)}, so these scores do not "
-        "measure its accuracy on new images; choose a split that it was not trained on",
-    )
 
 
 def _call(name: str, settings: Mapping[str, Any]) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
+from rapidseg.core.choices import ExportPrecision
 from rapidseg.core.errors import InputError, nearest_hint
 from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import DOWNLOADS, Progress
-from rapidseg.core.sizes import InputSize, SizeHW
+from rapidseg.core.sizes import InputSizeLike, SizeLike, to_input_size, to_sizes
+from rapidseg.workflows.arguments import checked, model_or_network
 from rapidseg.workflows.sources import is_exported, load_network, output_path
 
 if TYPE_CHECKING:
@@ -17,10 +19,14 @@ if TYPE_CHECKING:
     from rapidseg.importing import LabelsLike
     from rapidseg.models import SegmentationModel
 
-ExportPrecision = Literal["float32", "int8"]
-_PRECISIONS = ("float32", "int8")
+_PRECISIONS = get_args(ExportPrecision)
 
 
+@checked(
+    *("output", "root", "split", "val_split", "calibration_images", "max_drop", "input_size", "check_sizes"),
+    *("labels", "options", "progress", "precision", "data"),
+    model=model_or_network,
+)
 def export(
     model: str | os.PathLike[str] | SegmentationModel,
     output: str | os.PathLike[str] | None = None,
@@ -32,8 +38,8 @@ def export(
     val_split: str = "val",
     calibration_images: int = 100,
     max_drop: float = 0.5,
-    input_size: InputSize | None = None,
-    check_sizes: Sequence[SizeHW] | None = None,
+    input_size: InputSizeLike | None = None,
+    check_sizes: SizeLike | Sequence[SizeLike] | None = None,
     labels: LabelsLike | None = None,
     options: Mapping[str, Any] | None = None,
     progress: Progress = DOWNLOADS,
@@ -59,8 +65,8 @@ def export(
         calibration_images: for INT8, see `quantize`.
         max_drop: for INT8, see `quantize`.
         input_size: at which size the network sees the images of `data`, as for a call of `Segmenter`.
-        check_sizes: heights and widths of the images to compare at. None: up to 1024x2048, those that the network
-            computes in seconds.
+        check_sizes: heights and widths of the images to compare at, also as text such as "512x1024,97x161". None: up to
+            1024x2048, those that the network computes in seconds.
         labels: of a published checkpoint, as for `import_checkpoint`.
         options: of a published checkpoint, as for `import_checkpoint`.
         progress: told about each step.
@@ -96,6 +102,7 @@ def export(
     if is_exported(model):
         raise InputError(f"{model} is already an exported file; pass the checkpoint that it was made from")
     path = output_path(model, output, ".onnx")
+    input_size = None if input_size is None else to_input_size(input_size)
     images = None
     if data is not None:
         from rapidseg.data import open_dataset
@@ -112,7 +119,7 @@ def export(
         network,
         network.spec,
         path,
-        check_sizes=check_sizes,
+        check_sizes=None if check_sizes is None else to_sizes(check_sizes, "check_sizes"),
         images=images,
         input_size=input_size,
         progress=progress,

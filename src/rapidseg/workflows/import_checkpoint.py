@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.core.arguments import check_path
 from rapidseg.core.encoder_spec import EncoderSpec
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import DOWNLOADS, Progress, counter
+from rapidseg.core.report import Report
 from rapidseg.core.spec import ModelSpec
+from rapidseg.workflows.arguments import FLAG, TEXT, checked
 from rapidseg.workflows.sources import output_path
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ImportReport:
+class ImportReport(Report):
     """An imported checkpoint.
 
     Attributes:
@@ -36,6 +39,12 @@ class ImportReport:
     num_parameters: int
     notes: tuple[str, ...]
 
+    def headline(self) -> str:
+        return (
+            f"{self.spec.architecture}, {self.spec.labels.num_classes} classes, "
+            f"{self.num_parameters / 1e6:.2f} M parameters; {self.path}"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
         return {
@@ -46,6 +55,7 @@ class ImportReport:
         }
 
 
+@checked("output", "labels", "options", "progress", source=check_path, sha256=TEXT, ema=FLAG)
 def import_checkpoint(
     source: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rapidseg import runtime
+from rapidseg.core.choices import EngineChoice, PrecisionChoice
 from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.import_errors import dependency_error
 from rapidseg.core.progress import DOWNLOADS, Progress, counter
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
+from rapidseg.workflows.arguments import FLAG, checked
 from rapidseg.zoo import published_models
 
 if TYPE_CHECKING:
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 PRETRAINED_WEIGHTS = "model.safetensors"  # the file in a folder of `SegmentationModel.save_pretrained`
 
 
+@checked("model", "engine", "precision", "device", "progress", download=FLAG)
 def load(
     model: str | os.PathLike[str] | None = None,
     *,
-    engine: str = "auto",
-    precision: str = "auto",
+    engine: EngineChoice = "auto",
+    precision: PrecisionChoice = "auto",
     device: str = "auto",
     download: bool = True,
     progress: Progress = DOWNLOADS,
@@ -52,6 +55,7 @@ def load(
             line on standard error, if that is a terminal; `rapidseg.core.progress.SILENT` shows nothing.
 
     Raises:
+        InputError: an argument has another type.
         ModelFileError: the model does not exist, is damaged, has no specification, or is not downloaded.
         ConfigError: a tuned file cannot be read.
         EngineError: PyTorch or another engine is not installed, or the precision or device is not available.

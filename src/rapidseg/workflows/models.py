@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.errors import ConfigError, nearest_hint
-from rapidseg.core.sizes import SizeHW
+from rapidseg.core.report import Report, count_of
+from rapidseg.core.sizes import SizeHW, SizeLike, to_size
+from rapidseg.workflows.arguments import RULES, TEXT, checked, integer
 
 if TYPE_CHECKING:
     from rapidseg.core.spec import ModelSpec
@@ -18,7 +20,7 @@ CITYSCAPES_SIZE_HW = (1024, 2048)
 
 
 @dataclass(frozen=True, eq=False)
-class BuiltIn:
+class BuiltIn(Report):
     """A model file in the package.
 
     Attributes:
@@ -38,6 +40,10 @@ class BuiltIn:
         """The scores in the file, with command, data and machine."""
         return self.entry.measurements(self.spec)
 
+    def headline(self) -> str:
+        scores = [f"mIoU {score.mean_iou:.3f} on {score.dataset} {score.split}" for score in self.spec.scores]
+        return f"{self.name}: {', '.join([self.spec.architecture, *scores])}"
+
     def summary(self) -> dict[str, Any]:
         """Returns the model as the list shows it, for JSON."""
         return {
@@ -54,7 +60,7 @@ class BuiltIn:
 
 
 @dataclass(frozen=True, eq=False)
-class Published:
+class Published(Report):
     """A published model, whose weights `rapidseg import` downloads."""
 
     entry: PublishedModel
@@ -62,6 +68,11 @@ class Published:
     @property
     def name(self) -> str:
         return self.entry.name
+
+    def headline(self) -> str:
+        percent = self.entry.published.mean_iou_percent
+        score = "" if percent is None else f"mIoU {percent / 100:.3f} on {self.entry.dataset} val, as published"
+        return f"{self.name}: {score or self.entry.dataset}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON, with the commands that download, export and score the model."""
@@ -74,7 +85,7 @@ class Published:
 
 
 @dataclass(frozen=True, eq=False)
-class RecipeDetails:
+class RecipeDetails(Report):
     """A recipe.
 
     Attributes:
@@ -91,13 +102,20 @@ class RecipeDetails:
     def name(self) -> str:
         return self.summary.name
 
+    def headline(self) -> str:
+        summary = self.summary
+        return (
+            f"{self.name}: {summary.architecture} on {summary.dataset}, {count_of(summary.iterations, 'iteration')}, "
+            f"batch size {summary.batch_size}"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
         return {**vars(self.summary), "published": list(self.published), "text": self.text}
 
 
 @dataclass(frozen=True, eq=False)
-class ArchitectureDetails:
+class ArchitectureDetails(Report):
     """An architecture with the cost of its variants.
 
     Attributes:
@@ -119,6 +137,9 @@ class ArchitectureDetails:
     def name(self) -> str:
         return self.entry.name
 
+    def headline(self) -> str:
+        return f"{self.name}: variants {', '.join(self.variants)}"
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
         return {
@@ -134,7 +155,7 @@ ModelDetails = BuiltIn | Published | RecipeDetails | ArchitectureDetails
 
 
 @dataclass(frozen=True, eq=False)
-class ModelList:
+class ModelList(Report):
     """Everything that can be trained or run by its name.
 
     Attributes:
@@ -163,7 +184,16 @@ class ModelList:
             "recipes": [vars(recipe) for recipe in self.recipes],
         }
 
-    def __repr__(self) -> str:
+    def headline(self) -> str:
+        counts = (
+            f"{len(self.built_in)} built-in, {len(self.published)} published",
+            count_of(self.recipes, "recipe"),
+            count_of(self.architectures, "architecture"),
+        )
+        return f"{', '.join(counts)}; print it for their names"
+
+    def __str__(self) -> str:
+        """Returns a line per model with its score, and the names of recipes and architectures."""
         lines = ["built-in models:"]
         for model in self.built_in:
             lines += [
@@ -195,13 +225,14 @@ def list_models() -> ModelList:
     )
 
 
-def show_model(name: str, *, num_classes: int = 19, input_size: SizeHW = CITYSCAPES_SIZE_HW) -> ModelDetails:
+@checked(name=TEXT, num_classes=integer(1), input_size=RULES["image_size"])
+def show_model(name: str, *, num_classes: int = 19, input_size: SizeLike = CITYSCAPES_SIZE_HW) -> ModelDetails:
     """Returns everything that is known about an architecture, a recipe or a model.
 
     Args:
         name: its name, as `list_models` shows it.
         num_classes: for an architecture: number of classes.
-        input_size: for an architecture: (height, width) for which multiply-accumulates are counted.
+        input_size: for an architecture: (height, width), or text `HxW`, for which multiply-accumulates are counted.
 
     Raises:
         ConfigError: the name is unknown.
@@ -211,7 +242,7 @@ def show_model(name: str, *, num_classes: int = 19, input_size: SizeHW = CITYSCA
     from rapidseg.recipes import current_name, recipe_names, recipe_text, summarize_recipe
 
     if name in zoo.architectures():
-        return _architecture(name, num_classes, input_size)
+        return _architecture(name, num_classes, to_size(input_size, "input_size"))
     if name in zoo.published_models():
         return Published(zoo.find(name))
     if name in zoo.built_in_models():

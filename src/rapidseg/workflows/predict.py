@@ -9,20 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rapidseg.core.arguments import as_names, as_paths
+from rapidseg.core.choices import EngineChoice, PrecisionChoice, SaveKind
 from rapidseg.core.errors import InputError
 from rapidseg.core.progress import DOWNLOADS, Progress
-from rapidseg.core.sizes import InputSize
+from rapidseg.core.report import Report, count_of
+from rapidseg.core.sizes import InputSizeLike
 from rapidseg.imaging import find_images
 from rapidseg.runtime import Segmenter, model_file
 from rapidseg.runtime.output_folder import KINDS, OutputFolder, make_record, write_record
-from rapidseg.runtime.result import SaveKind
+from rapidseg.workflows.arguments import checked, model_or_segmenter
 from rapidseg.workflows.load import load
 
 _TASK = "segmenting"
 
 
 @dataclass(frozen=True)
-class PredictionReport:
+class PredictionReport(Report):
     """What was segmented, how, and where the results are.
 
     Attributes:
@@ -53,20 +56,31 @@ class PredictionReport:
         entries: list[Mapping[str, Any]] = self.record["failed"]
         return entries
 
+    def headline(self) -> str:
+        skipped = f", {len(self.failed)} skipped" if self.failed else ""
+        done = "" if self.record["complete"] else "; interrupted"
+        return f"{count_of(self.files, 'image')} segmented{skipped}{done}; {self.record_path}"
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the record, ready for JSON."""
         return dict(self.record)
 
 
+@checked(
+    *("output", "input_size", "engine", "precision", "device", "progress"),
+    images=as_paths,
+    model=model_or_segmenter,
+    save=as_names,
+)
 def predict(
     images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
     *,
     model: str | os.PathLike[str] | Segmenter | None = None,
     output: str | os.PathLike[str] = "predictions",
-    save: Iterable[SaveKind] = ("class-map", "overlay"),
-    input_size: InputSize | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
+    save: SaveKind | Iterable[SaveKind] = ("class-map", "overlay"),
+    input_size: InputSizeLike | None = None,
+    engine: EngineChoice = "auto",
+    precision: PrecisionChoice = "auto",
     device: str = "auto",
     progress: Progress = DOWNLOADS,
 ) -> PredictionReport:
@@ -81,9 +95,9 @@ def predict(
         images: image files, folders of images and globs. None: the built-in sample.
         model: as for `rapidseg.load`, or a segmenter.
         output: folder for the results.
-        save: kinds of pictures to write: "class-map", "overlay", "confidence".
-        input_size: the size at which the network sees the images: pixels of the shorter side, or (height, width). None:
-            the size that the model was made for, or else the images' own.
+        save: kinds of pictures to write, one or several: "class-map", "overlay", "confidence".
+        input_size: the size at which the network sees the images: pixels of the shorter side, (height, width), or
+            either as text. None: the size that the model was made for, or else the images' own.
         engine: as for `rapidseg.load`; ignored for a segmenter.
         precision: as for `rapidseg.load`; ignored for a segmenter.
         device: as for `rapidseg.load`; ignored for a segmenter.
@@ -96,8 +110,8 @@ def predict(
     if images is None:
         progress.message("no image given: segmenting the built-in sample")
         images = model_file.SAMPLE_IMAGE
-    paths = find_images([images] if isinstance(images, str | os.PathLike) else images)
-    folder = OutputFolder(Path(output), paths, tuple(save))
+    paths = find_images(as_paths("images", images))
+    folder = OutputFolder(Path(output), paths, as_names("save", save))
     if isinstance(model, Segmenter):
         segmenter = model
     else:

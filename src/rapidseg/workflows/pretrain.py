@@ -6,12 +6,15 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.core.arguments import check_path, number
+from rapidseg.core.choices import TrainingDevice
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.pretraining.pretraining_report import PretrainingCheck, PretrainingReport
 from rapidseg.training.stopping import TrainingStopped
-from rapidseg.workflows.train import command_line, own_recipe
+from rapidseg.workflows.arguments import FLAG, checked, integer
+from rapidseg.workflows.train import check_overrides, command_line, own_recipe
 
 if TYPE_CHECKING:
     from rapidseg.recipes.pretraining_schema import PretrainingRecipe
@@ -22,6 +25,21 @@ __all__ = ["PretrainingCheck", "PretrainingReport", "TrainingStopped", "pretrain
 DEFAULT_RECIPE = "instance-discrimination_cifar10"
 
 
+@checked(
+    *("output", "device", "progress"),
+    recipe=check_path,
+    root=check_path,
+    feature_dim=integer(1),
+    m=integer(0),
+    temperature=number(0),
+    momentum=number(0, 1),
+    k=integer(1),
+    batch_size=integer(2),
+    epochs=integer(1),
+    overrides=check_overrides,
+    resume=FLAG,
+    dry_run=FLAG,
+)
 def pretrain(
     recipe: str | os.PathLike[str] | None = None,
     *,
@@ -35,7 +53,7 @@ def pretrain(
     epochs: int | None = None,
     overrides: Overrides | None = None,
     output: str | os.PathLike[str] | None = None,
-    device: str = "auto",
+    device: TrainingDevice = "auto",
     resume: bool = False,
     dry_run: bool = False,
     progress: Progress = SILENT,

@@ -9,10 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.core.arguments import optional
 from rapidseg.core.errors import InputError
 from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import DOWNLOADS, Progress
-from rapidseg.core.sizes import InputSize, SizeHW
+from rapidseg.core.sizes import InputSizeLike, SizeLike, to_input_size, to_sizes
+from rapidseg.workflows.arguments import RULES, checked, model_or_network
 from rapidseg.workflows.sources import is_exported, load_network, output_path
 
 if TYPE_CHECKING:
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from rapidseg.models import SegmentationModel
 
 
+@checked(
+    *("output", "root", "split", "val_split", "calibration_images", "max_drop", "input_size", "check_sizes"),
+    *("labels", "options", "progress"),
+    model=model_or_network,
+    data=optional(RULES["data"]),
+)
 def quantize(
     model: str | os.PathLike[str] | SegmentationModel,
     output: str | os.PathLike[str] | None = None,
@@ -31,8 +39,8 @@ def quantize(
     val_split: str = "val",
     calibration_images: int = 100,
     max_drop: float = 0.5,
-    input_size: InputSize | None = None,
-    check_sizes: Sequence[SizeHW] | None = None,
+    input_size: InputSizeLike | None = None,
+    check_sizes: SizeLike | Sequence[SizeLike] | None = None,
     labels: LabelsLike | None = None,
     options: Mapping[str, Any] | None = None,
     progress: Progress = DOWNLOADS,
@@ -71,6 +79,8 @@ def quantize(
         )
     path = output_path(model, output, ".onnx", tag="-int8")
     require_extra("quantize")
+    input_size = None if input_size is None else to_input_size(input_size)
+    sizes = None if check_sizes is None else to_sizes(check_sizes, "check_sizes")
     from rapidseg.data import open_dataset
     from rapidseg.exporting import export_onnx, quantize_onnx
     from rapidseg.exporting.verification import affordable_check_sizes
@@ -84,9 +94,9 @@ def quantize(
         else:
             network = load_network(model, labels=labels, options=options, progress=progress)
             source = Path(folder) / "float32.onnx"
-            export_onnx(network, network.spec, source, check_sizes=check_sizes, images=(), progress=progress)
-        if check_sizes is None:
-            check_sizes = affordable_check_sizes(partial(count_onnx_macs, source))
+            export_onnx(network, network.spec, source, check_sizes=sizes, images=(), progress=progress)
+        if sizes is None:
+            sizes = affordable_check_sizes(partial(count_onnx_macs, source))
         return quantize_onnx(
             source,
             path,
@@ -95,6 +105,6 @@ def quantize(
             calibration_images=calibration_images,
             max_drop=max_drop,
             input_size=input_size,
-            check_sizes=check_sizes,
+            check_sizes=sizes,
             progress=progress,
         )

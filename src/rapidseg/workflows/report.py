@@ -7,15 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.core.arguments import as_paths, check_path
 from rapidseg.core.errors import InputError
 from rapidseg.core.extras import require_extra
+from rapidseg.core.report import Report, with_warnings
+from rapidseg.workflows.arguments import checked, integer
 
 if TYPE_CHECKING:
     from rapidseg.evaluation.report import Change, Comparison, Run, SavedImages
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class RunReport:
+@dataclass(frozen=True, eq=False)
+class RunReport(Report):
     """A saved evaluation, to be shown as a page.
 
     Attributes:
@@ -49,12 +52,12 @@ class RunReport:
         )
         page.write_run_page(path, self.run, worst=worst, best=best)
 
-    def __repr__(self) -> str:
-        return f"<RunReport {self.run.title}: mIoU {self.run.scores.mean_iou:.3f}>"
+    def headline(self) -> str:
+        return with_warnings(f"{self.run.title}: mIoU {self.run.scores.mean_iou:.3f}", self.run.warnings)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class ComparisonReport:
+@dataclass(frozen=True, eq=False)
+class ComparisonReport(Report):
     """What changed from run A to run B on the same data.
 
     Attributes:
@@ -125,10 +128,11 @@ class ComparisonReport:
             gained=_rows(pictures, self.gained),
         )
 
-    def __repr__(self) -> str:
-        return f"<ComparisonReport {self.first.title}, {self.second.title}: {self.means[0]}>"
+    def headline(self) -> str:
+        return with_warnings(f"{self.means[0]}; A: {self.first.title}, B: {self.second.title}", self.warnings)
 
 
+@checked(paths=as_paths, images=integer(0))
 def compare_runs(paths: Iterable[str | os.PathLike[str]], *, images: int = 5) -> ComparisonReport:
     """Compares two evaluations on the same data.
 
@@ -141,13 +145,14 @@ def compare_runs(paths: Iterable[str | os.PathLike[str]], *, images: int = 5) ->
     """
     from rapidseg.evaluation.report import Comparison, read_run
 
-    paths = tuple(paths)
+    paths = as_paths("paths", paths)
     if len(paths) != 2:
         raise InputError(f"a comparison needs two documents, not {len(paths)}; name run A and run B")
     first, second = map(read_run, paths)
     return ComparisonReport(Comparison(first, second), images)
 
 
+@checked(path=check_path, images=integer(0))
 def open_run(path: str | os.PathLike[str], *, images: int = 5) -> RunReport:
     """Reads an evaluation that was saved, to show it as a page.
 

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rapidseg.core.arguments import as_texts, check_path
+from rapidseg.core.choices import TrainingDevice
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.training.stopping import TrainingStopped
 from rapidseg.training.training_report import RunCheck, TrainingReport
+from rapidseg.workflows.arguments import FLAG, checked, integer
 
 if TYPE_CHECKING:
     from rapidseg.recipes.recipe_file import Overrides
@@ -30,6 +33,21 @@ _NO_VALIDATION = (
 )
 
 
+def check_overrides(name: str, value: object) -> None:
+    """Allows a mapping, and one text or several."""
+    if not isinstance(value, Mapping):
+        as_texts(name, value)
+
+
+@checked(
+    *("output", "device", "progress"),
+    recipe=check_path,
+    overrides=check_overrides,
+    weights=check_path,
+    iterations=integer(1),
+    resume=FLAG,
+    dry_run=FLAG,
+)
 def train(
     recipe: str | os.PathLike[str] | None = None,
     *,
@@ -37,7 +55,7 @@ def train(
     weights: str | os.PathLike[str] | None = None,
     iterations: int | None = None,
     output: str | os.PathLike[str] | None = None,
-    device: str = "auto",
+    device: TrainingDevice = "auto",
     resume: bool = False,
     dry_run: bool = False,
     progress: Progress = DOWNLOADS,

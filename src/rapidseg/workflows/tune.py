@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rapidseg.core.arguments import number
+from rapidseg.core.choices import ClassMappingName, EngineName, PrecisionName
 from rapidseg.core.errors import InputError
 from rapidseg.core.progress import SILENT, Progress
-from rapidseg.core.sizes import InputSize, SizeHW, format_size, parse_size
+from rapidseg.core.report import Report, count_of, with_warnings
+from rapidseg.core.sizes import InputSize, InputSizeLike, SizeHW, SizeLike, format_size, to_input_sizes, to_size
+from rapidseg.workflows.arguments import checked
 from rapidseg.workflows.benchmark import ModelPath, model_names
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ DEFAULT_SHARES = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4)  # of the images' shorter side:
 
 
 @dataclass(frozen=True)
-class TuningReport:
+class TuningReport(Report):
     """The result of tuning.
 
     Attributes:
@@ -53,11 +57,34 @@ class TuningReport:
         """Why the best trial is the best, in a few words."""
         return self.result.reason
 
+    def headline(self) -> str:
+        best = self.best
+        score = "" if best.mean_iou is None else f", mIoU {best.mean_iou:.3f}"
+        state = "met" if self.met else "not met"
+        file = "" if self.path is None else f"; {self.path}"
+        tuned = (
+            f"target {self.result.target} {state}; {best.configuration.name} {best.engine} {best.precision} at "
+            f"{format_size(best.input_size_hw)}: {best.frames_per_s:.1f} FPS{score}; "
+            f"{count_of(self.trials, 'trial')}{file}"
+        )
+        return with_warnings(tuned, self.warnings)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons why the figures mean less than they seem to, in sentences."""
+        return self.result.warnings
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
         return {**self.result.to_dict(), "path": None if self.path is None else str(self.path)}
 
 
+@checked(
+    *("models", "data", "root", "split", "class_mapping", "engines", "precisions", "input_sizes", "image"),
+    *("image_size", "device", "rounds", "seconds", "output", "progress"),
+    min_fps=number(0),
+    min_miou=number(0, 1, "; a mIoU is a fraction, so write 50 % as 0.5"),
+)
 def tune(
     models: ModelPath | Sequence[ModelPath] | None = None,
     *,
@@ -66,12 +93,12 @@ def tune(
     data: str | os.PathLike[str] | None = None,
     root: str | os.PathLike[str] | None = None,
     split: str = "val",
-    class_mapping: str | None = None,
-    engines: str | Sequence[str] | None = None,
-    precisions: str | Sequence[str] | None = None,
-    input_sizes: str | int | Sequence[str | InputSize] | None = None,
+    class_mapping: ClassMappingName | None = None,
+    engines: str | Sequence[EngineName] | None = None,
+    precisions: str | Sequence[PrecisionName] | None = None,
+    input_sizes: str | int | Sequence[InputSizeLike] | None = None,
     image: str | os.PathLike[str] | None = None,
-    image_size: str | SizeHW | None = None,
+    image_size: SizeLike | None = None,
     device: str = "auto",
     rounds: int = 3,
     seconds: float = 0.5,
@@ -125,10 +152,7 @@ def tune(
     labeled = LabeledData.from_paths(data, root, split, class_mapping)
     check_target(target, labeled)
     image = _first_image(labeled) if image is None else Path(image)
-    size_hw = parse_size(image_size) if isinstance(image_size, str) else image_size
-    if size_hw is None:
-        height, width = read_image(image).shape[:2]
-        size_hw = (height, width)
+    size_hw = to_size(read_image(image).shape[:2] if image_size is None else image_size, "image_size")
     configurations = combinations(
         names,
         installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
@@ -156,16 +180,17 @@ def _first_image(labeled: LabeledData | None) -> Path:
 
 
 def _input_sides(
-    sizes: str | int | Sequence[str | InputSize] | None, models: Sequence[str], image_size_hw: SizeHW
+    sizes: str | int | Sequence[InputSizeLike] | None, models: Sequence[str], image_size_hw: SizeHW
 ) -> tuple[int, ...]:
     """Returns the shorter sides to try."""
-    from rapidseg.benchmarking.configuration import parse_input_sizes
     from rapidseg.imaging import MINIMUM_SIDE
     from rapidseg.runtime.model_file import find_model, read_spec
 
     specs = [read_spec(find_model(model)) for model in models]
     if sizes is not None:
-        return tuple(dict.fromkeys(_short_side(size, image_size_hw, specs) for size in parse_input_sizes(sizes)))
+        return tuple(
+            dict.fromkeys(_short_side(size, image_size_hw, specs) for size in to_input_sizes(sizes, "input_sizes"))
+        )
     sides = [max(MINIMUM_SIDE, round(share * min(image_size_hw))) for share in DEFAULT_SHARES]
     stated = [spec.input_short_side for spec in specs if spec.input_short_side is not None]
     return tuple(dict.fromkeys([*sides, *stated]))

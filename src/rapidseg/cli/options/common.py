@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 import yaml
 
 from rapidseg.cli import completion
 from rapidseg.cli.help import DATA, MODEL, OUTPUT
+from rapidseg.core.choices import ClassMappingName, EngineChoice, PrecisionChoice
 from rapidseg.core.errors import InputError
-from rapidseg.core.sizes import InputSize, SizeHW, parse_input_size, parse_size
 from rapidseg.core.strict_yaml import parse_yaml
-
-Engine = Literal["auto", "openvino", "onnxruntime", "torch"]
-Precision = Literal["auto", "float32", "bf16", "fp16", "int8"]
 
 _MODEL_HELP = (
     "Name of a built-in or published model, model file (.onnx), checkpoint (.safetensors, .pth) or tuned file (.yaml)."
@@ -54,10 +51,10 @@ ModelOption = Annotated[
     ),
 ]
 EngineOption = Annotated[
-    Engine, typer.Option("--engine", help="Inference engine; checkpoints run in torch.", rich_help_panel=MODEL)
+    EngineChoice, typer.Option("--engine", help="Inference engine; checkpoints run in torch.", rich_help_panel=MODEL)
 ]
 PrecisionOption = Annotated[
-    Precision,
+    PrecisionChoice,
     typer.Option(
         "--precision",
         help="dtype of the network; auto selects the fastest that keeps the class map.",
@@ -148,7 +145,7 @@ SplitOption = Annotated[
     ),
 ]
 ClassMappingOption = Annotated[
-    Literal["cityscapes-to-camvid"] | None,
+    ClassMappingName | None,
     typer.Option(
         "--class-mapping",
         help="How to count the model's classes as those of the data set.",
@@ -156,24 +153,6 @@ ClassMappingOption = Annotated[
         rich_help_panel=DATA,
     ),
 ]
-
-
-def optional_size(text: str | None) -> SizeHW | None:
-    """Reads the value of an option that takes `HxW`.
-
-    Raises:
-        InputError: the text has another form.
-    """
-    return None if text is None else parse_size(text)
-
-
-def optional_input_size(text: str | None) -> InputSize | None:
-    """Reads the value of `--input-size`.
-
-    Raises:
-        InputError: the text has another form.
-    """
-    return None if text is None else parse_input_size(text)
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:

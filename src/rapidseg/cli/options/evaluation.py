@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from rapidseg.cli.help import METHOD, OUTPUT, examples
-from rapidseg.core.errors import InputError
+from rapidseg.core.choices import ProtocolName
 
 EXAMPLES = examples(
     "rapidseg eval mine.onnx --data my-streets.yaml --html report.html",
@@ -16,7 +16,7 @@ EXAMPLES = examples(
 )
 
 ProtocolOption = Annotated[
-    Literal["whole", "sliding", "multi-scale"],
+    ProtocolName,
     typer.Option("--protocol", help="How images are shown to the network.", rich_help_panel=METHOD),
 ]
 CropOption = Annotated[
@@ -58,6 +58,7 @@ FlipOption = Annotated[
         rich_help_panel=METHOD,
     ),
 ]
+SUBSAMPLE: dict[str, Literal[1, 2, 4]] = {"1": 1, "2": 2, "4": 4}  # Typer reads options as text
 SubsampleOption = Annotated[
     Literal["1", "2", "4"],
     typer.Option("--subsample", help="Divides the size at which the network sees images.", rich_help_panel=METHOD),
@@ -89,17 +90,3 @@ HtmlOption = Annotated[
         "--html", help="File for a report that opens in a browser.", show_default=False, rich_help_panel=OUTPUT
     ),
 ]
-
-
-def optional_scales(text: str | None) -> tuple[float, ...] | None:
-    """Reads the value of `--scales`.
-
-    Raises:
-        InputError: the text has another form.
-    """
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"scales are comma-separated numbers, such as 0.5,1,1.5, not {text!r}") from error

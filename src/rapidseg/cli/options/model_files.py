@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from rapidseg.cli import completion
 from rapidseg.cli.help import DATA, METHOD, MODEL, OUTPUT
+from rapidseg.core.choices import ExportPrecision
 
 _WITH_THE_MODEL = "beside the model, under its name"
 
@@ -47,7 +48,7 @@ ExportedModelArgument = Annotated[
     ),
 ]
 ExportPrecisionOption = Annotated[
-    Literal["float32", "int8"],
+    ExportPrecision,
     typer.Option("--precision", help="Precision of the file; int8 needs --data.", rich_help_panel=METHOD),
 ]
 CalibrationDataOption = Annotated[
@@ -80,13 +81,14 @@ CalibrationImagesOption = Annotated[
     int,
     typer.Option(
         "--calibration-images",
+        min=1,
         help="Number of images to calibrate INT8 on, evenly spaced over the split.",
         rich_help_panel=METHOD,
     ),
 ]
 MaxDropOption = Annotated[
     float,
-    typer.Option("--max-drop", help="Points of mIoU that INT8 may lose.", rich_help_panel=METHOD),
+    typer.Option("--max-drop", min=0, max=100, help="Points of mIoU that INT8 may lose.", rich_help_panel=METHOD),
 ]
 
 # What is imported, and how it is read.

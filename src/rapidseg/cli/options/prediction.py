@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rapidseg.cli.help import OUTPUT
+from rapidseg.core.choices import SaveKind
 
 
 class Kind(str, Enum):
@@ -41,4 +42,9 @@ SaveOption = Annotated[
     ),
 ]
 
-DEFAULT_KINDS = (Kind.CLASS_MAP, Kind.OVERLAY)
+_DEFAULT_KINDS = (Kind.CLASS_MAP, Kind.OVERLAY)
+
+
+def kinds(save: list[Kind] | None) -> list[SaveKind]:
+    """Returns the kinds of pictures as `rapidseg.predict` takes them."""
+    return [kind.value for kind in save or _DEFAULT_KINDS]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from rapidseg.cli.completion import complete_model
 from rapidseg.cli.help import OUTPUT, examples
+from rapidseg.core.choices import Baseline
 
 _MEASUREMENT = "Measurement"
 _TARGET = "Target"
@@ -79,7 +80,7 @@ SecondsOption = Annotated[
     typer.Option("--seconds", min=0, help="Approximate length of each measurement.", rich_help_panel=_MEASUREMENT),
 ]
 BaselineOption = Annotated[
-    Literal["eager"] | None,
+    Baseline | None,
     typer.Option(
         "--baseline",
         help="Also measure eager PyTorch with the same weights, in alternation.",

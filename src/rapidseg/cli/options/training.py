@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from rapidseg.cli import completion
 from rapidseg.cli.help import METHOD, OUTPUT
+from rapidseg.core.choices import TrainingDevice
 
 RecipeArgument = Annotated[
     str | None,
@@ -55,7 +56,6 @@ IterationsOption = Annotated[
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Resume the run in the output folder.", rich_help_panel=METHOD)
 ]
-TrainingDevice = Literal["auto", "cpu", "cuda"]
 DeviceOption = Annotated[TrainingDevice, typer.Option("--device", help="Device to train on.", rich_help_panel=METHOD)]
 DryRunOption = Annotated[
     bool,

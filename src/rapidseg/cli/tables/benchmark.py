@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from rapidseg.cli.console import console, errors
+from rapidseg.cli.console import console, errors, print_warning
 from rapidseg.cli.tables.figures import (
     add_number_columns,
     format_number,
@@ -36,8 +36,10 @@ def show_benchmark(report: BenchmarkReport, *, tables: bool, with_skipped: bool)
         print_table(rate_table(report))
         for line in closing_lines(report, with_skipped=with_skipped):
             console.print(escape(line), highlight=False, soft_wrap=True)
-    for line in (*report.warnings, *(f"wrote {path}" for path in report.files)):
-        errors.print(escape(line), highlight=False, soft_wrap=True)
+    for warning in report.warnings:
+        print_warning(warning)
+    for path in report.files:
+        errors.print(escape(f"wrote {path}"), highlight=False, soft_wrap=True)
 
 
 def stage_table(report: BenchmarkReport) -> Table:

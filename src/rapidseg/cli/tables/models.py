@@ -142,7 +142,7 @@ def _print_built_in(model: BuiltIn) -> None:
             "classes": f"{spec.labels.num_classes}: {', '.join(spec.labels.names)}",
             "input size": f"shorter side {side} pixels" if side else "the image's own",
             **_quantization(spec),
-            "trained on": ", ".join(entry.replace("/", " ") for entry in spec.training_splits) or spec.dataset or "-",
+            "trained on": spec.training_data or "-",
             "source": spec.source or "-",
             "license": spec.license or "-",
             "checksum": spec.checksum or "-",

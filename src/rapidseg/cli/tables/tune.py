@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from rapidseg.cli.console import errors
+from rapidseg.cli.console import errors, print_warning
 from rapidseg.cli.tables.figures import (
     add_number_columns,
     format_number,
@@ -26,6 +26,8 @@ def show_tuning(report: TuningReport, *, table: bool) -> None:
     """Prints the table to standard output if requested, and the selection to standard error."""
     if table:
         print_table(trials_table(report))
+    for warning in report.warnings:
+        print_warning(warning)
     best = report.best
     mean_iou = "" if best.mean_iou is None else f", mIoU {best.mean_iou:.4f}"
     lines = [

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.report import Report, count_of
 from rapidseg.data.masks import UnknownValues, format_value
 
 
@@ -90,7 +91,7 @@ class SplitReport:
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class CheckReport(Report):
     """The result of `check_dataset`.
 
     Attributes:
@@ -117,6 +118,12 @@ class CheckReport:
     def ok(self) -> bool:
         """Whether training and scoring will work; warnings do not count."""
         return all(finding.severity != "error" for finding in self.findings)
+
+    def headline(self) -> str:
+        errors = sum(finding.severity == "error" for finding in self.findings)
+        warnings = len(self.findings) - errors
+        pairs = count_of(sum(split.num_pairs for split in self.splits), "pair")
+        return f"{self.name}: {pairs}, {count_of(errors, 'error')}, {count_of(warnings, 'warning')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the report, ready for JSON."""

@@ -15,6 +15,7 @@ from onnx import helper
 from rapidseg.core.errors import InputError
 from rapidseg.core.files import atomic_path, check_output_file
 from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.report import count_of
 from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.core.spec import SPEC_KEY, ModelSpec, Quantization, Score
 from rapidseg.data import Dataset
@@ -56,6 +57,13 @@ class QuantizationReport(ExportedFile):
     def quantization(self) -> Quantization:
         assert self.spec.quantization is not None
         return self.spec.quantization
+
+    def headline(self) -> str:
+        made = self.quantization
+        return (
+            f"{self.size_bytes / 1e6:.1f} MB, mIoU {made.mean_iou:.3f} ({made.mean_iou_float32:.3f} in float32) on "
+            f"{made.dataset} {made.validation_split}; {count_of(made.fallback_layers, 'fallback layer')}; {self.path}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""

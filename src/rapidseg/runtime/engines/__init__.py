@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
+from rapidseg.core.choices import EngineName, PrecisionName
 from rapidseg.core.errors import EngineError, nearest_hint
 from rapidseg.core.extras import missing_extra
 from rapidseg.core.import_errors import dependency_error
@@ -13,8 +15,8 @@ from rapidseg.runtime.engines.selection import AUTO_PRECISION_MIN_AGREEMENT, Cho
 from rapidseg.system.cpu import limit_library_threads
 from rapidseg.system.signal_stack import enlarge_signal_stack
 
-ENGINES = ("openvino", "onnxruntime", "torch")
-PRECISIONS = ("float32", "bf16", "fp16", "int8")
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+PRECISIONS: tuple[PrecisionName, ...] = get_args(PrecisionName)
 
 
 def create_engine(

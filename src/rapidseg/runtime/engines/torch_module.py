@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rapidseg.core.errors import InputError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.engine import Engine
 from rapidseg.runtime.engines.torch_onnx.backends import HostTensorBackend
@@ -43,7 +44,10 @@ class TorchEngine(Engine):
             model: a `SegmentationModel` in float32, which must stay on its device while this engine is in use.
         """
         if not isinstance(model, nn.Module):
-            raise TypeError(f"the PyTorch engine runs a SegmentationModel, not {type(model).__name__}")
+            raise InputError(
+                f"the PyTorch engine runs a SegmentationModel, not {type(model).__name__}; make one with "
+                "rapidseg.models.create_model or SegmentationModel.from_pretrained"
+            )
         device = next(model.parameters()).device
         super().__init__(
             name="torch",
