@@ -165,7 +165,8 @@ def test_cifar_in_its_binary_form(tmp_path):
     [
         ({"m": 49}, ConfigError, "m is 49, but there are only 48 images to draw negatives from; set m to 48 at most"),
         ({"k": 49}, ConfigError, r"k is 49, but there are only 48 training images.* set evaluation.k \(--k\) to 48"),
-        ({"batch_size": 1}, ConfigError, "batch_size: should be greater than or equal to 2, not 1"),
+        ({"batch_size": 1}, InputError, "batch_size is 1; pass an integer of 2 or more"),
+        ({"overrides": {"batch_size": 1}}, ConfigError, "batch_size: should be greater than or equal to 2, not 1"),
         ({"batch_size": 47}, ConfigError, "the last batch of 48 images has only 1 image"),
         ({"overrides": {"data.val": "tset"}}, DatasetError, "has no split 'tset'"),
         ({"overrides": {"data.layout": "cifar"}}, InputError, "unknown layout 'cifar'"),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rapidseg.core.errors import ConfigError
+from rapidseg.core.errors import InputError
 from rapidseg.core.report import Report, count_of
 
 
@@ -32,10 +32,9 @@ class PretrainingCheck(Report):
 
     def headline(self) -> str:
         scored = "no scores" if self.val_images is None else f"{self.val_images} to score"
-        return (
-            f"{count_of(self.train_images, 'image')} to learn from, {scored}; {self.parameters / 1e6:.2f} M parameters; "
-            f"loss of the first batch {self.loss:.3f}; {self.device}"
-        )
+        images = count_of(self.train_images, "image")
+        size = f"{self.parameters / 1e6:.2f} M parameters"
+        return f"{images} to learn from, {scored}; {size}; loss of the first batch {self.loss:.3f}; {self.device}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
@@ -77,12 +76,12 @@ class PretrainingReport(Report):
         """The encoder to use: the best one; without scores, the last.
 
         Raises:
-            ConfigError: this was a dry run.
+            InputError: this was a dry run, which writes no weights.
         """
-        weights = self.best_weights or self.last_weights
-        if weights is None:
-            raise ConfigError("a dry run writes no weights; run it without dry_run")
-        return weights
+        path = self.best_weights or self.last_weights
+        if path is None:
+            raise InputError("a dry run writes no weights; pre-train without dry_run=True (--dry-run)")
+        return path
 
     def headline(self) -> str:
         if self.check is not None:

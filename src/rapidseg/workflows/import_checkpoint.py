@@ -40,10 +40,11 @@ class ImportReport(Report):
     notes: tuple[str, ...]
 
     def headline(self) -> str:
-        return (
-            f"{self.spec.architecture}, {self.spec.labels.num_classes} classes, "
-            f"{self.num_parameters / 1e6:.2f} M parameters; {self.path}"
-        )
+        if isinstance(self.spec, EncoderSpec):
+            network = f"encoder {self.spec.network}"
+        else:
+            network = f"{self.spec.architecture}, {self.spec.labels.num_classes} classes"
+        return f"{network}, {self.num_parameters / 1e6:.2f} M parameters; {self.path}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
