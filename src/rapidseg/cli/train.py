@@ -35,17 +35,15 @@ def train(
     The output folder gets weights, the state from which the run resumes, logs, and the recipe with every value. Ctrl-C
     saves the state before it stops.
     """
-    from rapidseg.cli.tables.train import TrainingDisplay, print_report, print_stopped
-    from rapidseg.workflows.train import TrainingStopped
-    from rapidseg.workflows.train import train as run
+    from rapidseg.cli.tables import train as table
+    from rapidseg.workflows import train as workflow
 
     words = list(overrides or [])
     if resume and recipe is not None and "=" in recipe:  # with --resume, the first word may be an override
-        words.insert(0, recipe)
-        recipe = None
+        recipe, words = None, [recipe, *words]
     try:
-        with TrainingDisplay() as display:
-            report = run(
+        with table.TrainingDisplay() as display:
+            report = workflow.train(
                 recipe,
                 overrides=words,
                 weights=weights,
@@ -56,7 +54,7 @@ def train(
                 dry_run=dry_run,
                 progress=display,
             )
-    except TrainingStopped as stop:
-        print_stopped(stop.iteration, output)
+    except workflow.TrainingStopped as stop:
+        table.print_stopped(stop.iteration, output)
         raise typer.Exit(128 + stop.signal_number) from None
-    print_json(report.to_dict()) if as_json else print_report(report)
+    print_json(report.to_dict()) if as_json else table.print_report(report)
