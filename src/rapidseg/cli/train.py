@@ -40,7 +40,7 @@ def train(
 
     words = list(overrides or [])
     if resume and recipe is not None and "=" in recipe:  # with --resume, the first word may be an override
-        recipe, words = None, [recipe, *words]
+        words, recipe = [recipe, *words], None
     try:
         with table.TrainingDisplay() as display:
             report = workflow.train(
