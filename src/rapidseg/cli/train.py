@@ -35,14 +35,13 @@ def train(
     The output folder gets weights, the state from which the run resumes, logs, and the recipe with every value. Ctrl-C
     saves the state before it stops.
     """
-    from rapidseg.cli.tables.train import TrainingDisplay, print_report, print_stopped
-    from rapidseg.workflows.train import TrainingStopped
-    from rapidseg.workflows.train import train as run
+    from rapidseg.cli.tables import train as table
+    from rapidseg.workflows import train as workflow
 
     recipe, words = options.separate_overrides(recipe, overrides, recipe_is_optional=resume)
     try:
-        with TrainingDisplay() as display:
-            report = run(
+        with table.TrainingDisplay() as display:
+            report = workflow.train(
                 recipe,
                 overrides=words,
                 weights=weights,
@@ -53,7 +52,7 @@ def train(
                 dry_run=dry_run,
                 progress=display,
             )
-    except TrainingStopped as stop:
-        print_stopped(stop.iteration, output)
+    except workflow.TrainingStopped as stop:
+        table.print_stopped(stop.iteration, output)
         raise typer.Exit(128 + stop.signal_number) from None
-    print_json(report.to_dict()) if as_json else print_report(report)
+    print_json(report.to_dict()) if as_json else table.print_report(report)

@@ -150,6 +150,8 @@ def _advice(state: Mapping[str, Tensor], model: SegmentationModel) -> str:
 def _depth(state: Mapping[str, Tensor]) -> dict[str, str]:
     """Returns the option for the depth that the tensors have; empty if it is none of ours."""
     basic = "layer1.0.conv3.weight" not in state
-    blocks = tuple(len({name.split(".")[1] for name in state if name.startswith(f"layer{i}.")}) for i in range(1, 5))
+    blocks = tuple(
+        sum(re.fullmatch(rf"layer{i}\.\d+\.conv1\.weight", name) is not None for name in state) for i in range(1, 5)
+    )
     depths = [depth for depth, ours in BLOCKS.items() if ours == blocks and (depth in BASIC) == basic]
     return {"backbone": depths[0]} if depths else {}
