@@ -99,7 +99,7 @@ def test_names_for_completion_are_those_of_the_rooms_that_own_them(tmp_path):
     from rapidseg.data import open_dataset
     from rapidseg.evaluation.class_mapping import CLASS_MAPPINGS
     from rapidseg.runtime.engines import ENGINES, PRECISIONS
-    from rapidseg.workflows.names import architecture_names, model_names, split_names
+    from rapidseg.workflows.names import architecture_names, model_names, splits_of_dataset
 
     assert set(model_names()) == {*zoo.built_in_models(), *zoo.published_models()}
     assert architecture_names() == tuple(zoo.architectures())
@@ -111,8 +111,8 @@ def test_names_for_completion_are_those_of_the_rooms_that_own_them(tmp_path):
     (mapping,) = CLASS_MAPPINGS
     assert mapping in str(common.ClassMappingOption)
     (tmp_path / "own.yaml").write_text("splits:\n  day: {}\n  night: {}\n")
-    assert split_names(str(tmp_path / "own.yaml")) == ("day", "night")
-    assert split_names(str(tmp_path / "none.yaml")) == ()
+    assert splits_of_dataset(str(tmp_path / "own.yaml")) == ("day", "night")
+    assert splits_of_dataset(str(tmp_path / "none.yaml")) == ()
 
 
 def test_completion_is_cheap():

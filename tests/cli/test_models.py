@@ -122,7 +122,8 @@ def test_an_unknown_name_is_answered_with_the_nearest(rapidseg, word, hint):
     status, output, error = rapidseg("models", "show", word)
     assert (status, output) == (2, "")
     assert (
-        f"unknown architecture, model or recipe '{word}'; did you mean '{hint}'?; `rapidseg models` lists them" in error
+        f"unknown architecture, model or recipe '{word}' (did you mean '{hint}'?); `rapidseg models` lists them"
+        in error
     )
 
 

@@ -226,7 +226,7 @@ def test_a_process_passes_errors_on_unchanged(tmp_path):
     arguments = {"image": "photo.png", "scratch": None}
     broken = tmp_path / "broken.onnx"
     broken.write_text("no model")
-    with pytest.raises(ModelFileError, match=r"broken\.onnx: is not an ONNX file"):
+    with pytest.raises(ModelFileError, match=r"broken\.onnx is not an ONNX file"):
         MeasuringProcess("rapidseg", configuration=configuration(model=str(broken)).to_arguments(), **arguments)
 
 

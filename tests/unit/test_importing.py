@@ -213,7 +213,7 @@ def test_labels_may_be_a_known_set_or_a_description(load, tmp_path):
     (tmp_path / "my.yaml").write_text(description)
     assert load(state, labels=tmp_path / "my.yaml").spec.labels.names == tuple("abcdefghijk")
     with pytest.raises(
-        InputError, match=r"unknown labels 'camvit'; pass cityscapes, camvid, .*; did you mean 'camvid'"
+        InputError, match=r"unknown labels 'camvit'; pass cityscapes, camvid, .* \(did you mean 'camvid'"
     ):
         load(state, labels="camvit")
     with pytest.raises(InputError, match="labels a, a cannot be used: duplicate class name: a"):

@@ -128,7 +128,7 @@ def test_a_safetensors_file_that_is_cut_anywhere_is_refused(tmp_path):
         (tmp_path / "cut.safetensors").write_bytes(content[:place])
         with pytest.raises(
             ModelFileError,
-            match=r"cut\.safetensors: is not a readable safetensors file \(.*\); if it is incomplete, download",
+            match=r"cut\.safetensors is not a readable safetensors file \(.*\); if it is incomplete, download",
         ):
             load_checkpoint(tmp_path / "cut.safetensors")
 

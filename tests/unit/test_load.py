@@ -57,7 +57,9 @@ def test_names_and_model_files(tmp_path: Path) -> None:
     path = write_tiny_onnx(tmp_path / "tiny.onnx")
     for source in (None, "fast-scnn-camvid", "fast-scnn-camvid-int8", path, str(path)):
         assert rapidseg.load(source).spec.labels == CAMVID
-    with pytest.raises(ModelFileError, match=r"no built-in model of that name .*; did you mean 'fast-scnn-cityscapes'"):
+    with pytest.raises(
+        ModelFileError, match=r"no built-in model of that name .* \(did you mean 'fast-scnn-cityscapes'"
+    ):
         rapidseg.load("fastscnn-cityscapes")
 
 
@@ -89,7 +91,7 @@ def test_checkpoints_have_one_engine_and_precision(model: SegmentationModel, tmp
     save_model(model, path)
     assert rapidseg.load(path, engine="torch", precision="float32", device="cpu").engine.name == "torch"
     for options in ({"engine": "openvino"}, {"precision": "fp16"}):
-        with pytest.raises(EngineError, match=r"best\.safetensors: is a checkpoint, which runs in PyTorch in float32"):
+        with pytest.raises(EngineError, match=r"best\.safetensors is a checkpoint, which runs in PyTorch in float32"):
             rapidseg.load(path, **options)
     with pytest.raises(EngineError, match="PyTorch: device 'gpu' not found; available: cpu"):
         rapidseg.load(path, device="gpu")
@@ -137,7 +139,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_published_model_is_downloaded_once(published, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     name, site, path = published
-    message = rf"{name}: is not downloaded, and download=False; download it with: rapidseg import {name} -o {name}\.saf"
+    message = rf"{name} is not downloaded, and download=False; download it with: rapidseg import {name} -o {name}\.saf"
     with pytest.raises(ModelFileError, match=message):
         rapidseg.load(name, download=False)
     assert site.asked == []
@@ -210,7 +212,7 @@ def test_folders_that_are_not_models(model: SegmentationModel, tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(ModelFileError, match=r"this folder has no model\.safetensors; pass one that `save_pretrained`"):
         SegmentationModel.from_pretrained(tmp_path)
-    with pytest.raises(ModelFileError, match=r"file: is a file; models are saved to a folder"):
+    with pytest.raises(ModelFileError, match=r"file is a file; models are saved to a folder"):
         model.save_pretrained(tmp_path / "file")
     with pytest.raises(ModelFileError, match=r"absent\.pth"):
         SegmentationModel.from_pretrained(tmp_path / "absent.pth")

@@ -61,27 +61,27 @@ def test_the_cityscapes_recipe_is_openmmlabs():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimizer.lrr=1", "unknown key 'optimizer.lrr'; did you mean 'optimizer.lr'?"),
-        ("lr=0.1", "unknown key 'lr'; did you mean 'optimizer.lr'?"),
-        ("optimzer.lr=1", "unknown key 'optimzer'; did you mean 'optimizer'?"),
+        ("optimizer.lrr=1", "unknown key 'optimizer.lrr' (did you mean 'optimizer.lr'?)"),
+        ("lr=0.1", "unknown key 'lr' (did you mean 'optimizer.lr'?)"),
+        ("optimzer.lr=1", "unknown key 'optimzer' (did you mean 'optimizer'?)"),
         ("data.augmentation.crop=[64, 64]", "did you mean 'data.augmentation.crop_size'?"),
         (
             "data.extra_datasets=[{name: camvid, root: x, split: train, repat: 2}]",
             "did you mean 'data.extra_datasets.0.repeat'?",
         ),
         ("optimizer.betas=[0.9, 0.99]", "'optimizer.betas', which belongs to another kind of optimizer; remove it or"),
-        ("optimizer.lr=abc", "optimizer.lr: should be a number, not 'abc'"),
-        ("optimizer.lr='0.1'", "optimizer.lr: should be a number, not '0.1'"),
-        ("optimizer.lr=.nan", "optimizer.lr: should be a finite number"),
-        ("optimizer.lr=-1", "optimizer.lr: should be greater than 0, not -1"),
-        ("batch_size=4.5", "batch_size: should be an integer, not 4.5"),
-        ("iterations=true", "iterations: should be an integer, not True"),
-        ("data.augmentation.photometric.hue=1.5", "data.augmentation.photometric.hue: should be an integer"),
+        ("optimizer.lr=abc", "optimizer.lr should be a number, not 'abc'"),
+        ("optimizer.lr='0.1'", "optimizer.lr should be a number, not '0.1'"),
+        ("optimizer.lr=.nan", "optimizer.lr should be a finite number"),
+        ("optimizer.lr=-1", "optimizer.lr should be greater than 0, not -1"),
+        ("batch_size=4.5", "batch_size should be an integer, not 4.5"),
+        ("iterations=true", "iterations should be an integer, not True"),
+        ("data.augmentation.photometric.hue=1.5", "data.augmentation.photometric.hue should be an integer"),
         ("data.augmentation.scale_range=[2, 1]", "data.augmentation: scale_range must be two positive numbers"),
         ("optimizer.kind=adam", "optimizer.kind: 'adam' is unknown; allowed are 'sgd', 'adamw'"),
         ("schedule={power: 1, eta_min: 0}", "the key 'schedule.kind' is missing"),
         ("schedule={kind: poly, eta_min: 0}", "the key 'schedule.power' is missing"),
-        ("loss.class_weights=balancd", "loss.class_weights: should be a list or 'balanced', not 'balancd'"),
+        ("loss.class_weights=balancd", "loss.class_weights should be a list or 'balanced', not 'balancd'"),
         ("loss.ohem.threshold=0.7", "loss.ohem: set either min_kept (pixels per image) or kept_share"),
         ("optimizer={kind: sgd, lr: 1, weight_decay: 0, momentum: 0, nesterov: true}", "nesterov needs a momentum"),
         ("accumulate=3", "batch_size 4 cannot be split into 3 equal micro-batches"),
@@ -173,7 +173,9 @@ def test_recipes_are_found_by_name_or_path(tmp_path):
         ("fast-scnn-tiny", "'tiny'"),  # nearest to the name that it had before
         ("fast-scnn", "'camvid/fast-scnn' or 'cityscapes/fast-scnn'"),
     ):
-        with pytest.raises(ConfigError, match=rf"unknown recipe '{unknown}'; did you mean {nearest}\?; pass a recipe"):
+        with pytest.raises(
+            ConfigError, match=rf"unknown recipe '{unknown}' \(did you mean {nearest}\?\); pass a recipe"
+        ):
             find_recipe(unknown)
 
 
@@ -279,7 +281,7 @@ def test_fewer_iterations_shorten_what_does_not_fit():
     assert intervals(100) == (25, 25, 1)
     assert intervals(1) == (1, 1, 0)
     assert intervals(1300, evaluate_every=1400, **{"schedule.warmup_iterations": 900}) == (1400, 250, 900)
-    with pytest.raises(ConfigError, match="iterations: should be greater than or equal to 1, not 0"):
+    with pytest.raises(ConfigError, match="iterations should be greater than or equal to 1, not 0"):
         load_recipe("tiny", {"data.root": "."}, iterations=0)
 
 

@@ -173,9 +173,9 @@ def test_another_device_is_told_what_to_do(tuned):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"presicion": "bf16"}, "unknown key 'presicion'; did you mean 'precision'"),
-        ({"input_short_side": 12}, "input_short_side: should be greater than or equal to 32, not 12"),
-        ({"format_version": 2}, "format_version: should be less than or equal to 1, not 2"),
+        ({"presicion": "bf16"}, "unknown key 'presicion' (did you mean 'precision'"),
+        ({"input_short_side": 12}, "input_short_side should be greater than or equal to 32, not 12"),
+        ({"format_version": 2}, "format_version should be less than or equal to 1, not 2"),
         ({"machine": {"cpu": "x", "cpus": 2}}, "the key 'machine.system' is missing"),
     ],
 )

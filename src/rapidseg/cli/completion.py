@@ -43,10 +43,10 @@ def complete_dataset(incomplete: str) -> list[str]:
 
 def complete_split(ctx: typer.Context, incomplete: str) -> list[str]:
     """Returns the splits of the data set that was named before, or the usual ones; also after a `+`."""
-    from rapidseg.workflows.names import split_names
+    from rapidseg.workflows.names import splits_of_dataset
 
     data = ctx.params.get("data") or ctx.params.get("dataset")
-    splits = split_names(data) if isinstance(data, str) else _COMMON_SPLITS
+    splits = splits_of_dataset(data) if isinstance(data, str) else _COMMON_SPLITS
     before, plus, last = incomplete.rpartition("+")
     taken = before.split("+")
     return [f"{before}{plus}{name}" for name in _matching(splits, last) if name not in taken]

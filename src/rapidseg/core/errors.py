@@ -50,14 +50,18 @@ class TrainingError(RapidSegError):
     """Training cannot continue."""
 
 
-def nearest_hint(word: str, allowed: "list[str] | tuple[str, ...]") -> str:
-    """Returns `; did you mean 'x'?` for the allowed word nearest to `word`, or an empty string if none is near."""
-    nearest = nearest_word(word, allowed)
-    return "" if nearest is None else f"; did you mean {nearest!r}?"
+def nearest_hint(word: str, allowed: "list[str] | tuple[str, ...]", *, max_words: int = 1) -> str:
+    """Returns ` (did you mean 'x'?)` for the allowed words nearest to `word`, or an empty string if none is near."""
+    return did_you_mean(*nearest_words(word, allowed, max_words=max_words))
 
 
-def nearest_word(word: str, allowed: "list[str] | tuple[str, ...]") -> "str | None":
-    """Returns the allowed word that is nearest to `word`, or None if none is near."""
+def nearest_words(word: str, allowed: "list[str] | tuple[str, ...]", *, max_words: int = 1) -> "list[str]":
+    """Returns the allowed words that are nearest to `word`, the nearest first; none if none is near."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(word, list(allowed), n=1, cutoff=0.5)), None)
+    return get_close_matches(word, list(allowed), n=max_words, cutoff=0.5)
+
+
+def did_you_mean(*words: str) -> str:
+    """Returns ` (did you mean 'x' or 'y'?)`, in brackets so that a sentence can go on behind it; '' without words."""
+    return f" (did you mean {' or '.join(map(repr, words))}?)" if words else ""

@@ -12,7 +12,7 @@ from rapidseg.core.errors import DatasetError, InputError, nearest_hint
 from rapidseg.core.parallel import unordered_process_map
 from rapidseg.core.progress import Counter
 from rapidseg.data.cityscapes_polygons import MASK_KINDS, draw_masks, read_annotation
-from rapidseg.data.layouts.layout import nearby_folders, wrong_root
+from rapidseg.data.layouts.dataset_layout import nearby_folders, wrong_root
 from rapidseg.imaging import write_image
 
 ANNOTATION_FOLDERS = ("gtFine", "gtCoarse")

@@ -102,7 +102,7 @@ def from_pillow(image: Image.Image, name: str = "PIL image") -> np.ndarray:
         raise
     except Exception as error:  # decoders raise nearly any type on damaged input
         raise ImageError(
-            f"{name}: cannot be converted to RGB ({error}); convert it with image.convert('RGB')"
+            f"{name} cannot be converted to RGB ({error}); convert it with image.convert('RGB')"
         ) from error
 
 
@@ -178,7 +178,7 @@ def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str | None = None) 
     name = str(file) if name is None else name
     path = None if isinstance(file, io.BytesIO) else Path(file)
     if path is not None and path.is_dir():
-        raise ImageError(f"{name}: is a folder, not an image file")
+        raise ImageError(f"{name} is a folder, not an image file")
     try:
         with Image.open(file, formats=_FORMATS) as image:
             raw_mode = image.tile[0].args if image.tile else None

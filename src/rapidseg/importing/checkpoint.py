@@ -70,7 +70,7 @@ def load_checkpoint(
     if own:
         if labels is not None or ema is not None or options:
             extra = "labels" if labels is not None else "options" if options else "ema"
-            raise ConfigError(f"{path}: has its own labels and options and a single set of weights; remove {extra}")
+            raise ConfigError(f"{path} has its own labels and options and a single set of weights; remove {extra}")
         return load_model(path)
     candidates = find_weights(content, _is_known, path=path)
     if not candidates:

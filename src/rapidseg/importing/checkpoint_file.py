@@ -61,21 +61,21 @@ def read_content(path: Path) -> tuple[Any, bool]:
         ModelFileError: the file is missing, truncated, of another kind, or cannot be read without running code.
     """
     if path.is_dir():
-        raise ModelFileError(f"{path}: is a folder; pass the checkpoint in it (.pth, .pt or .safetensors)")
+        raise ModelFileError(f"{path} is a folder; pass the checkpoint in it (.pth, .pt or .safetensors)")
     if path.suffix == ".onnx":
-        raise ModelFileError(f"{path}: is an exported file; pass the checkpoint that it was made from")
+        raise ModelFileError(f"{path} is an exported file; pass the checkpoint that it was made from")
     try:
         with path.open("rb") as file:
             start = file.read(64)
     except FileNotFoundError as error:
         raise ModelFileError(f"{path}: no such file; pass a checkpoint (.pth, .pt or .safetensors)") from error
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
     for beginning, explanation in _MISTAKEN:
         if start.lstrip().startswith(beginning):
             raise ModelFileError(f"{path}: {explanation}")
     if _is_other_archive(path):
-        raise ModelFileError(f"{path}: is a zip archive, not a checkpoint; unpack it and pass the checkpoint in it")
+        raise ModelFileError(f"{path} is a zip archive, not a checkpoint; unpack it and pass the checkpoint in it")
     if path.suffix == ".safetensors" or _is_safetensors(start):
         return _read_safetensors(path)
     return _read_pickle(path), False
@@ -102,7 +102,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], bool]:
             return {name: file.get_tensor(name) for name in file.keys()}, own  # noqa: SIM118, not a mapping
     except (SafetensorError, OSError) as error:
         raise ModelFileError(
-            f"{path}: is not a readable safetensors file ({error}); if it is incomplete, download or copy it again"
+            f"{path} is not a readable safetensors file ({error}); if it is incomplete, download or copy it again"
         ) from error
 
 

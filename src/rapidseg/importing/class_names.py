@@ -75,7 +75,7 @@ def labels_for(
         given = find_labels(labels)
         if given.num_classes != num_classes:
             raise ConfigError(
-                f"{path}: has {num_classes} classes, but labels names {given.num_classes}; pass {num_classes}"
+                f"{path} has {num_classes} classes, but labels names {given.num_classes}; pass {num_classes}"
             )
         return given
     stored = stored_labels(content)

@@ -53,7 +53,7 @@ def fetch(url: str, *, sha256: str | None = None, progress: Counter | None = Non
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise InputError(f"{url}: is not a valid URL ({error}); correct it") from error
+        raise InputError(f"{url} is not a valid URL ({error}); correct it") from error
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise InputError(
             f"{url}: only http:// and https:// URLs can be downloaded; get the file by other means and pass its path"

@@ -28,7 +28,7 @@ def save_pretrained(model: SegmentationModel, folder: str | os.PathLike[str]) ->
 
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise ModelFileError(f"{folder}: is a file; models are saved to a folder, choose another name")
+        raise ModelFileError(f"{folder} is a file; models are saved to a folder, choose another name")
     spec = save_model(model, folder / WEIGHTS_NAME)
     write_text(folder / SPEC_NAME, spec.model_dump_json(indent=2) + "\n")
     write_text(folder / CARD_NAME, model_card(spec, sum(tensor.numel() for tensor in model.parameters())))

@@ -56,7 +56,7 @@ def load_model(path: str | os.PathLike[str]) -> SegmentationModel:
             f"{path}: not a readable safetensors file ({error}); copy it again or train again"
         ) from error
     if text is None:
-        raise ModelFileError(f"{path}: has no rapidseg model specification; convert it with `rapidseg import`")
+        raise ModelFileError(f"{path} has no rapidseg model specification; convert it with `rapidseg import`")
     model = model_from_spec(ModelSpec.from_json(text, where=str(path)))
     load_state(model, state, where=str(path))
     if model.spec.checksum is not None and weights_checksum(state) != model.spec.checksum:

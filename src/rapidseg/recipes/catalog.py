@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 
-from rapidseg.core.errors import ConfigError
+from rapidseg.core.errors import ConfigError, did_you_mean, nearest_words
 from rapidseg.recipes.renames import RENAMES, current_name
 
 _FOLDER = Path(__file__).parent
@@ -35,8 +34,8 @@ def find_recipe(name_or_path: str | os.PathLike[str]) -> Path:
     if path.suffix.lower() in (".yaml", ".yml"):
         raise ConfigError(f"cannot read the recipe {path}: no such file; check the path")
     nearest = [known for known in names if known.endswith(f"/{name}")]
-    nearest = nearest or [current_name(known) for known in get_close_matches(name, [*names, *RENAMES], n=1, cutoff=0.5)]
-    hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    nearest = nearest or [current_name(known) for known in nearest_words(name, [*names, *RENAMES])]
     raise ConfigError(
-        f"unknown recipe {name!r}{hint}; pass a recipe file, a data description (.yaml), or one of {', '.join(names)}"
+        f"unknown recipe {name!r}{did_you_mean(*nearest)}; pass a recipe file, a data description (.yaml), or one of "
+        f"{', '.join(names)}"
     )

@@ -70,7 +70,7 @@ def _find_base(base: Any, path: Path) -> Path:
         if relative.is_file():
             return relative
         if relative.suffix.lower() in (".yaml", ".yml"):
-            raise ConfigError(f"{path}: cannot read {relative}, which it extends: no such file; correct `extends`")
+            raise ConfigError(f"{path} cannot read {relative}, which it extends: no such file; correct `extends`")
     try:
         return find_recipe(base)
     except ConfigError as error:

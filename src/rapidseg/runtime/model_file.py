@@ -43,13 +43,13 @@ def find_model(model: str | os.PathLike[str] | None) -> Path:
         return ASSETS / f"{name}.onnx"
     path = Path(name)
     if path.is_dir():
-        raise ModelFileError(f"{name}: is a folder; pass the .onnx file in it")
+        raise ModelFileError(f"{name} is a folder; pass the .onnx file in it")
     if path.exists():
         return path
     if name in published_models():
         fetch, export, _ = published_models()[name].commands()
         raise ModelFileError(
-            f"{name}: is a published model, whose weights are not part of the package; export it, and pass the file:\n"
+            f"{name} is a published model, whose weights are not part of the package; export it, and pass the file:\n"
             f"  {fetch}\n  {export}"
         )
     raise ModelFileError(
@@ -66,19 +66,19 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
     """
     path = Path(path)
     if path.name.endswith(CHECKPOINT_SUFFIXES):
-        raise ModelFileError(f"{path}: is a checkpoint, not a model file; create one with: rapidseg export {path}")
+        raise ModelFileError(f"{path} is a checkpoint, not a model file; create one with: rapidseg export {path}")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             metadata = _metadata(content)
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError) as error:
         raise ModelFileError(
-            f"{path}: is not an ONNX file, or was cut off; models are the .onnx files that `rapidseg export` writes"
+            f"{path} is not an ONNX file, or was cut off; models are the .onnx files that `rapidseg export` writes"
         ) from error
     if SPEC_KEY not in metadata:
         raise ModelFileError(
-            f"{path}: has no model specification (metadata {SPEC_KEY!r}), so its classes are unknown; "
+            f"{path} has no model specification (metadata {SPEC_KEY!r}), so its classes are unknown; "
             "pass a file that `rapidseg export` wrote"
         )
     return ModelSpec.from_json(metadata[SPEC_KEY], where=str(path))

@@ -47,7 +47,7 @@ class OutputFolder:
         for kind in kinds:
             check_kind(kind)
         if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file; results are written to a folder, choose another name")
+            raise InputError(f"{folder} is a file; results are written to a folder, choose another name")
         self.folder = folder
         self.kinds = tuple(kind for kind in KINDS if kind in kinds)
         self._names = _distinct_names(images)
@@ -55,7 +55,7 @@ class OutputFolder:
         for image in images:
             for path in self.paths(image).values():
                 if os.path.realpath(path) in inputs:
-                    raise InputError(f"{path}: is an image to segment and would be overwritten; choose another folder")
+                    raise InputError(f"{path} is an image to segment and would be overwritten; choose another folder")
 
     def paths(self, image: Path) -> dict[str, Path]:
         """Returns the output file of each kind."""

@@ -94,10 +94,10 @@ def check_data(
         RapidSegError: the data set cannot be opened.
     """
     from rapidseg.data import check_dataset, open_layout
-    from rapidseg.data.opening import split_names
+    from rapidseg.data.opening import parse_split
 
     layout = open_layout(data, root)
-    splits = layout.splits() if split is None else split_names(layout, split)
+    splits = layout.splits() if split is None else parse_split(layout, split)
     return check_dataset(
         layout,
         splits,

@@ -83,7 +83,7 @@ def _load_checkpoint(
     """Loads a checkpoint file, folder, URL or published name in PyTorch."""
     if engine not in ("auto", "torch") or precision not in ("auto", "float32"):
         raise EngineError(
-            f"{source}: is a checkpoint, which runs in PyTorch in float32, not with engine {engine} and precision "
+            f"{source} is a checkpoint, which runs in PyTorch in float32, not with engine {engine} and precision "
             f"{precision}; for other engines and precisions create a model file: rapidseg export {source}"
         )
     path = Path(source)
@@ -98,10 +98,10 @@ def _load_checkpoint(
         problem = missing_package(error, "export")
         if problem is None:
             raise
-        raise EngineError(f"{source}: is a checkpoint, which runs in PyTorch: {problem}") from error
+        raise EngineError(f"{source} is a checkpoint, which runs in PyTorch: {problem}") from error
     if url is not None and not download and kept_download(url) is None:
         raise ModelFileError(
-            f"{source}: is not downloaded, and download=False; download it with: rapidseg import {source} -o "
+            f"{source} is not downloaded, and download=False; download it with: rapidseg import {source} -o "
             f"{'model' if published is None else source}.safetensors"
         )
     network = load_checkpoint(

@@ -38,7 +38,7 @@ def dataset_names() -> tuple[str, ...]:
     return (*_BUILT_IN_DATASETS, *_stems("data/layouts/descriptions"))
 
 
-def split_names(data: str) -> tuple[str, ...]:
+def splits_of_dataset(data: str) -> tuple[str, ...]:
     """Returns the splits of a data set, given by its name or YAML file; none where the file cannot be read."""
     if data in _BUILT_IN_DATASETS:
         return _BUILT_IN_DATASETS[data]
