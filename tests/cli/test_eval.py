@@ -104,7 +104,7 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
         ),
         (
             ["best.pth", "--data", "camvid", "--root", "camvid", "--engine", "openvino"],
-            "best.pth is a checkpoint, which runs in PyTorch in float32, not with engine",
+            "best.pth is a checkpoint, which runs only in PyTorch and float32; to use ",
         ),
         (
             ["other.onnx", "--data", "camvid", "--root", "camvid"],

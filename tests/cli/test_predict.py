@@ -182,7 +182,7 @@ def test_a_checkpoint_runs_in_pytorch(rapidseg, photos):
     assert record["model"]["file"] == "best.safetensors"
     status, _, error = rapidseg("predict", "a", "-m", "best.safetensors", "--engine", "openvino")
     assert status == 2
-    assert error.startswith("error: best.safetensors is a checkpoint, which runs in PyTorch in float32")
+    assert error.startswith("error: best.safetensors is a checkpoint, which runs only in PyTorch and float32")
 
 
 def test_a_failed_run_says_where_its_record_is(rapidseg, model, photos):

@@ -60,7 +60,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path):
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=120)
     assert (process.returncode, output) == (130, "")
-    message = "stopped and saved after iteration [0-9]+; resume with: rapidseg train --output run --resume"
+    message = "interrupted: stopped after iteration [0-9]+; resume with: rapidseg train --output run --resume"
     assert re.fullmatch(message, error.splitlines()[-1])
     folder = tmp_path / "run"
     assert sorted(path.name for path in folder.iterdir()) == ["last.ckpt", "last.safetensors", *REST]

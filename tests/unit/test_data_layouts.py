@@ -142,7 +142,8 @@ def test_hidden_files_are_skipped(tmp_path):
     [
         (
             ("camvd",),
-            r"unknown data set 'camvd' \(did you mean 'camvid'\?\); choose from camvid, cityscapes, cityscapes-coarse, synth-as-camvid, or pass a "
+            r"unknown data set 'camvd' \(did you mean 'camvid'\?\); choose from camvid, cityscapes, "
+            r"cityscapes-coarse, synth-as-camvid, or pass a "
             r"YAML file that describes your own data \(docs/data\.md\)",
         ),
         (("camvid",), r"camvid needs the folder of the data: pass --root DIR \(root= in Python\)"),

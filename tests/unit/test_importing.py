@@ -169,7 +169,8 @@ def test_class_names_are_the_users_the_files_or_made(load):
     state = published_state("openmmlab", num_classes=3)
     assert load(state).spec.labels.names == ("class_0", "class_1", "class_2")
     assert load.notes == [
-        "the file does not name its 3 classes; they are called class_0 and so on. Name them with labels"
+        "the file does not name its 3 classes; they are called class_0 and so on. To name them: --labels "
+        "(labels= in Python)"
     ]
     labels = LabelSet(names=("a", "b", "c"), palette=((1, 1, 1), (2, 2, 2), (3, 3, 3)))
     assert load(state, labels=labels).spec.labels == labels

@@ -265,7 +265,7 @@ def test_overrides_are_texts_or_a_mapping():
     expected = tiny("optimizer.lr=0.01", "data.augmentation.crop_size=[32, 48]")
     changes = {"optimizer.lr": 0.01, "data.augmentation.crop_size": (32, 48)}
     assert load_recipe("tiny", {"data.root": Path(), **changes}) == expected
-    with pytest.raises(ConfigError, match=r"with the overrides optimizer.lrr: unknown key 'optimizer.lrr'"):
+    with pytest.raises(ConfigError, match=r"with optimizer.lrr overridden: unknown key 'optimizer.lrr'"):
         load_recipe("tiny", {"optimizer.lrr": 1})
 
 
@@ -312,3 +312,18 @@ def test_a_data_description_without_val_trains_without_validation(tmp_path):
     assert not is_data_description("tiny")
     assert load_recipe(path).data.val is None
     assert load_recipe(path, {"data.val": "train"}).data.val == "train"
+
+
+def test_a_data_set_that_a_yaml_file_describes_needs_no_root():
+    assert load_recipe("tiny", ["data.name=my.yaml"]).data.root is None
+    extra = {"data.name": "my.yaml", "data.extra_datasets": [{"name": "more.yaml", "split": "train"}]}
+    assert load_recipe("tiny", extra).data.extra_datasets[0].root is None
+    with pytest.raises(ConfigError, match=r"the key 'data\.root' is missing"):
+        load_recipe("tiny")
+
+
+def test_only_what_was_overridden_is_named():
+    with pytest.raises(ConfigError, match=r"tiny\.yaml with optimizer\.lr overridden: "):
+        load_recipe("tiny", ["optimizer.lr=x"])
+    with pytest.raises(ConfigError, match=r"tiny\.yaml with 7 iterations: the key"):
+        load_recipe("tiny", iterations=7)

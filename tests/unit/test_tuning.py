@@ -59,7 +59,7 @@ def test_without_miou_a_larger_size_counts_more_than_a_more_exact_precision_and_
     ]
     best, is_met, reason = select(trials, Target(min_fps=50))
     assert (best, is_met) == (trials[3], True)
-    assert reason == "the largest input size, then the most exact precision, among configurations that reach 50 FPS"
+    assert reason == "the most exact precision at the largest input size, of the configurations that reach 50 FPS"
     assert select(trials, Target(min_fps=150))[0] is trials[0]
     assert select(trials, Target(min_fps=1))[0] is trials[4]
 

@@ -14,12 +14,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from rapidseg import __version__
+from rapidseg.cli.command_line import CommandLine
 from rapidseg.cli.console import print_error
 from rapidseg.cli.help import CONTEXT_SETTINGS, examples
 from rapidseg.core.errors import RapidSegError
 from rapidseg.core.extras import missing_package
 
-app = typer.Typer(
+app = CommandLine(
     name="rapidseg",
     help="Real-time semantic segmentation: train, evaluate, export and predict.",
     epilog=examples("rapidseg predict photo.jpg", "rapidseg eval best.safetensors --data my-streets.yaml"),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rapidseg.cli.console import ProgressDisplay, print_json
+from rapidseg.cli.console import ProgressDisplay, show_report
 from rapidseg.cli.help import METHOD, examples
 from rapidseg.cli.options.common import JsonOption
 from rapidseg.cli.options.datasets import ProcessesOption
@@ -47,6 +47,6 @@ def prepare(
     kinds = tuple(kind.strip() for kind in labels.split(",") if kind.strip())
     with ProgressDisplay() as progress:
         report = prepare_data(dataset, root, labels=kinds, workers=workers, overwrite=overwrite, progress=progress)
-    print_json(report.to_dict()) if as_json else print_preparation(report)
+    show_report(report, as_json, print_preparation)
     if not report.ok:
         raise typer.Exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rapidseg.cli.console import print_json
+from rapidseg.cli.console import show_report
 from rapidseg.cli.help import examples
 from rapidseg.cli.options import training as options
 from rapidseg.cli.options.common import JsonOption
@@ -34,27 +34,22 @@ def train(
     The output folder gets weights, the state from which the run resumes, logs, and the recipe with every value. Ctrl-C
     saves the state before it stops.
     """
-    from rapidseg.cli.tables.train import TrainingDisplay, print_report, print_stopped
-    from rapidseg.workflows.train import TrainingStopped
+    from rapidseg.cli.tables.train import TrainingDisplay, print_report
     from rapidseg.workflows.train import train as run
 
     words = list(overrides or [])
     if resume and recipe is not None and "=" in recipe:  # with --resume, the first word may be an override
         words.insert(0, recipe)
         recipe = None
-    try:
-        with TrainingDisplay() as display:
-            report = run(
-                recipe,
-                overrides=words,
-                iterations=iterations,
-                output=output,
-                device=device,
-                resume=resume,
-                dry_run=dry_run,
-                progress=display,
-            )
-    except TrainingStopped as stop:
-        print_stopped(stop.iteration, output)
-        raise typer.Exit(128 + stop.signal_number) from None
-    print_json(report.to_dict()) if as_json else print_report(report)
+    with TrainingDisplay() as display:
+        report = run(
+            recipe,
+            overrides=words,
+            iterations=iterations,
+            output=output,
+            device=device,
+            resume=resume,
+            dry_run=dry_run,
+            progress=display,
+        )
+    show_report(report, as_json, print_report)

@@ -13,6 +13,8 @@
 A message says what was given, what is allowed, and what to do next.
 """
 
+from signal import SIGINT
+
 
 class RapidSegError(Exception):
     """Base class of all errors that the user can fix."""
@@ -48,6 +50,18 @@ class ExportError(RapidSegError):
 
 class TrainingError(RapidSegError):
     """Training cannot continue."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM ended a job that had finished a part of its work; the message says which part.
+
+    Attributes:
+        signal_number: of the signal.
+    """
+
+    def __init__(self, message: str, signal_number: int = SIGINT) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
 
 
 def nearest_hint(word: str, allowed: "list[str] | tuple[str, ...]", *, max_words: int = 1) -> str:

@@ -44,34 +44,33 @@ DISTRIBUTIONS = {
     "pynvml": "nvidia-ml-py",
 }
 _INSTALLED_WITH = {"llvmlite": "numba"}  # packages that RapidSeg uses, and that one of the base packages requires
-_LAST_CHOICES = ("nvidia", "all")  # not for a job: named only for packages that no other extra installs, in this order
 
 
-def missing_extra(package: str, installed: Distribution | None = None) -> str:
-    """Returns the smallest extra that installs a package, or an empty text where the base install does.
+def missing_extra(*packages: str, installed: Distribution | None = None) -> str:
+    """Returns the smallest extra that installs all of some packages, or an empty text where the base install does.
+
+    A job passes every package that it needs, so that one install is enough: the PyTorch engine runs model files with
+    `torch` and `onnx`, checkpoints need `torch` and `safetensors`.
 
     Args:
-        package: the name to import, such as `torch` or `cv2`, or the name that pip knows.
+        packages: the names to import, such as `torch` or `cv2`, or the names that pip knows.
         installed: whose metadata to read; None: that of the installed RapidSeg.
 
     Raises:
-        LookupError: RapidSeg does not need such a package.
+        LookupError: RapidSeg does not need such a package, or no extra installs all of them.
     """
-    name = _normalize(DISTRIBUTIONS.get(package, _INSTALLED_WITH.get(package, package)))
+    names = {_normalize(DISTRIBUTIONS.get(package, _INSTALLED_WITH.get(package, package))) for package in packages}
     for base, extras in (
         (base_packages(installed), packages_by_extra(installed)),
         (BASE_PACKAGES, EXTRAS),  # the installed metadata may be older than the code
     ):
-        if name in map(_normalize, base):
+        wanted = names - set(map(_normalize, base))
+        if not wanted:
             return ""
-        sizes = {
-            extra: (_LAST_CHOICES.index(extra) if extra in _LAST_CHOICES else -1, len(packages))
-            for extra, packages in extras.items()
-            if name in map(_normalize, packages)
-        }
+        sizes = {extra: len(provided) for extra, provided in extras.items() if wanted <= set(map(_normalize, provided))}
         if sizes:
             return min(sizes, key=lambda extra: sizes[extra])
-    raise LookupError(f"neither the base install nor an extra of {PACKAGE} installs {package}")
+    raise LookupError(f"neither the base install nor an extra of {PACKAGE} installs {', '.join(packages)}")
 
 
 def install_command(extra: str = "") -> str:

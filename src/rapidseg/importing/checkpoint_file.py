@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from rapidseg.core.errors import ModelFileError
+from rapidseg.core.files import file_in_folder
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.core.spec import SPEC_KEY
 
@@ -61,7 +62,7 @@ def read_content(path: Path) -> tuple[Any, bool]:
         ModelFileError: the file is missing, truncated, of another kind, or cannot be read without running code.
     """
     if path.is_dir():
-        raise ModelFileError(f"{path} is a folder; pass the checkpoint in it (.pth, .pt or .safetensors)")
+        raise ModelFileError(f"{path} is a folder; {file_in_folder(path, ('.safetensors', '.pth', '.pt'))}")
     if path.suffix == ".onnx":
         raise ModelFileError(f"{path} is an exported file; pass the checkpoint that it was made from")
     try:

@@ -14,6 +14,7 @@ import pooch
 from filelock import FileLock
 
 from rapidseg.core.errors import InputError, RapidSegError
+from rapidseg.core.files import write_error
 from rapidseg.core.progress import Counter
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.importing.transfer import Transfer
@@ -75,8 +76,7 @@ def fetch(url: str, *, sha256: str | None = None, progress: Counter | None = Non
             return Path(pooch.retrieve(url, known_hash=None, fname=name, path=folder, downloader=transfer))
     except OSError as error:
         raise RapidSegError(
-            f"cannot write in {folder}: {error.strerror or error}; free some space, or set RAPIDSEG_CACHE to a folder "
-            "on another disk. The bytes received so far are kept"
+            f"{write_error(folder, error)}. RAPIDSEG_CACHE names the folder; the bytes received so far are kept"
         ) from error
 
 

@@ -50,14 +50,15 @@ def load_recipe(source: str | os.PathLike[str], overrides: Overrides = (), *, it
     for key, value in _parse_overrides(overrides):
         _set(content, key, value)
         overridden.append(key)
+    _set_default_roots(content)
     if iterations is not None:
         _set_iterations(content, iterations, keep=overridden)
-        overridden.append("iterations")
     try:
         # As JSON, so that a list is accepted for a tuple, but never a text for a number.
         return Recipe.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        where = f"{path} with the overrides {', '.join(overridden)}" if overridden else str(path)
+        changes = [f"{key} overridden" for key in overridden] + [f"{iterations} iterations"] * (iterations is not None)
+        where = f"{path} with {', '.join(changes)}" if changes else str(path)
         raise ConfigError(f"{where}: {explain_validation(error, Recipe, missing_advice=_MISSING)}") from error
 
 
@@ -136,6 +137,17 @@ def _set(content: dict[str, Any], key: str, value: Any) -> None:
         parent = ".".join(names)
         raise ConfigError(f"override {key}: {parent} is not a section but {section!r}, so it has no key {last!r}")
     section[last] = value
+
+
+def _set_default_roots(content: dict[str, Any]) -> None:
+    """Lets data sets that a YAML file describes do without `root`: the file states it."""
+    data = content.get("data")
+    if not isinstance(data, dict):
+        return
+    extra = data.get("extra_datasets")
+    for section in (data, *(extra if isinstance(extra, list) else ())):
+        if isinstance(section, dict) and str(section.get("name")).lower().endswith((".yaml", ".yml")):
+            section.setdefault("root", None)
 
 
 def _set_iterations(content: dict[str, Any], iterations: int, keep: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from rapidseg.core.errors import InputError
 from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import SILENT, Progress, counter
 from rapidseg.core.sizes import InputSize, SizeHW, format_size
+from rapidseg.core.wording import count
 
 if TYPE_CHECKING:
     from rapidseg.core.spec import ModelSpec
@@ -96,10 +97,10 @@ class EvaluationReport:
         page.write_run_page(path, self.run, worst=worst, best=best)
 
     def __repr__(self) -> str:
-        warnings = f"; {len(self.warnings)} warning{'s'[: len(self.warnings) != 1]}" if self.warnings else ""
+        warnings = f"; {count(len(self.warnings), 'warning')}" if self.warnings else ""
         return (
             f"<EvaluationReport {self.run.title}: mIoU {self.scores.mean_iou:.3f}, "
-            f"{self.run.num_images} images, {self.protocol['description']}{warnings}>"
+            f"{count(self.run.num_images, 'image')}, {self.protocol['description']}{warnings}>"
         )
 
 

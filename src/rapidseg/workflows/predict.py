@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rapidseg.core.errors import InputError
+from rapidseg.core.errors import InputError, Interrupted
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import InputSize
+from rapidseg.core.wording import count
 from rapidseg.imaging import find_images
 from rapidseg.runtime import Segmenter, model_file
 from rapidseg.runtime.output_folder import KINDS, OutputFolder, make_record, write_record
@@ -99,13 +100,13 @@ def predict(
     entries: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
 
-    def count() -> None:
+    def report_progress() -> None:
         progress.update(_TASK, len(entries) + len(failed), len(paths))
 
     def skip(image: Path | int, error: InputError) -> None:
         failed.append({"file": str(image), "error": str(error)})
         progress.message(f"skipped: {error}")
-        count()
+        report_progress()
 
     results = segmenter.stream(paths, input_size=input_size, confidence="confidence" in folder.kinds, on_error=skip)
     complete = False
@@ -113,8 +114,10 @@ def predict(
         with closing(results), closing(folder.save_all(results)) as saved:
             for entry in saved:
                 entries.append(entry)
-                count()
+                report_progress()
         complete = True
+    except KeyboardInterrupt as stop:
+        raise Interrupted(f"{len(entries)} of {count(len(paths), 'image')} saved in {folder.folder}") from stop
     finally:
         if complete or entries:  # also after an interruption
             record = make_record(segmenter, entries, failed, complete=complete)

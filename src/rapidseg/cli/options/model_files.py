@@ -54,8 +54,8 @@ CalibrationDataOption = Annotated[
     str | None,
     typer.Option(
         "--data",
-        help="Data set (a name or a YAML file) to calibrate INT8 on and measure its mIoU; for float32, to measure bf16 "
-        "and fp16 on.",
+        help="Data set, a name or a YAML file. For INT8: to calibrate on, and to measure mIoU on. For float32: to "
+        "measure how far bf16 and fp16 agree.",
         show_default="drawn scenes, for float32",
         autocompletion=completion.complete_dataset,
         rich_help_panel=DATA,
@@ -73,7 +73,10 @@ CalibrationSplitOption = Annotated[
 ValSplitOption = Annotated[
     str,
     typer.Option(
-        "--val-split", help="Split to measure on.", autocompletion=completion.complete_split, rich_help_panel=DATA
+        "--val-split",
+        help="Split of --data to measure on.",
+        autocompletion=completion.complete_split,
+        rich_help_panel=DATA,
     ),
 ]
 CalibrationImagesOption = Annotated[
@@ -86,7 +89,7 @@ CalibrationImagesOption = Annotated[
 ]
 MaxDropOption = Annotated[
     float,
-    typer.Option("--max-drop", help="Points of mIoU that INT8 may lose.", rich_help_panel=METHOD),
+    typer.Option("--max-drop", help="Percentage points of mIoU that INT8 may lose.", rich_help_panel=METHOD),
 ]
 
 # What is imported, and how it is read.
@@ -96,7 +99,7 @@ CheckpointArgument = Annotated[
         metavar="CHECKPOINT",
         help="Published checkpoint, its URL, or the name of a published model.",
         show_default=False,
-        autocompletion=completion.complete_model,
+        autocompletion=completion.complete_checkpoint,
     ),
 ]
 LabelsOption = Annotated[
@@ -105,6 +108,7 @@ LabelsOption = Annotated[
         "--labels",
         help="Classes: cityscapes, camvid, a YAML file that describes the data, or comma-separated names.",
         show_default="those that the file names",
+        autocompletion=completion.complete_labels,
         rich_help_panel=MODEL,
     ),
 ]

@@ -18,6 +18,7 @@ from rapidseg.cli.tables.measurement_cells import (
     summary_cell,
 )
 from rapidseg.core.sizes import format_size
+from rapidseg.core.wording import count
 
 if TYPE_CHECKING:
     from rapidseg.benchmarking.benchmark_report import BenchmarkReport, Measurement
@@ -98,18 +99,21 @@ def closing_lines(report: BenchmarkReport, *, with_skipped: bool) -> list[str]:
         measurements = [each for each in report.measurements if each.configuration.name == name]
         macs = {format_size(each.input_size_hw): each.complexity.multiply_accumulates for each in measurements}
         parameters = measurements[0].complexity.parameters
-        work = ", ".join(f"{count / 1e9:.2f} G at {size}" for size, count in macs.items())
+        work = ", ".join(f"{number / 1e9:.2f} G at {size}" for size, number in macs.items())
         lines.append(f"{name}: {parameters / 1e6:.2f} M parameters; multiply-accumulates: {work}")
     accuracies = [each.accuracy for each in report.measurements if each.accuracy is not None]
     lines += [f"mIoU {source}" for source in dict.fromkeys(accuracy.source for accuracy in accuracies)]
-    lines.append(
-        f"{report.rounds} rounds on {report.machine['cpu']}, {report.machine['cpus']} CPUs; run-to-run noise is "
-        f"{report.noise:.0%}; ignore smaller differences"
+    noise = (
+        "run-to-run noise is unknown; measure it with --rounds 3 or more"
+        if report.noise is None
+        else f"run-to-run noise is {report.noise:.0%}; ignore smaller differences"
     )
+    machine = f"{report.machine['cpu']}, {count(report.machine['cpus'], 'CPU')}"
+    lines.append(f"{count(report.rounds, 'round')} on {machine}; {noise}")
     labels: dict[str, set[str]] = {}
     for configuration, reason in report.skipped if with_skipped else ():
         labels.setdefault(reason, set()).add(configuration.label)
-    lines += [f"skipped: {', '.join(sorted(group))}: {reason}" for reason, group in labels.items()]
+    lines += [f"skipped: {', '.join(sorted(group))} ({reason})" for reason, group in labels.items()]
     return lines
 
 
