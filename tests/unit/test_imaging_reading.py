@@ -136,7 +136,7 @@ def test_messages(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
     for name, message in {
         "missing.png": r"missing\.png: no such file",
-        "": r": is a folder, not an image file",
+        "": r" is a folder, not an image file",
         "empty.png": r"empty\.png: the file is empty",
         "text.png": r"text\.png: not a readable JPEG, PNG, WebP, BMP or TIFF image",
         "float.tif": r"float\.tif: images with 32 bits per channel are not supported; "

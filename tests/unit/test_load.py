@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rapidseg
-from rapidseg.core.errors import ConfigError, EngineError, ModelFileError, RapidSegError
+from rapidseg.core.errors import ConfigError, EngineError, InputError, ModelFileError, RapidSegError
 from rapidseg.core.labels import CAMVID
 from rapidseg.importing import transfer
 from rapidseg.runtime.engines import selection
@@ -99,7 +99,7 @@ def test_checkpoints_have_one_engine_and_precision(model: SegmentationModel, tmp
         rapidseg.load(path, device="gpu")
     with pytest.raises(ModelFileError, match=r"absent\.pth: no such file; pass a checkpoint, a model file"):
         rapidseg.load(tmp_path / "absent.pth")
-    with pytest.raises(ModelFileError, match=r"is a folder; pass the \.onnx file in it"):
+    with pytest.raises(ModelFileError, match=r"is a folder; pass a file in it, such as .*best\.safetensors"):
         rapidseg.load(tmp_path)
 
 
@@ -113,7 +113,7 @@ def test_a_missing_package_is_one_message(
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
-        EngineError, match=rf"runs in PyTorch: {package} is not installed; run in the clone of RapidSeg: pip"
+        EngineError, match=rf"needs PyTorch. {package} is not installed; run in the clone of RapidSeg: pip"
     ):
         rapidseg.load(tmp_path / "best.safetensors")
     assert rapidseg.load().engine.name == "openvino"
@@ -214,7 +214,7 @@ def test_folders_that_are_not_models(model: SegmentationModel, tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(ModelFileError, match=r"this folder has no model\.safetensors; pass one that `save_pretrained`"):
         SegmentationModel.from_pretrained(tmp_path)
-    with pytest.raises(ModelFileError, match=r"file is a file; models are saved to a folder"):
+    with pytest.raises(InputError, match=r"file is a file; results are written to a folder"):
         model.save_pretrained(tmp_path / "file")
     with pytest.raises(ModelFileError, match=r"absent\.pth"):
         SegmentationModel.from_pretrained(tmp_path / "absent.pth")

@@ -44,33 +44,34 @@ DISTRIBUTIONS = {
     "pynvml": "nvidia-ml-py",
 }
 _INSTALLED_WITH = {"llvmlite": "numba"}  # packages that RapidSeg uses, and that one of the base packages requires
+_LAST_CHOICES = ("nvidia", "all")  # not for a job: named only for packages that no other extra installs, in this order
 
 
-def missing_extra(*packages: str, installed: Distribution | None = None) -> str:
-    """Returns the smallest extra that installs all of some packages, or an empty text where the base install does.
-
-    A job passes every package that it needs, so that one install is enough: the PyTorch engine runs model files with
-    `torch` and `onnx`, checkpoints need `torch` and `safetensors`.
+def missing_extra(package: str, installed: Distribution | None = None) -> str:
+    """Returns the smallest extra that installs a package, or an empty text where the base install does.
 
     Args:
-        packages: the names to import, such as `torch` or `cv2`, or the names that pip knows.
+        package: the name to import, such as `torch` or `cv2`, or the name that pip knows.
         installed: whose metadata to read; None: that of the installed RapidSeg.
 
     Raises:
-        LookupError: RapidSeg does not need such a package, or no extra installs all of them.
+        LookupError: RapidSeg does not need such a package.
     """
-    names = {_normalize(DISTRIBUTIONS.get(package, _INSTALLED_WITH.get(package, package))) for package in packages}
+    name = _normalize(DISTRIBUTIONS.get(package, _INSTALLED_WITH.get(package, package)))
     for base, extras in (
         (base_packages(installed), packages_by_extra(installed)),
         (BASE_PACKAGES, EXTRAS),  # the installed metadata may be older than the code
     ):
-        wanted = names - set(map(_normalize, base))
-        if not wanted:
+        if name in map(_normalize, base):
             return ""
-        sizes = {extra: len(provided) for extra, provided in extras.items() if wanted <= set(map(_normalize, provided))}
+        sizes = {
+            extra: (_LAST_CHOICES.index(extra) if extra in _LAST_CHOICES else -1, len(packages))
+            for extra, packages in extras.items()
+            if name in map(_normalize, packages)
+        }
         if sizes:
             return min(sizes, key=lambda extra: sizes[extra])
-    raise LookupError(f"neither the base install nor an extra of {PACKAGE} installs {', '.join(packages)}")
+    raise LookupError(f"neither the base install nor an extra of {PACKAGE} installs {package}")
 
 
 def install_command(extra: str = "") -> str:

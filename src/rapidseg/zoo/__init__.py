@@ -58,4 +58,4 @@ def find(name: str) -> PublishedModel:
 def model_hint(name: str) -> str:
     """Returns the end of a message about an unknown name: the nearest names of models, and what lists all of them."""
     known = (*built_in_models(), *published_models())
-    return f"{nearest_hint(name, known, max_words=3)}; {_LISTED}"
+    return f"{nearest_hint(name, known, max_words=2)}; {_LISTED}"

@@ -111,7 +111,9 @@ def _create_torch(
 
 
 _CREATE = {"openvino": _create_openvino, "onnxruntime": _create_onnxruntime, "torch": _create_torch}
-_EXTRAS = {"openvino": "", "onnxruntime": "onnxruntime", "torch": "nvidia"}  # which install an engine
+# The smallest extras that install an engine. PyTorch's needs torch and onnx; checkpoints need safetensors
+# as well, and so the extra `export`.
+_EXTRAS = {"openvino": "", "onnxruntime": "onnxruntime", "torch": "nvidia"}
 
 
 def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:
