@@ -154,7 +154,7 @@ def test_eager_pytorch_with_the_same_weights_as_the_baseline(rapidseg, tmp_path,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["absent.onnx"], "absent.onnx: no such model file"),
+        (["absent.onnx"], "absent.onnx is neither a file nor the name of a model"),
         (["tiny.onnx", "--engines", "openvno"], "unknown engine 'openvno'; allowed: openvino"),
         (["tiny.onnx", "--precisions", "fp32"], "unknown precision 'fp32'; allowed: float32"),
         (["tiny.onnx", "--image-size", "1024"], "'1024' is not a size; write HEIGHTxWIDTH in pixels"),

@@ -153,7 +153,7 @@ def test_only_bad_files(rapidseg, model, photos):
     [
         (["absent.png"], "absent.png: no such file or folder"),
         (["a/*.webp"], "a/*.webp: this pattern matches no image file"),
-        (["a", "--model", "absent.onnx"], "absent.onnx: no such model file"),
+        (["a", "--model", "absent.onnx"], "absent.onnx is neither a file nor the name of a model"),
         (["a", "--model", "a/x.png"], "a/x.png is not an ONNX file"),
         (["a", "--input-size", "big"], "'big' is not an input size; write pixels of the shorter side"),
         (["a", "--input-size", "12"], "input size 12 is not allowed"),

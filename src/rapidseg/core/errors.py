@@ -13,8 +13,6 @@
 A message says what was given, what is allowed, and what to do next.
 """
 
-from signal import SIGINT
-
 
 class RapidSegError(Exception):
     """Base class of all errors that the user can fix."""
@@ -52,6 +50,9 @@ class TrainingError(RapidSegError):
     """Training cannot continue."""
 
 
+_SIGINT = 2  # a number, so that this module imports nothing
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM ended a job that had finished a part of its work; the message says which part.
 
@@ -59,7 +60,7 @@ class Interrupted(KeyboardInterrupt):
         signal_number: of the signal.
     """
 
-    def __init__(self, message: str, signal_number: int = SIGINT) -> None:
+    def __init__(self, message: str, signal_number: int = _SIGINT) -> None:
         super().__init__(message)
         self.signal_number = signal_number
 
