@@ -82,7 +82,7 @@ def test_tables_say_what_could_not_be_measured_and_the_status_is_1(rapidseg, mod
     assert "run-to-run noise is" in output
     assert "; ignore smaller differences" in output
     assert "…" not in output  # no number is cut off
-    assert "skipped: tiny openvino int8: " in output
+    assert "skipped: tiny openvino int8 (" in output
     assert "plot skipped: the mIoU of every configuration is unknown; measure it with --data (data= in Python)" in error
     assert [path.name for path in Path("out").iterdir()] == ["benchmark.json"]
 
@@ -154,9 +154,12 @@ def test_eager_pytorch_with_the_same_weights_as_the_baseline(rapidseg, tmp_path,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["absent.onnx"], "absent.onnx: no such model file"),
-        (["tiny.onnx", "--engines", "openvno"], "unknown engine 'openvno'; allowed: openvino"),
-        (["tiny.onnx", "--precisions", "fp32"], "unknown precision 'fp32'; allowed: float32"),
+        (["absent.onnx"], "absent.onnx is neither a file nor the name of a model"),
+        (
+            ["tiny.onnx", "--engines", "openvno"],
+            "unknown engine 'openvno' (did you mean 'openvino'?); allowed: openvino",
+        ),
+        (["tiny.onnx", "--precisions", "fp32"], "unknown precision 'fp32' (did you mean 'float32'?); allowed: float32"),
         (["tiny.onnx", "--image-size", "1024"], "'1024' is not a size; write HEIGHTxWIDTH in pixels"),
         (
             ["tiny.onnx", "--engines", "onnxruntime", "--precisions", "bf16"],
@@ -172,3 +175,11 @@ def test_mistakes_are_one_message_and_exit_status_2(rapidseg, model, options, me
     assert (status, output) == (2, "")
     assert message in error
     assert "Traceback" not in error
+
+
+def test_after_one_round_the_noise_is_unknown(rapidseg, model, photo):
+    options = ["--engines", "openvino", "--precisions", "float32", "--image-size", "64x96", "--seconds", "0.01"]
+    status, output, _ = rapidseg("benchmark", model, "--image", photo, *options, "--rounds", "1")
+    assert status == 0
+    assert "1 round on " in output
+    assert "run-to-run noise is unknown; measure it with --rounds 3 or more" in output

@@ -26,7 +26,7 @@ def test_draws_checks_and_goes_on(rapidseg, tmp_path):
     )
     assert rapidseg("data", "check", "cityscapes", "--root", "cs")[0] == 0
     assert rapidseg("data", "check", "cityscapes-coarse", "--root", "cs")[0] == 0
-    assert "0 masks drawn, 8 already existed" in rapidseg("data", "prepare", "cityscapes", "cs")[1]
+    assert "no masks drawn, 8 already existed" in rapidseg("data", "prepare", "cityscapes", "cs")[1]
     words = ["--labels", "labelIds, instanceIds", "--overwrite", "--workers", "2"]
     assert "4 masks drawn, 0 already existed" in rapidseg("data", "prepare", "cityscapes", "cs", *words)[1]
 

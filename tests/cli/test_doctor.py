@@ -60,7 +60,7 @@ def test_a_model_that_does_not_load_is_not_ok(rapidseg, tmp_path):
     (tmp_path / "broken.onnx").write_text("no model")
     status, output, _ = rapidseg("doctor", "broken.onnx")
     assert status == 1
-    assert "failed: broken.onnx: is not an ONNX file" in " ".join(output.split())
+    assert "failed: broken.onnx is not an ONNX file" in " ".join(output.split())
     assert "FAILED: prediction does not work as it should" in output
 
 

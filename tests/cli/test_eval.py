@@ -90,7 +90,10 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["missing.onnx", "--data", "camvid", "--root", "camvid"], "missing.onnx: no such model file"),
+        (
+            ["missing.onnx", "--data", "camvid", "--root", "camvid"],
+            "missing.onnx is neither a file nor the name of a model",
+        ),
         (["missing.pth", "--data", "camvid", "--root", "camvid"], "missing.pth: no such file"),
         (["model.onnx", "--data", "camvid"], "camvid needs the folder of the data"),
         (["model.onnx", "--data", "camvid", "--root", "camvid", "--split", "tset"], "has no split 'tset'"),
@@ -104,7 +107,7 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
         ),
         (
             ["best.pth", "--data", "camvid", "--root", "camvid", "--engine", "openvino"],
-            "best.pth: is a checkpoint, which runs in PyTorch in float32, not with engine",
+            "best.pth is a checkpoint, which runs only in PyTorch and float32; to use ",
         ),
         (
             ["other.onnx", "--data", "camvid", "--root", "camvid"],

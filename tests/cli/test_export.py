@@ -8,7 +8,7 @@ import torch
 
 from rapidseg.core.labels import CAMVID, CITYSCAPES
 from rapidseg.models import create_model, save_model
-from rapidseg.runtime.engines.openvino import computes_in_bf16
+from rapidseg.runtime.engines.openvino import openvino_computes_in_bf16
 from tests.support.block_scenes import write_block_scenes
 from tests.support.brightness_onnx import CLASSES, write_brightness_onnx
 
@@ -35,7 +35,7 @@ def test_a_checkpoint_becomes_a_file_beside_it(rapidseg, checkpoint):
     assert "100.000%" in output
     assert "fast-scnn, 11 classes" in output
     assert "max logit error (relative to the largest logit); pixels with the same class" in output
-    expected = "bf16 agrees with float32 on " if computes_in_bf16("cpu") else "bf16 was not measured"
+    expected = "bf16 agrees with float32 on " if openvino_computes_in_bf16("cpu") else "bf16 was not measured"
     assert expected in output
     assert "fp16 agrees with float32 on an NVIDIA GPU on " in output
     assert "of pixels (threshold 99.5%); it is " in output
@@ -50,7 +50,7 @@ def test_json_is_one_document_and_the_file_is_where_it_was_asked_for(rapidseg, c
     assert {check["engine"] for check in document["checks"]} == {"openvino", "onnxruntime", "torch"}
     assert all(check["relative_error"] < 1e-4 for check in document["checks"])
     assert document["spec"]["labels"]["names"] == list(CAMVID.names)
-    assert set(document["spec"]["precisions"]) == {"fp16", *(["bf16"] if computes_in_bf16("cpu") else [])}
+    assert set(document["spec"]["precisions"]) == {"fp16", *(["bf16"] if openvino_computes_in_bf16("cpu") else [])}
 
 
 def test_an_exported_file_becomes_int8_with_a_fallback_layer(rapidseg, tmp_path):

@@ -1,5 +1,6 @@
 """Every help: `-h`, grouped options, two examples that parse; and what the shell completes."""
 
+import itertools
 import os
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 import typer
 
 from rapidseg.cli.commands import app
+from rapidseg.cli.renames import RENAMED_OPTIONS
 from rapidseg.workflows.names import dataset_names, recipe_names
 
 ROOT = typer.main.get_command(app)
@@ -84,6 +86,9 @@ def complete(line):
         ("rapidseg data check city", {"cityscapes", "cityscapes-coarse"}),
         ("rapidseg eval --data camvid --split train+", {"train+val", "train+test"}),
         ("rapidseg models show tin", {"tiny"}),
+        ("rapidseg import fast-scnn", {"fast-scnn-cityscapes"}),
+        ("rapidseg import --labels c", {"cityscapes", "camvid"}),
+        ("rapidseg train tiny optimizer.l", {"optimizer.lr="}),
     ],
 )
 def test_the_shell_completes(line, offered):
@@ -97,12 +102,27 @@ def test_names_for_completion_are_those_of_the_rooms_that_own_them(tmp_path):
     from rapidseg.cli.options import common
     from rapidseg.core.choices import EngineChoice, PrecisionChoice
     from rapidseg.core.errors import InputError
+    from rapidseg.core.validation import dotted_keys
     from rapidseg.data import open_dataset
+    from rapidseg.data.opening import BUNDLED_DESCRIPTIONS
     from rapidseg.evaluation.class_mapping import CLASS_MAPPINGS
+    from rapidseg.importing.class_names import LABEL_SETS
+    from rapidseg.recipes.schema import Recipe
     from rapidseg.runtime.engines import ENGINES, PRECISIONS
-    from rapidseg.workflows.names import architecture_names, model_names, split_names
+    from rapidseg.workflows.names import (
+        architecture_names,
+        label_set_names,
+        model_names,
+        recipe_keys,
+        splits_of_dataset,
+    )
 
     assert set(model_names()) == {*zoo.built_in_models(), *zoo.published_models()}
+    assert set(label_set_names()) == {*LABEL_SETS, *BUNDLED_DESCRIPTIONS}
+    assert set(recipe_keys()) >= {"optimizer.lr", "data.root", "iterations"}
+    assert {key for key in recipe_keys() if not key.startswith(("model.options.", "loss.head_weights."))} <= set(
+        dotted_keys(Recipe)
+    )
     assert architecture_names() == tuple(zoo.architectures())
     assert recipe_names() == recipes.recipe_names()
     with pytest.raises(InputError, match=", ".join(dataset_names())):
@@ -112,14 +132,15 @@ def test_names_for_completion_are_those_of_the_rooms_that_own_them(tmp_path):
     (mapping,) = CLASS_MAPPINGS
     assert mapping in str(common.ClassMappingOption)
     (tmp_path / "own.yaml").write_text("splits:\n  day: {}\n  night: {}\n")
-    assert split_names(str(tmp_path / "own.yaml")) == ("day", "night")
-    assert split_names(str(tmp_path / "none.yaml")) == ()
+    assert splits_of_dataset(str(tmp_path / "own.yaml")) == ("day", "night")
+    assert splits_of_dataset(str(tmp_path / "none.yaml")) == ()
 
 
 def test_completion_is_cheap():
     code = (
         "import sys; from rapidseg.cli import completion as c; "
         "c.complete_model(''); c.complete_recipe(''); c.complete_dataset(''); c.complete_any_name(''); "
+        "c.complete_checkpoint(''); c.complete_labels(''); c.complete_override(''); c.complete_document(''); "
         "print([name for name in ('numpy', 'pydantic', 'openvino', 'torch', 'cv2') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -135,3 +156,47 @@ def test_characters_that_the_terminal_cannot_encode_are_escaped(tmp_path, encodi
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
     assert b"error:" in done.stderr
+
+
+@names
+def test_help_names_arguments_in_capitals_and_has_no_two_empty_lines(rapidseg, words):
+    output = rapidseg(*words, "-h")[1]
+    for parameter in EVERY[words].params:
+        if parameter.param_type_name == "argument":
+            assert parameter.metavar
+            assert parameter.metavar == parameter.metavar.upper()
+    lines = [line.strip() for line in output.strip().splitlines()]
+    assert ("", "") not in set(itertools.pairwise(lines))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["predict", "--size", "512"], "No such option: --size; it is called --input-size now"),
+        (["benchmark", "--size", "512"], "No such option: --size; it is called --image-size now"),
+        (["benchmark", "--against", "eager"], "No such option: --against; it is called --baseline now"),
+        (["eval", "--map", "x"], "No such option: --map; it is called --class-mapping now"),
+        (["predict", "--modle", "x"], "No such option: --modle (did you mean '--model'?)"),
+        (["data", "synth", "--imags", "3"], "No such option: --imags (did you mean '--images'?)"),
+        (["predict", "--qqqqqqqq"], "No such option: --qqqqqqqq"),
+        (
+            ["eval", "--data", "camvid", "--protocol", "slidng"],
+            "Invalid value for '--protocol': 'slidng' is not one of 'whole', 'sliding', 'multi-scale' (did you mean "
+            "'sliding'?).",
+        ),
+        (["predict", "--engine", "zzzz"], "'zzzz' is not one of 'auto', 'openvino', 'onnxruntime', 'torch'."),
+    ],
+)
+def test_a_wrong_option_gets_a_hint(rapidseg, words, message):
+    status, output, error = rapidseg(*words)
+    assert status == 2
+    assert output == ""
+    text = " ".join(error.replace("│", " ").split())
+    assert message in text
+    assert "Value error" not in text
+
+
+def test_renamed_options_are_options_of_a_command():
+    known = {option for command in EVERY.values() for parameter in command.params for option in parameter.opts}
+    assert not RENAMED_OPTIONS.keys() & known
+    assert {name for names in RENAMED_OPTIONS.values() for name in names} <= known

@@ -17,8 +17,8 @@ def test_the_stride_can_be_set(rapidseg, parity_dir, tmp_path):
     assert load_model(tmp_path / "encnet.safetensors").spec.stride == 32
     for text, message in (
         ("output_stride", "'output_stride' is not KEY=VALUE; write an option as, for example, output_stride=32"),
-        ("output_strid=32", "unknown option 'output_strid' of encnet; did you mean 'output_stride'?"),
-        ("output_stride=4", "options of encnet: output_stride: should be 8, 16 or 32, not 4"),
+        ("output_strid=32", "unknown option 'output_strid' of encnet (did you mean 'output_stride'?)"),
+        ("output_stride=4", "options of encnet: output_stride should be 8, 16 or 32, not 4"),
     ):
         status, output, error = rapidseg(*words, text)
         assert (status, output) == (2, "")

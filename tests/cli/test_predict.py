@@ -155,12 +155,12 @@ def test_only_bad_files(rapidseg, model, photos):
     [
         (["absent.png"], "absent.png: no such file or folder"),
         (["a/*.webp"], "a/*.webp: this pattern matches no image file"),
-        (["a", "--model", "absent.onnx"], "absent.onnx: no such model file"),
-        (["a", "--model", "a/x.png"], "a/x.png: is not an ONNX file"),
+        (["a", "--model", "absent.onnx"], "absent.onnx is neither a file nor the name of a model"),
+        (["a", "--model", "a/x.png"], "a/x.png is not an ONNX file"),
         (["a", "--input-size", "big"], "'big' is not an input size; write pixels of the shorter side"),
         (["a", "--input-size", "12"], "input size 12 is not allowed"),
         (["a", "--device", "moon"], "OpenVINO: device 'moon' not found; available:"),
-        (["a", "--output", "b/y.png"], "b/y.png: is a file; results are written to a folder"),
+        (["a", "--output", "b/y.png"], "b/y.png is a file; results are written to a folder"),
     ],
 )
 def test_mistakes(rapidseg, model, photos, words, message):
@@ -184,7 +184,7 @@ def test_a_checkpoint_runs_in_pytorch(rapidseg, photos):
     assert record["model"]["file"] == "best.safetensors"
     status, _, error = rapidseg("predict", "a", "-m", "best.safetensors", "--engine", "openvino")
     assert status == 2
-    assert error.startswith("error: best.safetensors: is a checkpoint, which runs in PyTorch in float32")
+    assert error.startswith("error: best.safetensors is a checkpoint, which runs only in PyTorch and float32")
 
 
 def test_a_failed_run_says_where_its_record_is(rapidseg, model, photos):

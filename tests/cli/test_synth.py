@@ -62,3 +62,10 @@ def test_mistakes(run, tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "x").touch()
     assert isinstance(run("synth", tmp_path / "b", "--images", 1).exception, DatasetError)
+
+
+def test_a_file_in_the_folder_s_place_is_called_a_file(rapidseg, tmp_path):
+    (tmp_path / "photo.jpg").touch()
+    status, output, error = rapidseg("data", "synth", "photo.jpg", "--images", "1")
+    assert (status, output) == (2, "")
+    assert "photo.jpg is a file; results are written to a folder, choose another name" in error

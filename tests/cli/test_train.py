@@ -60,7 +60,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path):
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=120)
     assert (process.returncode, output) == (130, "")
-    message = "stopped and saved after iteration [0-9]+; resume with: rapidseg train --output run --resume"
+    message = "interrupted: stopped after iteration [0-9]+; resume with: rapidseg train --output run --resume"
     assert re.fullmatch(message, error.splitlines()[-1])
     folder = tmp_path / "run"
     assert sorted(path.name for path in folder.iterdir()) == ["last.ckpt", "last.safetensors", *REST]
@@ -85,9 +85,9 @@ def test_a_dry_run_writes_nothing(rapidseg, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([*TINY, "optimizer.lrr=1", "--output", "run"], "unknown key 'optimizer.lrr'; did you mean 'optimizer.lr'?"),
+        ([*TINY, "optimizer.lrr=1", "--output", "run"], "unknown key 'optimizer.lrr' (did you mean 'optimizer.lr'?)"),
         (["train", "tiny", "--output", "run"], "the key 'data.root' is missing"),
-        (["train", "fast-scnn-tiny"], "unknown recipe 'fast-scnn-tiny'; did you mean 'tiny'?"),
+        (["train", "fast-scnn-tiny"], "unknown recipe 'fast-scnn-tiny' (did you mean 'tiny'?)"),
         (["train"], "name a recipe: a recipe file, a data description (.yaml), or one of camvid/fast-scnn, "),
         ([*TINY], "choose a folder for the run: --output runs/first"),
         (["train", "--output", "run", "--resume"], "run contains no run to resume; start one without --resume"),

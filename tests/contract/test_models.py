@@ -109,7 +109,7 @@ def test_misspelt_names_are_refused_with_the_nearest():
         create_model("fast-scnn", 19, variant="openmlab")
     with pytest.raises(ConfigError, match="did you mean 'align_corners'"):
         create_model("fast-scnn", 19, align_corner=True)
-    with pytest.raises(ConfigError, match="stem_padding: should be 0 or 1, not 3"):
+    with pytest.raises(ConfigError, match="stem_padding should be 0 or 1, not 3"):
         create_model("fast-scnn", 19, stem_padding=3)
     with pytest.raises(ConfigError, match="pass num_classes or labels"):
         create_model("fast-scnn")

@@ -18,7 +18,7 @@ from rapidseg.importing import load_checkpoint
 from rapidseg.models import create_model
 from rapidseg.runtime import Segmenter
 from rapidseg.runtime.engines import openvino as openvino_engine
-from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
+from rapidseg.runtime.engines.openvino import OpenVinoEngine, openvino_computes_in_bf16
 from rapidseg.runtime.engines.openvino_tiling import TilingLimits, tile_rows
 from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchOnnxEngine
 
@@ -142,7 +142,7 @@ def test_tiles_of_rows_change_nothing(exported, size_hw, monkeypatch):
         monkeypatch.setattr(openvino_engine, "tile_rows", tile)
         return OpenVinoEngine(path, model.spec, precision=precision, device="cpu", cache=False).run(image)
 
-    precisions = ["float32", *(["bf16"] if computes_in_bf16("cpu") else [])]
+    precisions = ["float32", *(["bf16"] if openvino_computes_in_bf16("cpu") else [])]
     whole = {precision: run(precision) for precision in precisions}
     assert not counts  # so small an image is not tiled
     limits = TilingLimits(max_whole_bytes=1 << 10, tile_bytes=1 << 14, min_rows_per_shared_row=1)

@@ -130,5 +130,5 @@ def test_wrong_options_are_refused(dataset):
         Augmentation(crop_size=(64, 64), scale_range=(1.0, 2.0), copy_paste=0.5)
     with pytest.raises(ValidationError, match=r"label_stride 3 must divide both sides of crop_size \(64, 64\)"):
         Augmentation(crop_size=(64, 64), scale_range=(1.0, 2.0), label_stride=3)
-    with pytest.raises(ConfigError, match="copy_paste_classes: thin is not a class; did you mean 'thing'"):
+    with pytest.raises(ConfigError, match=r"copy_paste_classes: thin is not a class \(did you mean 'thing'"):
         samples(dataset, copy_paste=0.5, copy_paste_classes=("thin",))

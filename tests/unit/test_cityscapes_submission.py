@@ -48,7 +48,9 @@ def test_other_classes_are_refused(tmp_path):
 
 def test_a_file_in_the_folder_s_place_is_named(tmp_path):
     (tmp_path / "submission").touch()
-    with pytest.raises(RapidSegError, match=r"cannot create the folder .*submission: .*; choose another folder"):
+    with pytest.raises(
+        RapidSegError, match=r"cannot write .*submission: File exists; a part of the path is a file, not a folder"
+    ):
         SubmissionWriter(tmp_path / "submission", CITYSCAPES)
 
 

@@ -30,8 +30,8 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
             {"names": ["a", "b"], "palette": [RED, BLUE], "ignore_index": 1},
             "ignore_index 1 is the id of class 'b'; use 2 or more, usually 255",
         ),
-        ({"names": ["a"], "palette": [RED]}, "names: should have at least 2 items, not ['a']"),
-        ({"names": ["a", "b"], "palette": [RED, (0, 0, 256)]}, "palette.1.2: should be less than or equal to 255, not"),
+        ({"names": ["a"], "palette": [RED]}, "names should have at least 2 items, not ['a']"),
+        ({"names": ["a", "b"], "palette": [RED, (0, 0, 256)]}, "palette.1.2 should be less than or equal to 255, not"),
     ],
 )
 def test_labels_that_cannot_be_are_explained(values, message):
@@ -72,5 +72,7 @@ def test_the_input_size_of_an_int8_file_of_version_0_1_is_read(size):
 def test_a_specification_that_is_not_valid_names_the_file_and_the_key():
     with pytest.raises(ModelFileError, match=r"a\.onnx: its model specification is not valid: the key 'labels' is mis"):
         ModelSpec.from_json('{"architecture": "x", "stride": 8}', where="a.onnx")
-    with pytest.raises(ModelFileError, match=r"a\.onnx: .*: unknown key 'strid'; did you mean 'stride'\?; export the"):
+    with pytest.raises(
+        ModelFileError, match=r"a\.onnx: .*: unknown key 'strid' \(did you mean 'stride'\?\); export the"
+    ):
         ModelSpec.from_json('{"architecture": "x", "strid": 8}', where="a.onnx")

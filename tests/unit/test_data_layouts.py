@@ -142,8 +142,9 @@ def test_hidden_files_are_skipped(tmp_path):
     [
         (
             ("camvd",),
-            r"unknown data set 'camvd'; choose from camvid, cityscapes, cityscapes-coarse, synth-as-camvid, or pass a "
-            r"YAML file that describes your own data \(docs/data\.md\); did you mean 'camvid'\?",
+            r"unknown data set 'camvd' \(did you mean 'camvid'\?\); choose from camvid, cityscapes, "
+            r"cityscapes-coarse, synth-as-camvid, or pass a "
+            r"YAML file that describes your own data \(docs/data\.md\)",
         ),
         (("camvid",), r"camvid needs the folder of the data: pass --root DIR \(root= in Python\)"),
         (("nowhere.yaml",), r"cannot read nowhere\.yaml: No such file or directory"),
@@ -157,7 +158,7 @@ def test_a_wrong_kind_is_explained(arguments, message):
 def test_a_wrong_split_is_explained(tmp_path):
     root = write_camvid(tmp_path)
     with pytest.raises(
-        DatasetError, match=r"camvid has no split 'trian'; available: train, val; did you mean 'train'\?"
+        DatasetError, match=r"camvid has no split 'trian'; available: train, val \(did you mean 'train'\?\)"
     ):
         open_dataset("camvid", root, split="trian")
     with pytest.raises(DatasetError, match=r"'train\+train' contains duplicates"):

@@ -114,9 +114,9 @@ def test_only_the_enc_head_says_which_classes_are_there():
 
 
 def test_other_options_are_refused_by_name():
-    with pytest.raises(ConfigError, match=r"options of pspnet: output_stride: should be 8, 16 or 32, not 4"):
+    with pytest.raises(ConfigError, match=r"options of pspnet: output_stride should be 8, 16 or 32, not 4"):
         create_model("pspnet", 19, output_stride=4)
     with pytest.raises(ConfigError, match="unknown option 'output_stride' of fastfcn"):
         create_model("fastfcn", 19, output_stride=8)
-    with pytest.raises(ConfigError, match=r"options of fastfcn: head: should be 'fcn', 'psp', 'aspp' or 'enc'"):
+    with pytest.raises(ConfigError, match=r"options of fastfcn: head should be 'fcn', 'psp', 'aspp' or 'enc'"):
         create_model("fastfcn", 19, head="deeplab")

@@ -88,7 +88,9 @@ def test_an_exported_file_is_quantized_beside_it(exported, scenes):
 def test_wrong_arguments_are_rejected_before_any_work(exported, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     checkpoint, report = exported
-    with pytest.raises(InputError, match="precision 'int4' is unknown; allowed are float32, int8; did you mean 'int8'"):
+    with pytest.raises(
+        InputError, match=r"precision 'int4' is unknown; allowed are float32, int8 \(did you mean 'int8'"
+    ):
         export(checkpoint, precision="int4")
     with pytest.raises(InputError, match="is already an exported file; pass the checkpoint"):
         export(report.path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -136,7 +138,7 @@ def test_messages(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
     for name, message in {
         "missing.png": r"missing\.png: no such file",
-        "": r": is a folder, not an image file",
+        "": r" is a folder, not an image file",
         "empty.png": r"empty\.png: the file is empty",
         "text.png": r"text\.png: not a readable JPEG, PNG, WebP, BMP or TIFF image",
         "float.tif": r"float\.tif: images with 32 bits per channel are not supported; "
@@ -203,3 +205,11 @@ def test_files_that_are_no_masks(tmp_path: Path, picture: np.ndarray) -> None:
     Image.fromarray(np.full((4, 4), 70000, np.int32)).save(tmp_path / "wide.tif")
     with pytest.raises(ImageError, match="class ids from 70000 to 70000; allowed are 0 to 65535"):
         read_mask(tmp_path / "wide.tif")
+
+
+def test_reading_in_threads_leaves_the_filters_of_warnings_as_they_were(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read_image, [tmp_path / "a.png"] * 200))
+    assert warnings.filters == before

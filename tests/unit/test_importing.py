@@ -169,7 +169,8 @@ def test_class_names_are_the_users_the_files_or_made(load):
     state = published_state("openmmlab", num_classes=3)
     assert load(state).spec.labels.names == ("class_0", "class_1", "class_2")
     assert load.notes == [
-        "the file does not name its 3 classes; they are called class_0 and so on. Name them with labels"
+        "the file does not name its 3 classes; they are called class_0 and so on. To name them: --labels "
+        "(labels= in Python)"
     ]
     labels = LabelSet(names=("a", "b", "c"), palette=((1, 1, 1), (2, 2, 2), (3, 3, 3)))
     assert load(state, labels=labels).spec.labels == labels
@@ -213,7 +214,7 @@ def test_labels_may_be_a_known_set_or_a_description(load, tmp_path):
     (tmp_path / "my.yaml").write_text(description)
     assert load(state, labels=tmp_path / "my.yaml").spec.labels.names == tuple("abcdefghijk")
     with pytest.raises(
-        InputError, match=r"unknown labels 'camvit'; pass cityscapes, camvid, .*; did you mean 'camvid'"
+        InputError, match=r"unknown labels 'camvit'; pass cityscapes, camvid, .* \(did you mean 'camvid'"
     ):
         load(state, labels="camvit")
     with pytest.raises(InputError, match="labels a, a cannot be used: duplicate class name: a"):

@@ -87,5 +87,5 @@ def test_the_stride_of_a_baseline_is_8_unless_it_is_given(parity_dir, tmp_path):
     assert load_checkpoint(tmp_path / "encnet.pth").spec.stride == 8
     model = load_checkpoint(tmp_path / "encnet.pth", options={"output_stride": 32})
     assert (model.spec.stride, model.backbone.strides) == (32, (4, 8, 16, 32))
-    with pytest.raises(ConfigError, match="unknown option 'output_strid' of encnet; did you mean 'output_stride'"):
+    with pytest.raises(ConfigError, match=r"unknown option 'output_strid' of encnet \(did you mean 'output_stride'"):
         load_checkpoint(tmp_path / "encnet.pth", options={"output_strid": 32})

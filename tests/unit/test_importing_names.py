@@ -44,7 +44,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(asked):
     with pytest.raises(ModelFileError) as error:
         load_checkpoint("fast-scnn-citiscapes")
     assert str(error.value) == (
-        f"fast-scnn-citiscapes: no such file, and no published model of that name; did you mean '{NAME}'?; "
-        "`rapidseg models` lists them"
+        f"fast-scnn-citiscapes is neither a file nor the name of a model (did you mean '{NAME}' or "
+        "'fast-scnn-camvid'?); `rapidseg models` lists them"
     )
     assert asked == []

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rapidseg
-from rapidseg.core.errors import EngineError, InputError, ModelFileError, RapidSegError
+from rapidseg.core.errors import ConfigError, EngineError, InputError, ModelFileError, RapidSegError
 from rapidseg.core.labels import CAMVID
 from rapidseg.importing import transfer
 from rapidseg.runtime.engines import selection
@@ -57,7 +57,9 @@ def test_names_and_model_files(tmp_path: Path) -> None:
     path = write_tiny_onnx(tmp_path / "tiny.onnx")
     for source in (None, "fast-scnn-camvid", "fast-scnn-camvid-int8", path, str(path)):
         assert rapidseg.load(source).spec.labels == CAMVID
-    with pytest.raises(ModelFileError, match=r"no built-in model of that name .*; did you mean 'fast-scnn-cityscapes'"):
+    with pytest.raises(
+        ModelFileError, match=r"neither a file nor the name of a model \(did you mean 'fast-scnn-cityscapes'"
+    ):
         rapidseg.load("fastscnn-cityscapes")
 
 
@@ -89,13 +91,15 @@ def test_checkpoints_have_one_engine_and_precision(model: SegmentationModel, tmp
     save_model(model, path)
     assert rapidseg.load(path, engine="torch", precision="float32", device="cpu").engine.name == "torch"
     for options in ({"engine": "openvino"}, {"precision": "fp16"}):
-        with pytest.raises(EngineError, match=r"best\.safetensors: is a checkpoint, which runs in PyTorch in float32"):
+        with pytest.raises(
+            EngineError, match=r"best\.safetensors is a checkpoint, which runs only in PyTorch and float32"
+        ):
             rapidseg.load(path, **options)
     with pytest.raises(EngineError, match="PyTorch: device 'gpu' not found; available: cpu"):
         rapidseg.load(path, device="gpu")
     with pytest.raises(ModelFileError, match=r"absent\.pth: no such file; pass a checkpoint, a model file"):
         rapidseg.load(tmp_path / "absent.pth")
-    with pytest.raises(ModelFileError, match=r"is a folder; pass the \.onnx file in it"):
+    with pytest.raises(ModelFileError, match=r"is a folder; pass a file in it, such as .*best\.safetensors"):
         rapidseg.load(tmp_path)
 
 
@@ -109,7 +113,7 @@ def test_a_missing_package_is_one_message(
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
-        EngineError, match=rf"runs in PyTorch: {package} is not installed; run in the clone of RapidSeg: pip"
+        EngineError, match=rf"needs PyTorch. {package} is not installed; run in the clone of RapidSeg: pip"
     ):
         rapidseg.load(tmp_path / "best.safetensors")
     assert rapidseg.load().engine.name == "openvino"
@@ -137,7 +141,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_published_model_is_downloaded_once(published, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     name, site, path = published
-    message = rf"{name}: is not downloaded, and download=False; download it with: rapidseg import {name} -o {name}\.saf"
+    message = rf"{name} is not downloaded, and download=False; download it with: rapidseg import {name} -o {name}\.saf"
     with pytest.raises(ModelFileError, match=message):
         rapidseg.load(name, download=False)
     assert site.asked == []
@@ -214,7 +218,46 @@ def test_folders_that_are_not_models(model: SegmentationModel, tmp_path: Path) -
         SegmentationModel.from_pretrained(5)
     with pytest.raises(ModelFileError, match=r"this folder has no model\.safetensors; pass one that `save_pretrained`"):
         SegmentationModel.from_pretrained(tmp_path)
-    with pytest.raises(ModelFileError, match=r"file: is a file; models are saved to a folder"):
+    with pytest.raises(InputError, match=r"file is a file; results are written to a folder"):
         model.save_pretrained(tmp_path / "file")
     with pytest.raises(ModelFileError, match=r"absent\.pth"):
         SegmentationModel.from_pretrained(tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize("name", ["fast-scn-camvid", "pspnet-r50-d8-citiscapes"])
+def test_an_unknown_name_gets_the_nearest_names_and_where_all_are_listed(name):
+    with pytest.raises(ModelFileError) as caught:
+        rapidseg.load(name)
+    message = str(caught.value)
+    nearest = {"f": "fast-scnn-camvid", "p": "pspnet-r50-d8-cityscapes"}[name[0]]
+    assert message.startswith(f"{name} is neither a file nor the name of a model (did you mean '{nearest}' or '")
+    assert message.endswith("?); `rapidseg models` lists them")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: tiny\n", "is a recipe, not a model; train it: rapidseg train"),
+        ("classes: [a, b]\nsplits: {}\n", "describes a data set, not a model; train on it: rapidseg train"),
+    ],
+)
+def test_other_yaml_files_are_recognized(tmp_path, text, message):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"mine\.yaml {message} .*mine\.yaml -o runs/first"):
+        rapidseg.load(tmp_path / "mine.yaml")
+
+
+def test_a_run_folder_names_its_best_weights(tmp_path):
+    for name in ("best.safetensors", "last.safetensors", "last.ckpt", "recipe.yaml"):
+        (tmp_path / name).touch()
+    with pytest.raises(ModelFileError) as caught:
+        rapidseg.load(tmp_path)
+    assert str(caught.value) == f"{tmp_path} is a folder; pass a file in it, such as {tmp_path / 'best.safetensors'}"
+
+
+def test_a_built_in_model_has_no_pytorch_weights():
+    pytest.importorskip("torch")
+    from rapidseg.models import SegmentationModel
+
+    with pytest.raises(ModelFileError, match=r"fast-scnn-camvid is a built-in model: an ONNX file .*camvid/fast-scnn"):
+        SegmentationModel.from_pretrained("fast-scnn-camvid")

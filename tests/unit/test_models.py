@@ -97,5 +97,5 @@ def test_a_broken_specification_is_refused(saved):
     spec = json.loads(load_model(saved).spec.to_json())
     spec["stride"] = 0
     save_file(load_file(saved), saved, metadata={SPEC_KEY: json.dumps(spec)})
-    with pytest.raises(ModelFileError, match="stride: should be greater than or equal to 1, not 0"):
+    with pytest.raises(ModelFileError, match="stride should be greater than or equal to 1, not 0"):
         load_model(saved)

@@ -12,11 +12,11 @@ from rapidseg.exporting import precisions
 from rapidseg.exporting.network_images import NetworkImages, evenly_spaced
 from rapidseg.exporting.precisions import agreement, measure_precisions, street_scenes
 from rapidseg.runtime import Segmenter
-from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
+from rapidseg.runtime.engines.openvino import OpenVinoEngine, openvino_computes_in_bf16
 from tests.support.block_scenes import write_block_scenes
 from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
-needs_bf16 = pytest.mark.skipif(not computes_in_bf16("cpu"), reason="this CPU does not compute in bf16")
+needs_bf16 = pytest.mark.skipif(not openvino_computes_in_bf16("cpu"), reason="this CPU does not compute in bf16")
 
 
 class Recorder(NullProgress):
@@ -51,7 +51,7 @@ def test_the_share_of_pixels_that_keep_their_class(tmp_path):
 def test_what_cannot_be_measured_is_skipped(tmp_path, monkeypatch):
     path = write_tiny_onnx(tmp_path / "tiny.onnx")
     assert measure_precisions(path, tiny_spec(), []) == {}
-    monkeypatch.setattr(precisions, "computes_in_bf16", lambda device: False)
+    monkeypatch.setattr(precisions, "openvino_computes_in_bf16", lambda device: False)
     image = np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8)
     assert list(measure_precisions(path, tiny_spec(), [image])) == ["fp16"]
     assert measure_precisions(path, tiny_spec(), [image], is_int8=True) == {}  # PyTorch does not run INT8 files

@@ -16,7 +16,7 @@ from rapidseg.exporting import quantize_onnx
 from rapidseg.exporting.int8.fallback_layers import min_fallback_layers
 from rapidseg.exporting.int8.int8_layers import layer_nodes, with_fallback_layers
 from rapidseg.imaging import read_image
-from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
+from rapidseg.runtime.engines.openvino import OpenVinoEngine, openvino_computes_in_bf16
 from rapidseg.runtime.engines.openvino_input import split_preprocessing
 from rapidseg.runtime.model_file import find_model, read_spec
 from tests.support.block_scenes import write_block_scenes
@@ -96,7 +96,7 @@ def test_the_specification_says_what_it_cost(plain):
     assert quantization.agreement > 0.97
     assert [score.mean_iou for score in spec.scores] == [quantization.mean_iou]
     assert spec.scores[0].protocol == "whole image, single scale"
-    assert set(spec.precisions) == ({"bf16"} if computes_in_bf16("cpu") else set())
+    assert set(spec.precisions) == ({"bf16"} if openvino_computes_in_bf16("cpu") else set())
     assert report.trials == {0: quantization.mean_iou}
     assert report.float32_size_bytes == source.stat().st_size
     assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["spec"]["quantization"]["fallback_layers"] == []

@@ -61,27 +61,27 @@ def test_the_cityscapes_recipe_is_openmmlabs():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimizer.lrr=1", "unknown key 'optimizer.lrr'; did you mean 'optimizer.lr'?"),
-        ("lr=0.1", "unknown key 'lr'; did you mean 'optimizer.lr'?"),
-        ("optimzer.lr=1", "unknown key 'optimzer'; did you mean 'optimizer'?"),
+        ("optimizer.lrr=1", "unknown key 'optimizer.lrr' (did you mean 'optimizer.lr'?)"),
+        ("lr=0.1", "unknown key 'lr' (did you mean 'optimizer.lr'?)"),
+        ("optimzer.lr=1", "unknown key 'optimzer' (did you mean 'optimizer'?)"),
         ("data.augmentation.crop=[64, 64]", "did you mean 'data.augmentation.crop_size'?"),
         (
             "data.extra_datasets=[{name: camvid, root: x, split: train, repat: 2}]",
             "did you mean 'data.extra_datasets.0.repeat'?",
         ),
         ("optimizer.betas=[0.9, 0.99]", "'optimizer.betas', which belongs to another kind of optimizer; remove it or"),
-        ("optimizer.lr=abc", "optimizer.lr: should be a number, not 'abc'"),
-        ("optimizer.lr='0.1'", "optimizer.lr: should be a number, not '0.1'"),
-        ("optimizer.lr=.nan", "optimizer.lr: should be a finite number"),
-        ("optimizer.lr=-1", "optimizer.lr: should be greater than 0, not -1"),
-        ("batch_size=4.5", "batch_size: should be an integer, not 4.5"),
-        ("iterations=true", "iterations: should be an integer, not True"),
-        ("data.augmentation.photometric.hue=1.5", "data.augmentation.photometric.hue: should be an integer"),
+        ("optimizer.lr=abc", "optimizer.lr should be a number, not 'abc'"),
+        ("optimizer.lr='0.1'", "optimizer.lr should be a number, not '0.1'"),
+        ("optimizer.lr=.nan", "optimizer.lr should be a finite number"),
+        ("optimizer.lr=-1", "optimizer.lr should be greater than 0, not -1"),
+        ("batch_size=4.5", "batch_size should be an integer, not 4.5"),
+        ("iterations=true", "iterations should be an integer, not True"),
+        ("data.augmentation.photometric.hue=1.5", "data.augmentation.photometric.hue should be an integer"),
         ("data.augmentation.scale_range=[2, 1]", "data.augmentation: scale_range must be two positive numbers"),
         ("optimizer.kind=adam", "optimizer.kind: 'adam' is unknown; allowed are 'sgd', 'adamw'"),
         ("schedule={power: 1, eta_min: 0}", "the key 'schedule.kind' is missing"),
         ("schedule={kind: poly, eta_min: 0}", "the key 'schedule.power' is missing"),
-        ("loss.class_weights=balancd", "loss.class_weights: should be a list or 'balanced', not 'balancd'"),
+        ("loss.class_weights=balancd", "loss.class_weights should be a list or 'balanced', not 'balancd'"),
         ("loss.ohem.threshold=0.7", "loss.ohem: set either min_kept (pixels per image) or kept_share"),
         ("optimizer={kind: sgd, lr: 1, weight_decay: 0, momentum: 0, nesterov: true}", "nesterov needs a momentum"),
         ("accumulate=3", "batch_size 4 cannot be split into 3 equal micro-batches"),
@@ -173,7 +173,9 @@ def test_recipes_are_found_by_name_or_path(tmp_path):
         ("fast-scnn-tiny", "'tiny'"),  # nearest to the name that it had before
         ("fast-scnn", "'camvid/fast-scnn' or 'cityscapes/fast-scnn'"),
     ):
-        with pytest.raises(ConfigError, match=rf"unknown recipe '{unknown}'; did you mean {nearest}\?; pass a recipe"):
+        with pytest.raises(
+            ConfigError, match=rf"unknown recipe '{unknown}' \(did you mean {nearest}\?\); pass a recipe"
+        ):
             find_recipe(unknown)
 
 
@@ -263,7 +265,7 @@ def test_overrides_are_texts_or_a_mapping():
     expected = tiny("optimizer.lr=0.01", "data.augmentation.crop_size=[32, 48]")
     changes = {"optimizer.lr": 0.01, "data.augmentation.crop_size": (32, 48)}
     assert load_recipe("tiny", {"data.root": Path(), **changes}) == expected
-    with pytest.raises(ConfigError, match=r"with the overrides optimizer.lrr: unknown key 'optimizer.lrr'"):
+    with pytest.raises(ConfigError, match=r"with optimizer.lrr overridden: unknown key 'optimizer.lrr'"):
         load_recipe("tiny", {"optimizer.lrr": 1})
 
 
@@ -279,7 +281,7 @@ def test_fewer_iterations_shorten_what_does_not_fit():
     assert intervals(100) == (25, 25, 1)
     assert intervals(1) == (1, 1, 0)
     assert intervals(1300, evaluate_every=1400, **{"schedule.warmup_iterations": 900}) == (1400, 250, 900)
-    with pytest.raises(ConfigError, match="iterations: should be greater than or equal to 1, not 0"):
+    with pytest.raises(ConfigError, match="iterations should be greater than or equal to 1, not 0"):
         load_recipe("tiny", {"data.root": "."}, iterations=0)
 
 
@@ -310,3 +312,18 @@ def test_a_data_description_without_val_trains_without_validation(tmp_path):
     assert not is_data_description("tiny")
     assert load_recipe(path).data.val is None
     assert load_recipe(path, {"data.val": "train"}).data.val == "train"
+
+
+def test_a_data_set_that_a_yaml_file_describes_needs_no_root():
+    assert load_recipe("tiny", ["data.name=my.yaml"]).data.root is None
+    extra = {"data.name": "my.yaml", "data.extra_datasets": [{"name": "more.yaml", "split": "train"}]}
+    assert load_recipe("tiny", extra).data.extra_datasets[0].root is None
+    with pytest.raises(ConfigError, match=r"the key 'data\.root' is missing"):
+        load_recipe("tiny")
+
+
+def test_only_what_was_overridden_is_named():
+    with pytest.raises(ConfigError, match=r"tiny\.yaml with optimizer\.lr overridden: "):
+        load_recipe("tiny", ["optimizer.lr=x"])
+    with pytest.raises(ConfigError, match=r"tiny\.yaml with 7 iterations: the key"):
+        load_recipe("tiny", iterations=7)

@@ -195,12 +195,12 @@ def test_old_names_of_a_base_and_of_keys_are_known_in_every_file(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("extends: tyni\n", "mine.yaml: extends: unknown recipe 'tyni'; did you mean 'tiny'?"),
+        ("extends: tyni\n", "mine.yaml: extends: unknown recipe 'tyni' (did you mean 'tiny'?)"),
         ("extends: other.yaml\n", "other.yaml, which it extends: no such file; correct `extends`"),
         ("extends: [tiny]\n", "extends should be the name of a recipe or a file, not ['tiny']"),
         ("extends: mine.yaml\n", "recipes extend each other in a circle: "),
         ("extends: list.yaml\n", "list.yaml is not a recipe: it contains a list"),
-        ("extends: tiny\ndata: {root: .}\nsed: 1\n", "unknown key 'sed'; did you mean 'seed'?"),
+        ("extends: tiny\ndata: {root: .}\nsed: 1\n", "unknown key 'sed' (did you mean 'seed'?)"),
     ],
 )
 def test_a_base_that_cannot_be_used_is_one_message(write, text, message):

@@ -11,7 +11,7 @@ import rapidseg
 from rapidseg.core.errors import EngineError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines import choose_precision
-from rapidseg.runtime.engines.openvino import computes_in_bf16
+from rapidseg.runtime.engines.openvino import openvino_computes_in_bf16
 from tests.support.tiny_onnx import QUANTIZATION, tiny_spec, write_tiny_onnx
 
 
@@ -111,11 +111,11 @@ def test_a_file_without_measured_precisions_runs_in_float32(engine, tmp_path):
 def test_a_file_with_measured_precisions_runs_in_bf16_if_the_cpu_has_it(tmp_path):
     path = write_tiny_onnx(tmp_path / "model.onnx", tiny_spec(precisions={"bf16": 0.999}))
     engine = rapidseg.load(path).engine
-    assert engine.precision == ("bf16" if computes_in_bf16("cpu") else "float32")
+    assert engine.precision == ("bf16" if openvino_computes_in_bf16("cpu") else "float32")
     assert engine.choice.startswith("OpenVINO, the fastest on CPUs; ")
     assert rapidseg.load(path, engine="onnxruntime").engine.precision == "float32"
     assert rapidseg.load(path, precision="float32").engine.precision == "float32"
-    assert not computes_in_bf16("toaster")
+    assert not openvino_computes_in_bf16("toaster")
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])

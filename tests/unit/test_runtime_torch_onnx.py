@@ -222,7 +222,7 @@ def test_unsupported_operators_are_named(tmp_path):
     file.graph.node.append(helper.make_node("Erf", ["before"], ["logits"]))
     onnx.save(file, path)
     with pytest.raises(
-        ModelFileError, match=r"odd\.onnx: has the operator Erf, which the PyTorch engine does not support"
+        ModelFileError, match=r"odd\.onnx has the operator Erf, which the PyTorch engine does not support"
     ):
         rapidseg.load(path, engine="torch")
 

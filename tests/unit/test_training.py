@@ -17,7 +17,7 @@ from rapidseg.core.errors import ConfigError, DatasetError, TrainingError
 from rapidseg.core.labels import CITYSCAPES
 from rapidseg.models import load_model
 from rapidseg.training import load_recipe, train
-from rapidseg.training.preparation import check_run, count_pixels, prepare
+from rapidseg.training.preparation import check_run, count_class_pixels, prepare
 from tests.support.block_scenes import CITY, write_block_scenes
 
 
@@ -181,7 +181,7 @@ def test_a_state_that_cannot_be_read(finished, tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.options.widht=1", "unknown option 'widht' of fast-scnn; did you mean 'width'?"),
+        ("model.options.widht=1", "unknown option 'widht' of fast-scnn (did you mean 'width'?)"),
         ("model.options.aux_heads=[]", "loss.head_weights has 'aux_0_logits', but the network has no such output"),
         (
             "loss.head_weights={logits: 1}",
@@ -242,7 +242,7 @@ def test_the_momentum_of_batch_normalization_is_the_recipes(scenes):
 
 
 def test_pixels_are_counted_by_class(scenes, tmp_path):
-    counts = count_pixels(prepare(tiny(scenes), "cpu").train)
+    counts = count_class_pixels(prepare(tiny(scenes), "cpu").train)
     assert counts.shape == (19,)
     assert counts.sum() == 6 * 91 * 128  # five rows are ignored
     empty = write_block_scenes(tmp_path, labeled=False)

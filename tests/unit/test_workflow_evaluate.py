@@ -163,7 +163,7 @@ def test_an_own_class_mapping(camvid, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"protocol": "slide"}, "unknown protocol 'slide'; allowed are whole, sliding, multi-scale; did you mean"),
+        ({"protocol": "slide"}, r"unknown protocol 'slide'; allowed are whole, sliding, multi-scale \(did you mean"),
         ({"crop": (64, 64)}, "crop belongs to protocol sliding, but the protocol is whole; remove it, or choose"),
         ({"protocol": "sliding"}, "protocol sliding needs crop, the size of its windows, such as 769x769"),
         ({"subsample": 3}, "subsample is 3; allowed are 1, 2, 4"),
@@ -171,7 +171,7 @@ def test_an_own_class_mapping(camvid, tmp_path):
             {"device": "cpu"},
             "engine, precision and device are chosen when a model is loaded; pass them to rapidseg.load",
         ),
-        ({"class_mapping": "cityscapes-to-camvit"}, "unknown class mapping 'cityscapes-to-camvit'; did you mean"),
+        ({"class_mapping": "cityscapes-to-camvit"}, r"unknown class mapping 'cityscapes-to-camvit' \(did you mean"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(camvid, model, settings, message):

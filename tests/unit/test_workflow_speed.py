@@ -110,7 +110,7 @@ def test_tuning_saves_what_load_accepts(model, tmp_path):
     assert sorted(trial.input_size_hw for trial in report.trials) == [(32, 48), (48, 72)]
     assert (
         report.reason
-        == "the largest input size, then the most exact precision, among configurations that reach 0.001 FPS"
+        == "the most exact precision at the largest input size, of the configurations that reach 0.001 FPS"
     )
     assert progress.tasks["measuring"] == (2, 2)
     assert rapidseg.load(report.path).spec.input_short_side == 48

@@ -162,7 +162,7 @@ def test_a_name_is_found_and_a_near_one_hinted_at():
     assert row.sha256_prefix == "2376f12b"
     with pytest.raises(ConfigError) as error:
         zoo.find("psp-r50-d8-cityscapes")
-    assert "'psp-r50-d8-cityscapes'; did you mean 'pspnet-r50-d8-cityscapes'?; `rapidseg models`" in str(error.value)
+    assert "'psp-r50-d8-cityscapes' (did you mean 'pspnet-r50-d8-cityscapes'?); `rapidseg models`" in str(error.value)
 
 
 def test_loading_a_published_model_says_how_to_get_it():
@@ -222,7 +222,7 @@ def test_nothing_in_an_entry_can_be_changed():
     [
         (
             lambda text: text.replace("memory_gb: 6.1\n", "memory_gb: six\n"),
-            "published.memory_gb: should be a number, not 'six'",
+            "published.memory_gb should be a number, not 'six'",
         ),
         (lambda text: text.replace("  memory_gb: 6.1\n", ""), "the key 'published.memory_gb' is missing"),
         (lambda text: text + "license: none\n", "unknown key 'license'"),

@@ -10,8 +10,9 @@ from typing import Any
 from rapidseg.benchmarking.accuracy import Accuracy
 from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.summary import Summary
-from rapidseg.core.report import Report, count_of, with_warnings
+from rapidseg.core.report import Report, with_warnings
 from rapidseg.core.sizes import SizeHW, format_size
+from rapidseg.core.wording import count_of
 from rapidseg.runtime.onnx_complexity import Complexity
 
 
@@ -35,7 +36,8 @@ class Measurement:
         complexity: size and work of the network for one image.
         peak_matmul_share: rate of the network as a share of the peak matmul rate in the same precision; None where
             that rate is unknown.
-        between_round_drift: range of the rounds' medians of `path_ms`, as a share of their median.
+        between_round_drift: range of the rounds' medians of `path_ms`, as a share of their median; None for a
+            single round.
         accuracy: None where the mIoU is unknown.
         speed_up: over eager PyTorch, from pairs of measurements; None without that baseline.
     """
@@ -54,7 +56,7 @@ class Measurement:
     peak_gpu_memory_bytes: int | None
     complexity: Complexity
     peak_matmul_share: float | None
-    between_round_drift: float
+    between_round_drift: float | None
     accuracy: Accuracy | None
     speed_up: Summary | None
 
@@ -99,7 +101,7 @@ class Measurement:
             "multiply_accumulates": self.complexity.multiply_accumulates,
             "network_operations_per_s": round(self.network_operations_per_s),
             "peak_matmul_share": None if self.peak_matmul_share is None else round(self.peak_matmul_share, 4),
-            "between_round_drift": round(self.between_round_drift, 4),
+            "between_round_drift": _rounded(self.between_round_drift),
             "mean_iou": None if self.accuracy is None else self.accuracy.mean_iou,
             "mean_iou_source": None if self.accuracy is None else self.accuracy.source,
             "speed_up": _optional(self.speed_up),
@@ -166,9 +168,13 @@ class BenchmarkReport(Report):
     complete: bool = True
 
     @property
-    def noise(self) -> float:
-        """Run-to-run noise: the largest drift between rounds of any configuration; ignore smaller differences."""
-        return max(measurement.between_round_drift for measurement in self.measurements)
+    def noise(self) -> float | None:
+        """Run-to-run noise: the largest drift between rounds of any configuration; ignore smaller differences.
+
+        None after a single round: the noise is unknown.
+        """
+        drifts = [measurement.between_round_drift for measurement in self.measurements]
+        return max((drift for drift in drifts if drift is not None), default=None)
 
     def headline(self) -> str:
         fastest = max(self.measurements, key=lambda measurement: measurement.frames_per_s.median)
@@ -184,7 +190,7 @@ class BenchmarkReport(Report):
             "machine": dict(self.machine),
             "rounds": self.rounds,
             "seconds": self.seconds,
-            "noise": round(self.noise, 4),
+            "noise": _rounded(self.noise),
             "images": [{"size_hw": list(size_hw), "file": file} for size_hw, file in self.images.items()],
             "peak_matmul_rates": {precision: rate.to_dict() for precision, rate in self.peak_matmul_rates.items()},
             "eager_ms": [{"size_hw": list(size), **summary.to_dict()} for size, summary in self.eager_ms.items()],
@@ -208,3 +214,7 @@ class BenchmarkReport(Report):
 
 def _optional(summary: Summary | None, digits: int = 4) -> dict[str, float] | None:
     return None if summary is None else summary.to_dict(digits)
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)

@@ -90,8 +90,8 @@ def parse_names(names: str | Sequence[str], kind: str, allowed: Sequence[str]) -
     for name in unique:
         if name not in allowed:
             raise InputError(
-                f"unknown {kind} {name!r}; allowed: {', '.join(allowed)} (comma-separated)"
-                f"{nearest_hint(name, list(allowed))}"
+                f"unknown {kind} {name!r}{nearest_hint(name, list(allowed))}; allowed: {', '.join(allowed)} "
+                "(comma-separated)"
             )
     if not unique:
         raise InputError(f"no {kind} given; allowed: {', '.join(allowed)} (comma-separated)")

@@ -18,6 +18,7 @@ from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.interleaving import Samples
 from rapidseg.core import errors
 from rapidseg.core.errors import EngineError, RapidSegError
+from rapidseg.core.parallel import ignored_interrupts
 from rapidseg.core.progress import Progress
 from rapidseg.core.sizes import SizeHW
 
@@ -39,13 +40,14 @@ class MeasuringProcess:
             ModuleNotFoundError: the workload needs a package that is not installed.
         """
         self._messages = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115, see close
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "rapidseg.benchmarking.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._messages,
-            encoding="utf-8",
-        )
+        with ignored_interrupts():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "rapidseg.benchmarking.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._messages,
+                encoding="utf-8",
+            )
         try:
             self.description: dict[str, Any] = self._ask("open", kind=kind, arguments=arguments)
         except BaseException:

@@ -48,6 +48,11 @@ class Summary:
         return {**{name: round(value, digits) for name, value in figures.items()}, "count": self.count}
 
 
-def between_round_drift(medians: Sequence[float]) -> float:
-    """Returns the range of the rounds' medians as a share of their median: the noise from round to round."""
+def between_round_drift(medians: Sequence[float]) -> float | None:
+    """Returns the range of the rounds' medians as a share of their median: the noise from round to round.
+
+    None for a single round, which says nothing about noise.
+    """
+    if len(medians) < 2:
+        return None
     return (max(medians) - min(medians)) / float(np.median(medians))

@@ -157,7 +157,7 @@ def select(trials: Sequence[Trial], target: Target) -> tuple[Trial, bool, str]:
     return (
         best,
         True,
-        f"the largest input size, then the most exact precision, among configurations that reach {target}",
+        f"the most exact precision at the largest input size, of the configurations that reach {target}",
     )
 
 

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from rapidseg import __version__
+from rapidseg.cli.command_line import CommandLine
 from rapidseg.cli.help import CONTEXT_SETTINGS, examples
 
-app = typer.Typer(
+app = CommandLine(
     name="rapidseg",
     help="Real-time semantic segmentation: train, evaluate, export and predict.",
     epilog=examples("rapidseg predict photo.jpg", "rapidseg eval best.safetensors --data my-streets.yaml"),

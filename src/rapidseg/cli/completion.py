@@ -8,7 +8,8 @@ from pathlib import Path
 
 import typer
 
-_MODEL_SUFFIXES = (".onnx", ".safetensors", ".pth", ".pt", ".yaml", ".yml")
+_CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+_MODEL_SUFFIXES = (".onnx", *_CHECKPOINT_SUFFIXES, ".yaml", ".yml")
 _YAML_SUFFIXES = (".yaml", ".yml")
 _COMMON_SPLITS = ("train", "val", "test")
 
@@ -18,6 +19,32 @@ def complete_model(incomplete: str) -> list[str]:
     from rapidseg.workflows.names import model_names
 
     return [*_matching(model_names(), incomplete), *_files(incomplete, _MODEL_SUFFIXES)]
+
+
+def complete_checkpoint(incomplete: str) -> list[str]:
+    """Returns names of published models, and checkpoint files."""
+    from rapidseg.workflows.names import published_model_names
+
+    return [*_matching(published_model_names(), incomplete), *_files(incomplete, _CHECKPOINT_SUFFIXES)]
+
+
+def complete_document(incomplete: str) -> list[str]:
+    """Returns JSON files."""
+    return _files(incomplete, (".json",))
+
+
+def complete_labels(incomplete: str) -> list[str]:
+    """Returns names of label sets, and YAML files."""
+    from rapidseg.workflows.names import label_set_names
+
+    return [*_matching(label_set_names(), incomplete), *_files(incomplete, _YAML_SUFFIXES)]
+
+
+def complete_override(incomplete: str) -> list[str]:
+    """Returns keys of recipes with `=` behind them, such as `optimizer.lr=`."""
+    from rapidseg.workflows.names import recipe_keys
+
+    return _matching((f"{key}=" for key in recipe_keys()), incomplete)
 
 
 def complete_any_name(incomplete: str) -> list[str]:
@@ -50,10 +77,10 @@ def complete_dataset(incomplete: str) -> list[str]:
 
 def complete_split(ctx: typer.Context, incomplete: str) -> list[str]:
     """Returns the splits of the data set that was named before, or the usual ones; also after a `+`."""
-    from rapidseg.workflows.names import split_names
+    from rapidseg.workflows.names import splits_of_dataset
 
     data = ctx.params.get("data") or ctx.params.get("dataset")
-    splits = split_names(data) if isinstance(data, str) else _COMMON_SPLITS
+    splits = splits_of_dataset(data) if isinstance(data, str) else _COMMON_SPLITS
     before, plus, last = incomplete.rpartition("+")
     taken = before.split("+")
     return [f"{before}{plus}{name}" for name in _matching(splits, last) if name not in taken]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 console = Console()  # results, on standard output
 errors = Console(stderr=True)  # messages and progress, on standard error
+
+
+class Report(Protocol):
+    """What a workflow returns."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON."""
 
 
 class _RateColumn(ProgressColumn):
@@ -102,6 +109,11 @@ def print_error(text: str) -> None:
     errors.print(f"[bold red]error:[/] {escape(text)}", soft_wrap=True, highlight=False)
 
 
+def print_interrupted(text: str) -> None:
+    """Prints to standard error that the user ended a command, and what it had done; empty: nothing to tell."""
+    errors.print(f"interrupted: {escape(text)}" if text else "interrupted", soft_wrap=True, highlight=False)
+
+
 def print_warning(text: str) -> None:
     """Prints to standard error what makes a result less than it seems."""
     errors.print(f"[bold yellow]warning:[/] {escape(text)}", soft_wrap=True, highlight=False)
@@ -121,3 +133,17 @@ def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
     """Prints one JSON document to standard output, with nothing else around it."""
     json.dump(document, sys.stdout, indent=2, allow_nan=False, default=str)
     sys.stdout.write("\n")
+
+
+def show_report(report: Report, as_json: bool, print_report: Callable[[Any], None]) -> None:
+    """Shows the report of a workflow: as one JSON document on standard output, or as people read it.
+
+    Args:
+        report: what the workflow returned.
+        as_json: whether `--json` was given.
+        print_report: prints the report for people.
+    """
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_report(report)

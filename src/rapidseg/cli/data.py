@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from rapidseg.cli import prepare, synth
-from rapidseg.cli.console import ProgressDisplay, print_json
+from rapidseg.cli.command_line import CommandLine
+from rapidseg.cli.console import ProgressDisplay, show_report
 from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import DatasetArgument, JsonOption, RootOption
 from rapidseg.cli.options.datasets import SplitsOption, ThreadsOption
@@ -13,7 +14,7 @@ from rapidseg.cli.options.datasets import SplitsOption, ThreadsOption
 
 def register(app: typer.Typer) -> None:
     """Adds `data` with its commands."""
-    data_app = typer.Typer(
+    data_app = CommandLine(
         no_args_is_help=True,
         epilog=examples("rapidseg data check my-streets.yaml", "rapidseg data synth scenes --images 200"),
     )
@@ -42,6 +43,6 @@ def check(
 
     with ProgressDisplay() as progress:
         report = check_data(dataset, root=root, split=split, workers=workers, progress=progress)
-    print_json(report.to_dict()) if as_json else print_check(report)
+    show_report(report, as_json, print_check)
     if not report.ok:
         raise typer.Exit(2)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rapidseg.cli.console import print_json
+from rapidseg.cli.completion import complete_model
+from rapidseg.cli.console import show_report
 from rapidseg.cli.help import examples
 from rapidseg.cli.options.common import JsonOption
 
@@ -19,7 +20,12 @@ def register(app: typer.Typer) -> None:
 def doctor(
     model: Annotated[
         str | None,
-        typer.Argument(help="Model whose engine and precision to show.", show_default="the built-in Fast-SCNN"),
+        typer.Argument(
+            metavar="MODEL",
+            help="Model whose engine and precision to show.",
+            show_default="the built-in Fast-SCNN",
+            autocompletion=complete_model,
+        ),
     ] = None,
     clear_cache: Annotated[
         bool,
@@ -35,9 +41,6 @@ def doctor(
     from rapidseg.workflows.doctor import doctor as diagnose
 
     diagnosis = diagnose(model, clear_cache=clear_cache)
-    if as_json:
-        print_json(diagnosis.to_dict())
-    else:
-        print_diagnosis(diagnosis)
+    show_report(diagnosis, as_json, print_diagnosis)
     if not diagnosis.ok:
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from rapidseg.cli.console import ProgressDisplay, print_json
+from rapidseg.cli.console import ProgressDisplay, show_report
 from rapidseg.cli.options import common, evaluation
 
 
@@ -56,4 +56,4 @@ def evaluate_model(
             command=["rapidseg", *sys.argv[1:]], progress=progress,
         )
     # fmt: on
-    print_json(report.to_dict()) if as_json else print_report(report)
+    show_report(report, as_json, print_report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rapidseg.cli.console import ProgressDisplay, print_json
+from rapidseg.cli.console import ProgressDisplay, show_report
 from rapidseg.cli.help import examples
 from rapidseg.cli.options import model_files
 from rapidseg.cli.options.common import InputSizeOption, JsonOption, RootOption
@@ -35,11 +35,12 @@ def export(
 ) -> None:
     """Write a checkpoint as one ONNX file, and verify that its outputs match PyTorch.
 
-    The file is run in OpenVINO, ONNX Runtime and PyTorch, as for prediction, and compared with the checkpoint. Only if
-    all match is it written; otherwise an older file of that name stays.
+    OpenVINO, ONNX Runtime and PyTorch run the file as they do for prediction. It is written only if the outputs of all
+    of them match those of the checkpoint; otherwise an existing file of that name is kept.
 
-    With `--precision int8` the network is calibrated on images, and mIoU is measured before and after. The layers that
-    cost most accuracy stay in floating point. The file is rejected if accuracy drops by more than `--max-drop`.
+    With `--precision int8`, export calibrates the network on images of `--data` and measures mIoU before and after. The
+    layers that cost the most accuracy stay in floating point. No file is written if mIoU drops by more than
+    `--max-drop`.
     """
     from rapidseg.workflows.export import export as run
 
@@ -57,4 +58,4 @@ def export(
             input_size=input_size,
             progress=progress,
         )
-    print_json(report.to_dict()) if as_json else print_report(report)
+    show_report(report, as_json, print_report)

@@ -13,11 +13,9 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 def examples(*commands: str) -> str:
-    """Returns the epilog of a command's help: example command lines in a block of code.
+    """Returns the epilog of a command's help: example command lines, which `command_line.Command` prints.
 
     Args:
         commands: command lines, each short enough for a terminal of 80 columns.
     """
-    # An empty line between all lines: releases of Typer before and after 0.20 join them differently, and a block of
-    # code results from both.
-    return "\n\n".join(("**Examples**", "```text", *commands, "```"))
+    return "\n".join(commands)

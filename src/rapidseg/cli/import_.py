@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rapidseg.cli.console import ProgressDisplay, print_json
+from rapidseg.cli.console import ProgressDisplay, show_report
 from rapidseg.cli.help import examples
 from rapidseg.cli.options import model_files
 from rapidseg.cli.options.common import JsonOption, parse_options
@@ -47,4 +47,4 @@ def import_checkpoint(
             options=parse_options(options or ()),
             progress=progress,
         )
-    print_json(report.to_dict()) if as_json else print_import(report)
+    show_report(report, as_json, print_import)

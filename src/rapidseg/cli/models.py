@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from rapidseg.cli.command_line import CommandLine
 from rapidseg.cli.completion import complete_any_name
-from rapidseg.cli.console import print_json
+from rapidseg.cli.console import show_report
 from rapidseg.cli.help import METHOD, examples
 from rapidseg.cli.options.common import JsonOption
 
 _BOTH = examples("rapidseg models", "rapidseg models show fast-scnn-camvid")
-app = typer.Typer(name="models", help="List architectures, recipes and models, or show one.", epilog=_BOTH)
+app = CommandLine(name="models", help="List architectures, recipes and models, or show one.", epilog=_BOTH)
 
 
 def register(parent: typer.Typer) -> None:
@@ -34,14 +35,18 @@ def list_all(as_json: JsonOption = False) -> None:
     from rapidseg.workflows.models import list_models
 
     everything = list_models()
-    print_json(everything.to_dict()) if as_json else print_list(everything)
+    show_report(everything, as_json, print_list)
 
 
 @app.command(epilog=examples("rapidseg models show tiny", "rapidseg models show fast-scnn --input-size 512x1024"))
 def show(
     name: Annotated[
         str,
-        typer.Argument(help="Architecture, recipe, or built-in or published model.", autocompletion=complete_any_name),
+        typer.Argument(
+            metavar="NAME",
+            help="Architecture, recipe, or built-in or published model.",
+            autocompletion=complete_any_name,
+        ),
     ],
     num_classes: Annotated[
         int, typer.Option(min=2, max=255, help="For an architecture: number of classes.", rich_help_panel=METHOD)
@@ -56,4 +61,4 @@ def show(
     from rapidseg.workflows.models import show_model
 
     details = show_model(name, num_classes=num_classes, input_size=input_size)
-    print_json(details.to_dict()) if as_json else print_details(details)
+    show_report(details, as_json, print_details)

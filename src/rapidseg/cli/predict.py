@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from rapidseg.cli.console import ProgressDisplay, print_json
+from rapidseg.cli.console import ProgressDisplay, show_report
 from rapidseg.cli.help import examples
 from rapidseg.cli.options import common, prediction
 from rapidseg.cli.tables.predict import print_summary
@@ -50,9 +50,6 @@ def predict(
             device=device,
             progress=display,
         )
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        print_summary(report)
+    show_report(report, as_json, print_summary)
     if report.failed:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rapidseg.cli.console import ProgressDisplay, print_json
+from rapidseg.cli.console import ProgressDisplay, show_report
 from rapidseg.cli.help import METHOD, examples
 from rapidseg.cli.options.common import JsonOption
 from rapidseg.cli.options.datasets import ProcessesOption
@@ -46,6 +46,6 @@ def prepare(
 
     with ProgressDisplay() as progress:
         report = prepare_data(dataset, root, labels=labels, workers=workers, overwrite=overwrite, progress=progress)
-    print_json(report.to_dict()) if as_json else print_preparation(report)
+    show_report(report, as_json, print_preparation)
     if not report.ok:
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from rapidseg.cli.console import print_json
+from rapidseg.cli.console import show_report
 from rapidseg.cli.help import examples
 from rapidseg.cli.options import pretraining as options
 from rapidseg.cli.options.common import JsonOption
@@ -43,18 +43,13 @@ def pretrain(
     The output folder gets the encoder, the state from which the run resumes, logs, a table of the scores, and the
     recipe with every value. Start a segmentation run from it with `rapidseg train ... model.weights=FILE`.
     """
-    from rapidseg.cli.tables.pretrain import PretrainingDisplay, print_report, print_stopped
-    from rapidseg.workflows.pretrain import TrainingStopped
+    from rapidseg.cli.tables.pretrain import PretrainingDisplay, print_report
     from rapidseg.workflows.pretrain import pretrain as run
 
     recipe, words = options.separate_overrides(recipe, overrides, recipe_is_optional=True)
     method: dict[str, Any] = {"feature_dim": feature_dim, "m": m, "temperature": temperature, "momentum": momentum}
     length: dict[str, Any] = {"k": k, "batch_size": batch_size, "epochs": epochs}
     where: dict[str, Any] = {"root": root, "output": output, "device": device, "resume": resume, "dry_run": dry_run}
-    try:
-        with PretrainingDisplay() as display:
-            report = run(recipe, **method, **length, **where, overrides=words, progress=display)
-    except TrainingStopped as stop:
-        print_stopped(stop.iteration, output, "pretrain")
-        raise typer.Exit(128 + stop.signal_number) from None
-    print_json(report.to_dict()) if as_json else print_report(report)
+    with PretrainingDisplay() as display:
+        report = run(recipe, **method, **length, **where, overrides=words, progress=display)
+    show_report(report, as_json, print_report)

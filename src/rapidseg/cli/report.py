@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rapidseg.cli.completion import complete_document
 from rapidseg.cli.console import print_json, print_line
 from rapidseg.cli.help import OUTPUT, examples
 from rapidseg.cli.options.common import JsonOption
@@ -21,10 +22,21 @@ def register(app: typer.Typer) -> None:
 def report(
     first: Annotated[
         Path,
-        typer.Argument(metavar="A", help="JSON document that rapidseg eval --output wrote.", show_default=False),
+        typer.Argument(
+            metavar="A",
+            help="JSON document that rapidseg eval --output wrote.",
+            show_default=False,
+            autocompletion=complete_document,
+        ),
     ],
     second: Annotated[
-        Path | None, typer.Argument(metavar="B", help="Another document, to compare with A.", show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="B",
+            help="Another document, to compare with A.",
+            show_default=False,
+            autocompletion=complete_document,
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.", rich_help_panel=OUTPUT)] = Path(
         "report.html"
@@ -36,7 +48,7 @@ def report(
 ) -> None:
     """Write an HTML page of an evaluation, or of the differences between two evaluations.
 
-    The page contains pictures if the runs saved their predictions (`rapidseg eval --save`) and these are still there.
+    The page contains pictures if the evaluation saved its predictions (`rapidseg eval --save`) and they still exist.
     """
     from rapidseg.cli.tables.evaluate import print_comparison
     from rapidseg.workflows.report import compare_runs, open_run
@@ -50,4 +62,7 @@ def report(
         document = {"written": str(output), **comparison.to_dict()}
         if not as_json:
             print_comparison(comparison)
-    print_json(document) if as_json else print_line(f"wrote {output}")
+    if as_json:
+        print_json(document)
+    else:
+        print_line(f"wrote {output}")

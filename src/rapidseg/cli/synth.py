@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rapidseg.cli.console import ProgressDisplay, print_json
+from rapidseg.cli.console import ProgressDisplay, show_report
 from rapidseg.cli.help import METHOD, examples
 from rapidseg.cli.options.common import JsonOption
 from rapidseg.cli.options.datasets import ProcessesOption
@@ -49,4 +49,4 @@ def synth(
         report = draw_scenes(
             output, images, val_images=val_images, seed=seed, image_size=image_size, workers=workers, progress=progress
         )
-    print_json(report.to_dict()) if as_json else print_scenes(report)
+    show_report(report, as_json, print_scenes)

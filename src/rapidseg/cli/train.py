@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rapidseg.cli.console import print_json
+from rapidseg.cli.console import show_report
 from rapidseg.cli.help import examples
 from rapidseg.cli.options import training as options
 from rapidseg.cli.options.common import JsonOption
@@ -35,24 +35,20 @@ def train(
     The output folder gets weights, the state from which the run resumes, logs, and the recipe with every value. Ctrl-C
     saves the state before it stops.
     """
-    from rapidseg.cli.tables import train as table
-    from rapidseg.workflows import train as workflow
+    from rapidseg.cli.tables.train import TrainingDisplay, print_report
+    from rapidseg.workflows.train import train as run
 
     recipe, words = options.separate_overrides(recipe, overrides, recipe_is_optional=resume)
-    try:
-        with table.TrainingDisplay() as display:
-            report = workflow.train(
-                recipe,
-                overrides=words,
-                weights=weights,
-                iterations=iterations,
-                output=output,
-                device=device,
-                resume=resume,
-                dry_run=dry_run,
-                progress=display,
-            )
-    except workflow.TrainingStopped as stop:
-        table.print_stopped(stop.iteration, output)
-        raise typer.Exit(128 + stop.signal_number) from None
-    print_json(report.to_dict()) if as_json else table.print_report(report)
+    with TrainingDisplay() as display:
+        report = run(
+            recipe,
+            overrides=words,
+            weights=weights,
+            iterations=iterations,
+            output=output,
+            device=device,
+            resume=resume,
+            dry_run=dry_run,
+            progress=display,
+        )
+    show_report(report, as_json, print_report)

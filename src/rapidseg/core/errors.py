@@ -63,17 +63,33 @@ class TrainingError(RapidSegError):
     """Training cannot continue."""
 
 
-def nearest_hint(word: object, allowed: "list[str] | tuple[str, ...]") -> str:
-    """Returns `; did you mean 'x'?` for the allowed word nearest to `word`, or an empty string if none is near."""
-    nearest = nearest_word(word, allowed)
-    return "" if nearest is None else f"; did you mean {nearest!r}?"
+_SIGINT = 2  # a number, so that this module imports nothing
 
 
-def nearest_word(word: object, allowed: "list[str] | tuple[str, ...]") -> "str | None":
-    """Returns the allowed word that is nearest to `word`, or None if none is near or `word` is not text."""
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM ended a job that had finished a part of its work; the message says which part.
+
+    Attributes:
+        signal_number: of the signal.
+    """
+
+    def __init__(self, message: str, signal_number: int = _SIGINT) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+
+def nearest_hint(word: object, allowed: "list[str] | tuple[str, ...]", *, max_words: int = 1) -> str:
+    """Returns ` (did you mean 'x'?)` for the allowed words nearest to `word`, or an empty string if none is near."""
+    return did_you_mean(*nearest_words(word, allowed, max_words=max_words))
+
+
+def nearest_words(word: object, allowed: "list[str] | tuple[str, ...]", *, max_words: int = 1) -> "list[str]":
+    """Returns the allowed words nearest to `word`, the nearest first; none if none is near or `word` is not text."""
     from difflib import get_close_matches
 
-    if not isinstance(word, str):
-        return None
+    return [] if not isinstance(word, str) else get_close_matches(word, list(allowed), n=max_words, cutoff=0.5)
 
-    return next(iter(get_close_matches(word, list(allowed), n=1, cutoff=0.5)), None)
+
+def did_you_mean(*words: str) -> str:
+    """Returns ` (did you mean 'x' or 'y'?)`, in brackets so that a sentence can go on behind it; '' without words."""
+    return f" (did you mean {' or '.join(map(repr, words))}?)" if words else ""

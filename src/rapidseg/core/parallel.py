@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -65,7 +67,9 @@ def unordered_process_map(
     # "spawn", because a forked copy of a process with threads can hang.
     with ProcessPoolExecutor(min(processes, len(items)), get_context("spawn"), _start_process) as pool:
         try:
-            for finished in as_completed([pool.submit(function, item) for item in items]):
+            with ignored_interrupts():
+                pending = [pool.submit(function, item) for item in items]
+            for finished in as_completed(pending):
                 yield finished.result()
         except BrokenProcessPool as error:
             raise RapidSegError(
@@ -75,6 +79,24 @@ def unordered_process_map(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+@contextlib.contextmanager
+def ignored_interrupts() -> Iterator[None]:
+    """Lets processes that are started in the block ignore Ctrl-C from their first instruction on.
+
+    Ctrl-C reaches a whole group of processes. Only the one that the user started handles it; a process that is still
+    importing would print a traceback. In other threads than the main one, Python does not allow this.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if before is not None:  # else C code installed the handler, and Python cannot install it again
+            signal.signal(signal.SIGINT, before)
 
 
 def _start_process() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -60,3 +61,32 @@ def _loggers(names: Sequence[str | logging.Logger] | None, level: int) -> Iterat
     finally:
         for logger, previous in zip(loggers, before, strict=True):
             logger.setLevel(previous)
+
+
+class IgnoredWarnings:
+    """A context, shared by threads, in which warnings that come from some modules are ignored.
+
+    Python's `catch_warnings` restores the filters that it found, so two threads whose blocks overlap would leave the
+    filters of the first behind. Here the first thread that enters adds a filter, and the last that leaves removes it.
+    """
+
+    def __init__(self, modules: str) -> None:
+        """Takes a regular expression for the names of the modules that warn."""
+        self._modules = modules
+        self._lock = threading.Lock()
+        self._num_inside = 0
+        self._context = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._num_inside == 0:
+                self._context = warnings.catch_warnings()
+                self._context.__enter__()
+                warnings.filterwarnings("ignore", module=self._modules)
+            self._num_inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._num_inside -= 1
+            if self._num_inside == 0:
+                self._context.__exit__(None, None, None)

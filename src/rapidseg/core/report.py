@@ -6,6 +6,8 @@ import abc
 from collections.abc import Sequence
 from typing import Any
 
+from rapidseg.core.wording import count_of
+
 MAX_REPR = 200  # characters
 
 
@@ -29,12 +31,6 @@ class Report(abc.ABC):
         """Returns the type and the headline, in one line of at most 200 characters."""
         text = f"<{type(self).__name__} {' '.join(self.headline().split())}"
         return f"{text}>" if len(text) < MAX_REPR else f"{text[: MAX_REPR - 4]}...>"
-
-
-def count_of(items: Sequence[object] | int, noun: str) -> str:
-    """Returns a number with its noun, such as `1 warning` or `2 warnings`."""
-    count = items if isinstance(items, int) else len(items)
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def with_warnings(headline: str, warnings: Sequence[object]) -> str:

@@ -25,8 +25,11 @@ SizeLike = str | tuple[int, int]
 InputSizeLike = str | int | tuple[int, int]
 """What is accepted as an input size: pixels of the shorter side, (height, width), or either as text."""
 
-_SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
-_SIDE = re.compile(r"[1-9]\d{0,4}")
+MAX_SIDE = 99_999
+"""Largest height or width that is read, in pixels; far beyond what fits in memory."""
+
+_SIZE = re.compile(r"([0-9]+)x([0-9]+)")
+_SIDE = re.compile(r"[0-9]+")
 
 
 def format_size(size_hw: tuple[int, ...]) -> str:
@@ -38,12 +41,12 @@ def parse_size(text: str) -> SizeHW:
     """Reads `HxW` in pixels.
 
     Raises:
-        InputError: the text has another form.
+        InputError: the text has another form, or a side is 0 or above `MAX_SIDE`.
     """
     match = _SIZE.fullmatch(text.strip().lower())
     if match is None:
         raise InputError(f"{text!r} is not a size; write HEIGHTxWIDTH in pixels, such as 1024x2048")
-    return int(match[1]), int(match[2])
+    return _side(match[1], text), _side(match[2], text)
 
 
 def format_input_size(size: InputSize) -> str:
@@ -55,11 +58,11 @@ def parse_input_size(text: str) -> InputSize:
     """Reads an input size: pixels of the shorter side, such as `512`, or `HxW`.
 
     Raises:
-        InputError: the text has another form.
+        InputError: the text has another form, or a side is 0 or above `MAX_SIDE`.
     """
     text = text.strip().lower()
     if _SIDE.fullmatch(text):
-        return int(text)
+        return _side(text, text)
     if _SIZE.fullmatch(text):
         return parse_size(text)
     raise InputError(f"{text!r} is not an input size; write pixels of the shorter side, such as 512, or HEIGHTxWIDTH")
@@ -158,3 +161,9 @@ def _split(sizes: Any) -> Iterable[Any]:
     if isinstance(sizes, str):
         return [part.strip() for part in sizes.split(",") if part.strip()]
     return sizes if isinstance(sizes, Iterable) and not isinstance(sizes, bytes) else [sizes]
+
+
+def _side(digits: str, text: str) -> int:
+    if len(digits.lstrip("0")) > len(str(MAX_SIDE)) or not 1 <= int(digits) <= MAX_SIDE:
+        raise InputError(f"{text!r}: a side of {digits} pixels is not possible; allowed are 1 to {MAX_SIDE}")
+    return int(digits)

@@ -12,7 +12,7 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from rapidseg.core.arguments import describe_value
-from rapidseg.core.errors import nearest_hint, nearest_word
+from rapidseg.core.errors import did_you_mean, nearest_hint, nearest_words
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -121,7 +121,7 @@ class _Problem:
             return f"unknown key {key!r}{_advise(self.location, model)}"
         if self.kind == "missing":
             if not isinstance(details["loc"][-1], str):
-                return _prefixed(self.location.section, f"has too few values: {describe_value(details['input'])}")
+                return _prefixed(self.location.section, f"has too few values: {describe_value(details['input'])}", " ")
             return f"the key {key!r} is missing{missing_advice.format(key=key)}"
         if self.kind == "json_invalid":
             return details["msg"]
@@ -134,21 +134,22 @@ class _Problem:
             hint = nearest_hint(given, re.findall(r"'([^']*)'", allowed))
             return f"{_prefixed(key, self._tag(), '.')}: {given!r} is unknown; allowed are {allowed}{hint}"
         message = _TOO_LONG.sub(r"should have \1 \2", details["msg"])
-        return _prefixed(key, f"{message[0].lower()}{message[1:]}, not {describe_value(details['input'])}")
+        separator = " " if message.startswith("should ") else ": "
+        return _prefixed(key, f"{message[0].lower()}{message[1:]}, not {describe_value(details['input'])}", separator)
 
     def _tag(self) -> str:
         return str(self.details["ctx"]["discriminator"]).strip("'")
 
 
 def _join(key: str, problems: list[_Problem], model: type[BaseModel], missing_advice: str) -> str:
-    """Returns one message for a key: `size: should be an integer or a list, not 'x'`."""
+    """Returns one message for a key: `size should be an integer or a list, not 'x'`."""
     specific = [problem for problem in problems if problem.expected() is None]
     if specific:  # the value has one of the allowed types, so the other types do not matter
         return " or ".join(dict.fromkeys(problem.describe(model, missing_advice) for problem in specific))
     wanted = " or ".join(dict.fromkeys(problem.expected() or "" for problem in problems))
     given = problems[-1].details["input"]
     hint = nearest_hint(given, re.findall(r"'([^']*)'", wanted)) if isinstance(given, str) else ""
-    return _prefixed(key, f"should be {wanted}, not {describe_value(given)}{hint}")
+    return _prefixed(key, f"should be {wanted}, not {describe_value(given)}{hint}", " ")
 
 
 def _prefixed(key: str, message: str, separator: str = ": ") -> str:
@@ -163,12 +164,12 @@ def _advise(location: _Location, model: type[BaseModel]) -> str:
         return f", which belongs to another kind of {section}; remove it or replace the whole section {section!r}"
     fields = location.owner.model_fields if location.owner else {}
     siblings = {name: _keys_for(name, found)[0] for name, found in fields.items()}
-    nearest = siblings.get(last) or nearest_word(last, list(siblings.values()))
+    nearest = siblings.get(last) or next(iter(nearest_words(last, list(siblings.values()))), None)
     if nearest:
-        return f"; did you mean {_prefixed(section, nearest, '.')!r}?"
+        return did_you_mean(_prefixed(section, nearest, "."))
     keys = dotted_keys(model)
     elsewhere = [known for known in keys if known.rpartition(".")[2] == last]
-    return f"; did you mean {elsewhere[0]!r}?" if elsewhere else nearest_hint(location.key, keys)
+    return did_you_mean(elsewhere[0]) if elsewhere else nearest_hint(location.key, keys)
 
 
 def _locate(location: tuple[int | str, ...], model: type[BaseModel]) -> _Location:

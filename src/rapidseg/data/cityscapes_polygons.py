@@ -68,7 +68,7 @@ def read_annotation(path: Path) -> Annotation:
     try:
         return Annotation.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise DatasetError(f"{path} cannot be read ({error.strerror or error})") from error
     except ValidationError as error:
         raise DatasetError(f"{path}: {explain_validation(error, Annotation)}; restore the file") from error
 

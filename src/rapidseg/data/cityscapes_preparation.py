@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rapidseg.core.errors import DatasetError, InputError, nearest_hint
+from rapidseg.core.errors import DatasetError, InputError, Interrupted, nearest_hint
 from rapidseg.core.parallel import unordered_process_map
 from rapidseg.core.progress import Counter
+from rapidseg.core.wording import count_of
 from rapidseg.data.cityscapes_polygons import MASK_KINDS, draw_masks, read_annotation
-from rapidseg.data.layouts.layout import nearby_folders, wrong_root
+from rapidseg.data.layouts.dataset_layout import nearby_folders, wrong_root
 from rapidseg.imaging import write_image
 
 ANNOTATION_FOLDERS = ("gtFine", "gtCoarse")
@@ -106,14 +107,19 @@ def prepare_cityscapes(
     if progress is not None:
         progress(done, len(files))
     num_drawn, broken = 0, []
-    for outcome in unordered_process_map(_draw, missing, processes=workers):
-        if isinstance(outcome, BrokenFile):
-            broken.append(outcome)
-        else:
-            num_drawn += outcome
-        done += 1
-        if progress is not None:
-            progress(done, len(files))
+    try:
+        for outcome in unordered_process_map(_draw, missing, processes=workers):
+            if isinstance(outcome, BrokenFile):
+                broken.append(outcome)
+            else:
+                num_drawn += outcome
+            done += 1
+            if progress is not None:
+                progress(done, len(files))
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"{done} of {count_of(len(files), 'polygon file')} drawn in {folder}; run the same command again to resume"
+        ) from stop
     num_kept = sum(len(kinds) - len(needed) for needed in missing_kinds.values())
     return PreparedMasks(folder, len(files), num_drawn, num_kept, tuple(sorted(broken, key=lambda file: file.path)))
 

@@ -14,6 +14,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
+from rapidseg.core.wording import count_of
 from rapidseg.imaging import read_image, read_mask
 
 Color = tuple[int, int, int]
@@ -43,8 +44,8 @@ class UnknownValues:
         values = list(self.counts)
         noun = "value" if isinstance(values[0], int) else "color"
         if self.num_values == 1:
-            return f"{noun} {format_value(values[0])} at {_pixels(self.num_pixels)}"
-        shown = [f"{format_value(value)} ({_pixels(self.counts[value])})" for value in values[:_MAX_SHOWN]]
+            return f"{noun} {format_value(values[0])} at {count_of(self.num_pixels, 'pixel')}"
+        shown = [f"{format_value(value)} ({count_of(self.counts[value], 'pixel')})" for value in values[:_MAX_SHOWN]]
         rest = f" and {self.num_values - _MAX_SHOWN} more" if self.num_values > _MAX_SHOWN else ""
         return f"{noun}s {', '.join(shown)}{rest}"
 
@@ -171,10 +172,6 @@ class ColorMasks:
 def format_value(value: MaskValue) -> str:
     """Returns a mask value as in the `label_map` of a YAML data set: `7`, or `128 64 128`."""
     return str(value) if isinstance(value, int) else " ".join(str(part) for part in value)
-
-
-def _pixels(count: int) -> str:
-    return f"{count} pixel" if count == 1 else f"{count} pixels"
 
 
 def _count(pixels: np.ndarray, to_value: Callable[[int], MaskValue]) -> UnknownValues:

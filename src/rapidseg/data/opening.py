@@ -12,7 +12,7 @@ from rapidseg.core.labels import LabelSet
 from rapidseg.data.dataset import Dataset
 from rapidseg.data.layouts.camvid import CamVid
 from rapidseg.data.layouts.cityscapes import Cityscapes, CityscapesCoarse
-from rapidseg.data.layouts.layout import DatasetLayout
+from rapidseg.data.layouts.dataset_layout import DatasetLayout
 from rapidseg.data.layouts.pairing import SplitFiles
 from rapidseg.data.layouts.yaml_dataset import YamlDataset
 
@@ -63,7 +63,7 @@ def open_dataset(
     """
     layout = open_layout(name_or_path, root, labels)
     parts = []
-    for part in split_names(layout, split):
+    for part in parse_split(layout, split):
         files = layout.files(part)
         _refuse_gaps(layout, part, files)
         parts.append(Dataset(files.pairs, layout.labels, name=layout.name, split=part))
@@ -87,12 +87,12 @@ def open_layout(
         return YamlDataset(name, root, labels)
     known = (*BUILT_IN_LAYOUTS, *BUNDLED_DESCRIPTIONS)
     raise InputError(
-        f"unknown data set {name!r}; choose from {', '.join(known)}, or pass a YAML file that describes your own data "
-        f"(docs/data.md){nearest_hint(name, known)}"
+        f"unknown data set {name!r}{nearest_hint(name, known)}; choose from {', '.join(known)}, or pass a YAML file "
+        "that describes your own data (docs/data.md)"
     )
 
 
-def split_names(layout: HasSplits, split: str) -> tuple[str, ...]:
+def parse_split(layout: HasSplits, split: str) -> tuple[str, ...]:
     """Returns the splits of a text such as `train+val`.
 
     Raises:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from rapidseg.core.cityscapes_labels import CITYSCAPES_CLASSES
-from rapidseg.core.errors import InputError, RapidSegError
+from rapidseg.core.errors import InputError
+from rapidseg.core.files import create_folder
 from rapidseg.core.labels import CITYSCAPES, LabelSet
 from rapidseg.evaluation.scoring import ImageScore, LabeledImage
 from rapidseg.imaging import write_image
@@ -50,12 +51,7 @@ class SubmissionWriter:
                 f"{self.folder} contains other PNGs, such as {foreign.name}, which the official evaluation would "
                 "read as predictions; choose an empty folder for the submission"
             )
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RapidSegError(
-                f"cannot create the folder {self.folder}: {error.strerror or error}; choose another folder"
-            ) from error
+        create_folder(self.folder)
 
     def __call__(self, sample: LabeledImage, class_map: np.ndarray, score: ImageScore) -> None:
         """Writes a class map.

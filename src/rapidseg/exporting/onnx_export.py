@@ -16,9 +16,10 @@ from onnx import helper
 
 from rapidseg.core.files import atomic_path, check_output_file
 from rapidseg.core.progress import SILENT, Progress
-from rapidseg.core.report import Report, count_of
+from rapidseg.core.report import Report
 from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
+from rapidseg.core.wording import count_of
 from rapidseg.exporting.onnx_graph import build_graph
 from rapidseg.exporting.precisions import measure_precisions
 from rapidseg.exporting.verification import (

@@ -13,7 +13,7 @@ from rapidseg.core.sizes import InputSize
 from rapidseg.core.spec import ModelSpec
 from rapidseg.imaging import read_image
 from rapidseg.runtime import Segmenter
-from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
+from rapidseg.runtime.engines.openvino import OpenVinoEngine, openvino_computes_in_bf16
 from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchOnnxEngine
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from rapidseg.scenes import draw_scene
@@ -53,7 +53,7 @@ def measure_precisions(
     """
     images = street_scenes() if images is None else images
     compared = {}
-    if images and computes_in_bf16("cpu"):
+    if images and openvino_computes_in_bf16("cpu"):
         compared["bf16"] = open_in_openvino(path, spec, "bf16")
     if images and not is_int8:
         compared["fp16"] = open_emulated(path, spec, "fp16")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rapidseg.core.errors import ImageError
+from rapidseg.core.quiet import IgnoredWarnings
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _FORMAT_NAMES = "JPEG, PNG, WebP, BMP or TIFF"
@@ -30,7 +30,7 @@ _ORIENTATION, _UPRIGHT = 0x0112, 1  # in EXIF
 _STRETCH_FACTORS = {"L;2": 85, "L;4": 17}
 
 # Pillow warns of metadata that it cannot parse; damage to the picture itself is an exception.
-warnings.filterwarnings("ignore", module=r"PIL\..*")
+_WITHOUT_WARNINGS = IgnoredWarnings(r"PIL\..*")
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -93,16 +93,17 @@ def from_pillow(image: Image.Image, name: str = "PIL image") -> np.ndarray:
         ImageError: its file is truncated or damaged, or its mode has 32 bits per channel.
     """
     try:
-        image.load()
-        with contextlib.suppress(Exception):  # unreadable EXIF data is no reason to reject an intact picture
-            if image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
-                image = ImageOps.exif_transpose(image)
-        return _to_rgb(image, name)
+        with _WITHOUT_WARNINGS:
+            image.load()
+            with contextlib.suppress(Exception):  # unreadable EXIF data is no reason to reject an intact picture
+                if image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
+                    image = ImageOps.exif_transpose(image)
+            return _to_rgb(image, name)
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly any type on damaged input
         raise ImageError(
-            f"{name}: cannot be converted to RGB ({error}); convert it with image.convert('RGB')"
+            f"{name} cannot be converted to RGB ({error}); convert it with image.convert('RGB')"
         ) from error
 
 
@@ -162,7 +163,7 @@ def _decode_plain_jpeg(content: bytes) -> np.ndarray | None:
     Returns:
         (H, W, 3) uint8 RGB; None for any other image, and where Pillow has to explain the damage.
     """
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception), _WITHOUT_WARNINGS:
         if not content.rstrip(b"\0").endswith(_JPEG_END):  # older versions of OpenCV return the half that is complete
             return None
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as header:
@@ -178,9 +179,9 @@ def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str | None = None) 
     name = str(file) if name is None else name
     path = None if isinstance(file, io.BytesIO) else Path(file)
     if path is not None and path.is_dir():
-        raise ImageError(f"{name}: is a folder, not an image file")
+        raise ImageError(f"{name} is a folder, not an image file")
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with _WITHOUT_WARNINGS, Image.open(file, formats=_FORMATS) as image:
             raw_mode = image.tile[0].args if image.tile else None
             image.load()
             with contextlib.suppress(Exception):  # unreadable EXIF data is no reason to reject an intact picture

@@ -96,7 +96,7 @@ def load_backbone(
     if not known:
         names = ", ".join(list(candidates[0].state)[:3]) if candidates else "none"
         raise ModelFileError(
-            f"{path}: is not a ResNet backbone (its tensors: {names}); pass ImageNet weights of ResNet-18, -34, -50 "
+            f"{path} is not a ResNet backbone (its tensors: {names}); pass ImageNet weights of ResNet-18, -34, -50 "
             "or -101 as torchvision, OpenMMLab or Hang Zhang publish them"
         )
     state = choose_weights(known, None, path=path, note=note)
@@ -107,7 +107,7 @@ def load_backbone(
             renamed.setdefault(name, torch.zeros((), dtype=torch.long))
     problems = list_misfits(expected, renamed)
     if problems:
-        raise ModelFileError(f"{path}: does not fit the backbone of the model. {_advice(renamed, model)}{problems}")
+        raise ModelFileError(f"{path} does not fit the backbone of the model. {_advice(renamed, model)}{problems}")
     check_values(renamed, path)
     backbone.load_state_dict(renamed)
     used = [f"backbone.{name}" for name in expected]

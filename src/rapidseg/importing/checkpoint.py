@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rapidseg.core.errors import ConfigError, ModelFileError, nearest_hint
+from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.progress import Counter
 from rapidseg.importing.backbone import backbone_kind
@@ -22,7 +22,7 @@ from rapidseg.importing.download import Note, is_url, locate, log
 from rapidseg.importing.layouts import LAYOUTS, Layout
 from rapidseg.models import SegmentationModel, create_model, load_model, load_state
 from rapidseg.models.weights_file import list_misfits
-from rapidseg.zoo import published_models
+from rapidseg.zoo import built_in_models, model_hint, published_models
 
 _NEAR = 0.5  # share of names that a layout must know before its other names are worth listing
 
@@ -46,7 +46,7 @@ def load_checkpoint(
             such as `fast-scnn-cityscapes`, whose weights are downloaded.
         labels: the classes of a published checkpoint: a label set, the name of a known one such as `cityscapes`, a YAML
             file that describes a data set, or names. None: the classes that the file names. If it names none, 19
-            classes are taken to be those of Cityscapes, and others are called `class_0` and so on.
+            classes are assumed to be those of Cityscapes, and others are called `class_0` and so on.
         sha256: the first 8 to 64 hex digits of the file's SHA-256; `fetch` says what is checked without it.
         ema: of two copies of the weights, whether to take the moving average. None: the average if there is one.
         options: of the network, where a checkpoint's tensors do not tell them, such as `{"output_stride": 32}` for a
@@ -71,11 +71,11 @@ def load_checkpoint(
     if own:
         if labels is not None or ema is not None or options:
             extra = "labels" if labels is not None else "options" if options else "ema"
-            raise ConfigError(f"{path}: has its own labels and options and a single set of weights; remove {extra}")
+            raise ConfigError(f"{path} has its own labels and options and a single set of weights; remove {extra}")
         return load_model(path)
     candidates = find_weights(content, _is_known, path=path)
     if not candidates:
-        raise ModelFileError(f"{path}: holds no dictionary of tensors; pass a checkpoint with a state_dict")
+        raise ModelFileError(f"{path} holds no dictionary of tensors; pass a checkpoint with a state_dict")
     known = [weights for weights in candidates if find_layout(weights.state) is not None]
     if not known:
         raise ModelFileError(f"{path}: {_explain_unknown(max((w.state for w in candidates), key=len), content)}")
@@ -116,11 +116,15 @@ def resolve_name(source: str) -> str:
     if is_url(source) or not re.fullmatch(r"[\w-]+", source) or Path(source).exists():
         return source
     models = published_models()
-    if source not in models:
+    if source in built_in_models():
         raise ModelFileError(
-            f"{source}: no such file, and no published model of that name{nearest_hint(source, tuple(models))}; "
-            "`rapidseg models` lists them"
+            f"{source} is a built-in model: an ONNX file without PyTorch weights, ready to run with "
+            f"rapidseg.load({source!r}). For weights, train its recipe: rapidseg train "
+            f"{built_in_models()[source].recipe} data.root=DIR -o runs/first; or use a published model, which "
+            "`rapidseg models` lists"
         )
+    if source not in models:
+        raise ModelFileError(f"{source} is neither a file nor the name of a model{model_hint(source)}")
     return models[source].url
 
 

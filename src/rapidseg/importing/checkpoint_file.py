@@ -18,6 +18,7 @@ import torch
 
 from rapidseg.core.encoder_spec import ENCODER_KEY, EncoderSpec
 from rapidseg.core.errors import ModelFileError
+from rapidseg.core.files import file_in_folder
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.core.spec import SPEC_KEY
 from rapidseg.models.weights_file import explain_encoder, read_weights
@@ -63,21 +64,21 @@ def read_content(path: Path) -> tuple[Any, bool]:
             without running code.
     """
     if path.is_dir():
-        raise ModelFileError(f"{path}: is a folder; pass the checkpoint in it (.pth, .pt or .safetensors)")
+        raise ModelFileError(f"{path} is a folder; {file_in_folder(path, ('.safetensors', '.pth', '.pt'))}")
     if path.suffix == ".onnx":
-        raise ModelFileError(f"{path}: is an exported file; pass the checkpoint that it was made from")
+        raise ModelFileError(f"{path} is an exported file; pass the checkpoint that it was made from")
     try:
         with path.open("rb") as file:
             start = file.read(64)
     except FileNotFoundError as error:
         raise ModelFileError(f"{path}: no such file; pass a checkpoint (.pth, .pt or .safetensors)") from error
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
     for beginning, explanation in _MISTAKEN:
         if start.lstrip().startswith(beginning):
             raise ModelFileError(f"{path}: {explanation}")
     if _is_other_archive(path):
-        raise ModelFileError(f"{path}: is a zip archive, not a checkpoint; unpack it and pass the checkpoint in it")
+        raise ModelFileError(f"{path} is a zip archive, not a checkpoint; unpack it and pass the checkpoint in it")
     if path.suffix == ".safetensors" or _is_safetensors(start):
         return _read_safetensors(path)
     return _read_pickle(path), False

@@ -65,7 +65,7 @@ def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[Weigh
             copy = copies.setdefault(averaged or _AVERAGE.search(prefix) is not None, {})
             if bare in copy and not torch.equal(copy[bare], tensor):
                 raise ModelFileError(
-                    f"{path}: has {bare} twice, with and without a prefix, and with different values; save only the "
+                    f"{path} has {bare} twice, with and without a prefix, and with different values; save only the "
                     "state_dict of a single network"
                 )
             copy[bare] = tensor
@@ -96,7 +96,7 @@ def choose_weights(
     chosen = (averaged or others) if ema is None else averaged if ema else others
     if not chosen:
         has, option = ("no", "--ema (ema=True in Python)") if ema else ("only the", "--no-ema (ema=False in Python)")
-        raise ConfigError(f"{path}: has {has} moving average of the weights; remove {option}")
+        raise ConfigError(f"{path} has {has} moving average of the weights; remove {option}")
     selected = chosen[0]
     rest = others if selected.averaged else averaged
     if ema is None and averaged and others:

@@ -75,7 +75,7 @@ def labels_for(
         given = find_labels(labels)
         if given.num_classes != num_classes:
             raise ConfigError(
-                f"{path}: has {num_classes} classes, but labels names {given.num_classes}; pass {num_classes}"
+                f"{path} has {num_classes} classes, but labels names {given.num_classes}; pass {num_classes}"
             )
         return given
     stored = stored_labels(content)
@@ -84,9 +84,15 @@ def labels_for(
     if stored is not None:
         note(f"the file names {stored.num_classes} classes but has {num_classes}, so its names are not used")
     if num_classes == CITYSCAPES.num_classes:
-        note("the file does not name its classes; 19 are taken to be those of Cityscapes. Name others with labels")
+        note(
+            "the file does not name its 19 classes; they are assumed to be those of Cityscapes. If "
+            "they are others, name them: --labels (labels= in Python)"
+        )
         return CITYSCAPES
-    note(f"the file does not name its {num_classes} classes; they are called class_0 and so on. Name them with labels")
+    note(
+        f"the file does not name its {num_classes} classes; they are called class_0 and so on. To name them: --labels "
+        "(labels= in Python)"
+    )
     return LabelSet.generic(num_classes)
 
 

@@ -14,6 +14,7 @@ import pooch
 from filelock import FileLock
 
 from rapidseg.core.errors import InputError, RapidSegError
+from rapidseg.core.files import write_error
 from rapidseg.core.progress import DOWNLOADS, Counter, TaskCounter, counter
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.importing.transfer import Transfer
@@ -54,7 +55,7 @@ def fetch(url: str, *, sha256: str | None = None, progress: Counter | None = Non
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise InputError(f"{url}: is not a valid URL ({error}); correct it") from error
+        raise InputError(f"{url} is not a valid URL ({error}); correct it") from error
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise InputError(
             f"{url}: only http:// and https:// URLs can be downloaded; get the file by other means and pass its path"
@@ -77,8 +78,7 @@ def fetch(url: str, *, sha256: str | None = None, progress: Counter | None = Non
             return Path(pooch.retrieve(url, known_hash=None, fname=name, path=folder, downloader=transfer))
     except OSError as error:
         raise RapidSegError(
-            f"cannot write in {folder}: {error.strerror or error}; free some space, or set RAPIDSEG_CACHE to a folder "
-            "on another disk. The bytes received so far are kept"
+            f"{write_error(folder, error)}. RAPIDSEG_CACHE names the folder; the bytes received so far are kept"
         ) from error
     finally:
         if isinstance(progress, TaskCounter):

@@ -93,14 +93,14 @@ def _check_network(model: SegmentationModel, spec: EncoderSpec, source: str) -> 
     if spec.network == "fast-scnn":
         if architecture != "fast-scnn":
             raise ConfigError(
-                f"{source}: is an encoder of fast-scnn, which {architecture} does not have; pass an encoder of "
+                f"{source} is an encoder of fast-scnn, which {architecture} does not have; pass an encoder of "
                 f"{options['backbone']}"
             )
     elif "backbone" not in options:
-        raise ConfigError(f"{source}: is an encoder of {spec.network}, which {architecture} does not have")
+        raise ConfigError(f"{source} is an encoder of {spec.network}, which {architecture} does not have")
     elif options["backbone"] != spec.network:
         raise ConfigError(
-            f"{source}: is an encoder of {spec.network}, but the backbone of the network is {options['backbone']}; set "
+            f"{source} is an encoder of {spec.network}, but the backbone of the network is {options['backbone']}; set "
             f"model.options.backbone={spec.network}, or pass another encoder"
         )
     check_width(spec.options, options, source)

@@ -46,7 +46,7 @@ def read_encoder_checkpoint(path: Path) -> tuple[EncoderSpec, dict[str, Tensor]]
     encoder = find_encoder(path)
     if encoder is None:
         raise ModelFileError(
-            f"{path}: is not an encoder; pass a file that `rapidseg pretrain` wrote, or a ResNet-18 of the published "
+            f"{path} is not an encoder; pass a file that `rapidseg pretrain` wrote, or a ResNet-18 of the published "
             "instance discrimination code (tensors extractor.0.weight to fc.bias)"
         )
     return encoder

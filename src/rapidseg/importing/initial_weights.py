@@ -79,13 +79,13 @@ def _check_same_network(model: SegmentationModel, given: SegmentationModel, sour
     theirs, ours = given.spec, model.spec
     if theirs.architecture != ours.architecture:
         raise ConfigError(
-            f"{source}: is a {theirs.architecture}, but this run trains a {ours.architecture}; pass weights of a "
+            f"{source} is a {theirs.architecture}, but this run trains a {ours.architecture}; pass weights of a "
             f"{ours.architecture}, or set model.name={theirs.architecture}"
         )
     backbone, expected = theirs.options.get("backbone"), ours.options.get("backbone")
     if backbone != expected:
         raise ConfigError(
-            f"{source}: has the backbone {backbone}, but this run trains {expected}; set "
+            f"{source} has the backbone {backbone}, but this run trains {expected}; set "
             f"model.options.backbone={backbone}, or pass other weights"
         )
     check_width(theirs.options, ours.options, source)

@@ -132,13 +132,13 @@ class Transfer:
                 "the file by other means and pass its path"
             ) from error
         except (requests.RequestException, ValueError) as error:  # ValueError: a URL that cannot be parsed
-            raise RapidSegError(f"{url}: cannot be downloaded ({_reason(error)}); check the URL") from error
+            raise RapidSegError(f"{url} cannot be downloaded ({_reason(error)}); check the URL") from error
         status = response.status_code
         if status in (200, 206, 416):
             if response.headers.get("Content-Type", "").startswith("text/html"):
                 response.close()
                 raise RapidSegError(
-                    f"{url}: is a web page (text/html), not a file of weights; pass the URL of the file itself"
+                    f"{url} is a web page (text/html), not a file of weights; pass the URL of the file itself"
                 )
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 response.close()

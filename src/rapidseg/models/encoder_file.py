@@ -44,7 +44,7 @@ def read_encoder(path: str | os.PathLike[str]) -> tuple[EncoderSpec, dict[str, T
     path = Path(path)
     metadata, state = read_weights(path)
     if ENCODER_KEY not in metadata:
-        raise ModelFileError(f"{path}: is not an encoder; pass a .safetensors file that `rapidseg pretrain` wrote")
+        raise ModelFileError(f"{path} is not an encoder; pass a .safetensors file that `rapidseg pretrain` wrote")
     spec = EncoderSpec.from_json(metadata[ENCODER_KEY], where=str(path))
     verify_checksum(state, spec.checksum, where=str(path))
     return spec, state

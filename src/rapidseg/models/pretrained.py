@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.arguments import check_path
 from rapidseg.core.errors import ModelFileError
-from rapidseg.core.files import write_text
+from rapidseg.core.files import check_output_folder, write_text
 from rapidseg.core.spec import ModelSpec, Score
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ def save_pretrained(model: SegmentationModel, folder: str | os.PathLike[str]) ->
     """Writes a model to a folder; see `SegmentationModel.save_pretrained`."""
     from rapidseg.models.weights_file import save_model
 
-    folder = Path(check_path("folder", folder, "the folder to write to, as text or pathlib.Path"))
-    if folder.exists() and not folder.is_dir():
-        raise ModelFileError(f"{folder}: is a file; models are saved to a folder, choose another name")
+    folder = check_output_folder(check_path("folder", folder, "the folder to write to, as text or pathlib.Path"))
     spec = save_model(model, folder / WEIGHTS_NAME)
     write_text(folder / SPEC_NAME, spec.model_dump_json(indent=2) + "\n")
     write_text(folder / CARD_NAME, model_card(spec, sum(tensor.numel() for tensor in model.parameters())))

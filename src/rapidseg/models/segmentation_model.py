@@ -58,6 +58,7 @@ class SegmentationModel(nn.Module, ABC):
             The folder.
 
         Raises:
+            InputError: `folder` is a file.
             RapidSegError: a file cannot be written.
         """
         return pretrained.save_pretrained(self, folder)

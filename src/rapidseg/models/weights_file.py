@@ -44,7 +44,7 @@ def load_model(path: str | os.PathLike[str]) -> SegmentationModel:
     if ENCODER_KEY in metadata:
         raise ModelFileError(explain_encoder(path, EncoderSpec.from_json(metadata[ENCODER_KEY], where=str(path))))
     if SPEC_KEY not in metadata:
-        raise ModelFileError(f"{path}: has no rapidseg model specification; convert it with `rapidseg import`")
+        raise ModelFileError(f"{path} has no rapidseg model specification; convert it with `rapidseg import`")
     model = model_from_spec(ModelSpec.from_json(metadata[SPEC_KEY], where=str(path)))
     load_state(model, state, where=str(path))
     verify_checksum(state, model.spec.checksum, where=str(path))
@@ -85,7 +85,7 @@ def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ModelFileError(
-            f"{path}: is not a readable safetensors file ({error}); if it is incomplete, download or copy it again"
+            f"{path} is not a readable safetensors file ({error}); if it is incomplete, download or copy it again"
         ) from error
 
 
@@ -103,7 +103,7 @@ def explain_encoder(path: object, spec: EncoderSpec) -> str:
     """Returns the message for an encoder file where a segmentation network is needed."""
     key = "model.weights" if spec.network == "fast-scnn" else "model.weights or model.backbone_weights"
     return (
-        f"{path}: is an encoder ({spec.network}, pretrained by {spec.method}), not a segmentation network; start a "
+        f"{path} is an encoder ({spec.network}, pretrained by {spec.method}), not a segmentation network; start a "
         f"training run from it with the recipe's key {key}"
     )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rapidseg.core.errors import InputError
-from rapidseg.core.report import Report, count_of
+from rapidseg.core.report import Report
+from rapidseg.core.wording import count_of
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ class _Run:
             )
         except StopRequested:
             assert self._signals.received is not None
-            raise TrainingStopped(self.trainer.global_step, self._signals.received) from None
+            iteration, number = self.trainer.global_step, self._signals.received
+            raise TrainingStopped(iteration, number, self._folder.path, command="pretrain") from None
         finally:
             self._prepared.loader.close()
         iterations = self.trainer.global_step

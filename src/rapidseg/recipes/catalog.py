@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from rapidseg.core.errors import ConfigError
+from rapidseg.core.errors import ConfigError, did_you_mean, nearest_words
 from rapidseg.recipes.renames import RENAMES, current_name
 
 RecipeKind = Literal["training", "pretraining"]
@@ -50,7 +49,6 @@ def find_recipe(name_or_path: str | os.PathLike[str], kind: RecipeKind = "traini
             raise ConfigError(f"{name} is a recipe of `{command}`; choose from {', '.join(names)}, or pass a file")
     renamed = RENAMES if kind == "training" else {}
     nearest = [known for known in names if known.endswith(f"/{name}")]
-    nearest = nearest or [current_name(known) for known in get_close_matches(name, [*names, *renamed], n=1, cutoff=0.5)]
-    hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    nearest = nearest or [current_name(known) for known in nearest_words(name, [*names, *renamed])]
     files = "a recipe file, a data description (.yaml)," if kind == "training" else "a recipe file (.yaml)"
-    raise ConfigError(f"unknown recipe {name!r}{hint}; pass {files} or one of {', '.join(names)}")
+    raise ConfigError(f"unknown recipe {name!r}{did_you_mean(*nearest)}; pass {files} or one of {', '.join(names)}")

@@ -75,7 +75,7 @@ def _find_base(base: Any, path: Path, kind: RecipeKind) -> Path:
         if relative.is_file():
             return relative
         if relative.suffix.lower() in (".yaml", ".yml"):
-            raise ConfigError(f"{path}: cannot read {relative}, which it extends: no such file; correct `extends`")
+            raise ConfigError(f"{path} cannot read {relative}, which it extends: no such file; correct `extends`")
     try:
         return find_recipe(base, kind)
     except ConfigError as error:

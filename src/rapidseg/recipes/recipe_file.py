@@ -50,10 +50,12 @@ def load_recipe(source: str | os.PathLike[str], overrides: Overrides = (), *, it
     path = find_recipe(source)
     content = _own_data(path) if is_data_description(path) else resolve_recipe(path)
     overridden = _override(content, overrides)
+    _set_default_roots(content)
+    changes = [f"{key} overridden" for key in overridden]
     if iterations is not None:
         _set_iterations(content, iterations, keep=overridden)
-        overridden.append("iterations")
-    return _validate(content, Recipe, path, overridden)
+        changes.append(f"{iterations} iterations")
+    return _validate(content, Recipe, path, changes)
 
 
 def load_pretraining_recipe(source: str | os.PathLike[str], overrides: Overrides = ()) -> PretrainingRecipe:
@@ -61,7 +63,7 @@ def load_pretraining_recipe(source: str | os.PathLike[str], overrides: Overrides
     path = find_recipe(source, "pretraining")
     content = resolve_recipe(path, "pretraining")
     overridden = _override(content, overrides)
-    return _validate(content, PretrainingRecipe, path, overridden)
+    return _validate(content, PretrainingRecipe, path, [f"{key} overridden" for key in overridden])
 
 
 def is_data_description(source: str | os.PathLike[str]) -> bool:
@@ -102,12 +104,12 @@ def _override(content: dict[str, Any], overrides: Overrides) -> list[str]:
     return keys
 
 
-def _validate(content: dict[str, Any], schema: type[SchemaT], path: Path, overridden: Sequence[str]) -> SchemaT:
+def _validate(content: dict[str, Any], schema: type[SchemaT], path: Path, changes: Sequence[str]) -> SchemaT:
     try:
         # As JSON, so that a list is accepted for a tuple, but never a text for a number.
         return schema.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        where = f"{path} with the overrides {', '.join(overridden)}" if overridden else str(path)
+        where = f"{path} with {', '.join(changes)}" if changes else str(path)
         raise ConfigError(f"{where}: {explain_validation(error, schema, missing_advice=_MISSING)}") from error
 
 
@@ -157,6 +159,17 @@ def _set(content: dict[str, Any], key: str, value: Any) -> None:
         parent = ".".join(names)
         raise ConfigError(f"override {key}: {parent} is not a section but {section!r}, so it has no key {last!r}")
     section[last] = value
+
+
+def _set_default_roots(content: dict[str, Any]) -> None:
+    """Lets data sets that a YAML file describes do without `root`: the file states it."""
+    data = content.get("data")
+    if not isinstance(data, dict):
+        return
+    extra = data.get("extra_datasets")
+    for section in (data, *(extra if isinstance(extra, list) else ())):
+        if isinstance(section, dict) and str(section.get("name")).lower().endswith((".yaml", ".yml")):
+            section.setdefault("root", None)
 
 
 def _set_iterations(content: dict[str, Any], iterations: int, keep: Sequence[str]) -> None:

@@ -11,9 +11,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from rapidseg.core.errors import ModelFileError, nearest_hint
+from rapidseg.core.errors import ModelFileError
+from rapidseg.core.files import file_in_folder
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
-from rapidseg.zoo import published_models
+from rapidseg.zoo import model_hint, published_models
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BUILT_IN_MODELS = ("fast-scnn-camvid", "fast-scnn-camvid-int8")  # the first is the default of `load`
@@ -43,19 +44,16 @@ def find_model(model: str | os.PathLike[str] | None) -> Path:
         return ASSETS / f"{name}.onnx"
     path = Path(name)
     if path.is_dir():
-        raise ModelFileError(f"{name}: is a folder; pass the .onnx file in it")
+        raise ModelFileError(f"{name} is a folder; {file_in_folder(path, ('.onnx', *CHECKPOINT_SUFFIXES))}")
     if path.exists():
         return path
     if name in published_models():
         fetch, export, _ = published_models()[name].commands()
         raise ModelFileError(
-            f"{name}: is a published model, whose weights are not part of the package; export it, and pass the file:\n"
+            f"{name} is a published model, whose weights are not part of the package; export it, and pass the file:\n"
             f"  {fetch}\n  {export}"
         )
-    raise ModelFileError(
-        f"{name}: no such model file, and no built-in model of that name ({', '.join(BUILT_IN_MODELS)})"
-        f"{nearest_hint(name, (*BUILT_IN_MODELS, *published_models()))}"
-    )
+    raise ModelFileError(f"{name} is neither a file nor the name of a model{model_hint(name)}")
 
 
 def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
@@ -66,19 +64,19 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
     """
     path = Path(path)
     if path.name.endswith(CHECKPOINT_SUFFIXES):
-        raise ModelFileError(f"{path}: is a checkpoint, not a model file; create one with: rapidseg export {path}")
+        raise ModelFileError(f"{path} is a checkpoint, not a model file; create one with: rapidseg export {path}")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             metadata = _metadata(content)
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError) as error:
         raise ModelFileError(
-            f"{path}: is not an ONNX file, or was cut off; models are the .onnx files that `rapidseg export` writes"
+            f"{path} is not an ONNX file, or was cut off; models are the .onnx files that `rapidseg export` writes"
         ) from error
     if SPEC_KEY not in metadata:
         raise ModelFileError(
-            f"{path}: has no model specification (metadata {SPEC_KEY!r}), so its classes are unknown; "
+            f"{path} has no model specification (metadata {SPEC_KEY!r}), so its classes are unknown; "
             "pass a file that `rapidseg export` wrote"
         )
     return ModelSpec.from_json(metadata[SPEC_KEY], where=str(path))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rapidseg.core.errors import InputError
-from rapidseg.core.files import write_bytes
+from rapidseg.core.files import check_output_folder, write_bytes
 from rapidseg.core.parallel import ordered_map
 from rapidseg.imaging import write_class_map, write_image
 from rapidseg.runtime.result import Result, check_kind
@@ -46,16 +46,14 @@ class OutputFolder:
         """
         for kind in kinds:
             check_kind(kind)
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file; results are written to a folder, choose another name")
-        self.folder = folder
+        self.folder = check_output_folder(folder)
         self.kinds = tuple(kind for kind in KINDS if kind in kinds)
         self._names = _distinct_names(images)
         inputs = {os.path.realpath(image) for image in images}
         for image in images:
             for path in self.paths(image).values():
                 if os.path.realpath(path) in inputs:
-                    raise InputError(f"{path}: is an image to segment and would be overwritten; choose another folder")
+                    raise InputError(f"{path} is an image to segment and would be overwritten; choose another folder")
 
     def paths(self, image: Path) -> dict[str, Path]:
         """Returns the output file of each kind."""

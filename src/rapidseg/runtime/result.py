@@ -218,7 +218,8 @@ class Result:
             alpha: as for `overlay`.
 
         Returns:
-            (H, W, 3) uint8 RGB; with a legend higher, and wider where the image is narrow.
+            (H', W', 3) uint8 RGB: of the image's size, or larger with a legend, which is added below it and may need
+            more width than a narrow image has.
         """
         picture = self.overlay(alpha=alpha)
         return add_legend(picture, self.labels, _on_host(self.class_map)) if legend else picture

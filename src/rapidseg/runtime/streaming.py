@@ -143,7 +143,7 @@ def _video_frames(path: Path) -> Generator[Frame, None, None]:
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
         raise InputError(
-            f"{path}: is neither an image ({', '.join(IMAGE_SUFFIXES)}) nor a video that OpenCV can read; "
+            f"{path} is neither an image ({', '.join(IMAGE_SUFFIXES)}) nor a video that OpenCV can read; "
             "convert it, for example to MP4 with H.264"
         )
     return _captured_frames(capture)

@@ -76,6 +76,24 @@ class TunedModel(BaseModel):
     machine: TunedMachine
 
 
+# YAML files of other kinds, by keys that they have: what they are, and what to do with them.
+_MISTAKEN: tuple[tuple[frozenset[str], str], ...] = (
+    *(
+        (
+            frozenset(keys),
+            "is a recipe, not a model; train it: rapidseg train {path} -o runs/first, and load the "
+            "best.safetensors that this writes",
+        )
+        for keys in (("extends",), ("data", "model"), ("optimizer",))
+    ),
+    (
+        frozenset(("classes", "splits")),
+        "describes a data set, not a model; train on it: rapidseg train {path} -o runs/first, or pass it as --data "
+        "(data= in Python)",
+    ),
+)
+
+
 def write_tuned(path: Path, tuned: TunedModel) -> None:
     """Writes the file atomically.
 
@@ -135,6 +153,9 @@ def relative_model(model: str, model_path: Path, tuned_path: Path) -> str:
 def _parse(path: Path) -> TunedModel:
     advice = "use a file that `rapidseg tune` wrote, or a model (.onnx)"
     content = read_yaml(path, "a tuned file", advice=advice)
+    for keys, explanation in _MISTAKEN:
+        if keys <= content.keys():
+            raise ConfigError(f"{path} {explanation.format(path=path)}")
     if "sha256" not in content:
         raise ConfigError(f"{path} is not a tuned file: it has no key 'sha256'; {advice}")
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rapidseg.scenes.figures import Figure, draw_figure
+from rapidseg.scenes.limbs_and_wheels import Figure, draw_figure
 from rapidseg.scenes.plants import Plant, draw_plant
 from rapidseg.scenes.stage import Stage
 from rapidseg.scenes.vehicles import Vehicle, draw_vehicle

@@ -12,11 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rapidseg.core.errors import DatasetError, InputError, RapidSegError
-from rapidseg.core.files import write_bytes, write_text
+from rapidseg.core.errors import DatasetError, InputError, Interrupted, RapidSegError
+from rapidseg.core.files import check_output_folder, write_bytes, write_text
 from rapidseg.core.parallel import unordered_process_map
 from rapidseg.core.progress import Counter
 from rapidseg.core.sizes import SizeHW, format_size
+from rapidseg.core.wording import count_of
 from rapidseg.scenes.scene import DEFAULT_SIZE_HW, TRAIN_IDS, check_scene, draw_scene_with_label_ids, scene_name
 
 # Increased whenever the scenes of a seed change, so that a folder never mixes old and new scenes.
@@ -72,11 +73,11 @@ def write_dataset(
         progress: called with the number of finished scenes, and of all.
 
     Raises:
-        InputError: an argument is not valid.
+        InputError: an argument is not valid, or `root` is a file.
         DatasetError: `root` contains other data, or scenes of another seed or size.
         RapidSegError: a file cannot be written.
     """
-    folder = Path(root)
+    folder = check_output_folder(root)
     for name, value, minimum in (
         ("num_images", num_images, 1),
         ("num_val_images", num_val_images, 0),
@@ -99,10 +100,15 @@ def write_dataset(
     if progress is not None:
         progress(done, len(scenes))
     draw = partial(_write_scene, folder, seed, size_hw)
-    for _ in unordered_process_map(draw, missing, processes=workers):
-        done += 1
-        if progress is not None:
-            progress(done, len(scenes))
+    try:
+        for _ in unordered_process_map(draw, missing, processes=workers):
+            done += 1
+            if progress is not None:
+                progress(done, len(scenes))
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"{done} of {count_of(len(scenes), 'scene')} saved in {folder}; run the same command again to resume"
+        ) from stop
     return WrittenScenes(folder, num_images, num_val_images, len(missing), len(scenes) - len(missing))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rapidseg.scenes.canvas import Label
-from rapidseg.scenes.figures import Figure, Limb, Wheel
+from rapidseg.scenes.limbs_and_wheels import Figure, Limb, Wheel
 from rapidseg.scenes.meshes import Pose
 
 Point = tuple[float, float, float]

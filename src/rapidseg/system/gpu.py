@@ -117,7 +117,7 @@ def find_gpu(device: str = "cuda", *, driver_files: Sequence[Path] = LINUX_DRIVE
         return Gpu(None, False, f"PyTorch cannot be imported: {error}; `rapidseg doctor` says what to do")
     if obstacle is not None:
         return Gpu(None, False, obstacle)
-    return Gpu(gpu_name(device), computes_in_bf16(device), None)
+    return Gpu(gpu_name(device), gpu_computes_in_bf16(device), None)
 
 
 def find_gpus(*, driver_files: Sequence[Path] = LINUX_DRIVER_FILES) -> Gpus:
@@ -221,7 +221,7 @@ def find_device(name: str, precision: str) -> torch.device:
     device = torch.device("cuda", int(number) if number else torch.cuda.current_device())
     if str(device) not in available:
         raise EngineError(f"PyTorch: device {name!r} not found; available: {', '.join(available)}")
-    if precision == "bf16" and not computes_in_bf16(name):
+    if precision == "bf16" and not gpu_computes_in_bf16(name):
         raise EngineError(f"{torch.cuda.get_device_name(device)} does not compute in bf16; use fp16 or float32")
     return device
 
@@ -240,7 +240,7 @@ def gpu_name(name: str) -> str:
     return str(torch.cuda.get_device_name(torch.device(name)))
 
 
-def computes_in_bf16(name: str) -> bool:
+def gpu_computes_in_bf16(name: str) -> bool:
     """Returns whether an available device computes in bf16 natively: GPUs of compute capability 8.0 (Ampere) and up."""
     import torch
 

@@ -131,7 +131,7 @@ def check_run(recipe: Recipe, device: str = "auto", *, progress: Progress = SILE
     )
 
 
-def count_pixels(dataset: Dataset, progress: Counter | None = None) -> np.ndarray:
+def count_class_pixels(dataset: Dataset, progress: Counter | None = None) -> np.ndarray:
     """Reads every sample and returns (K,) int64, the number of pixels of each class.
 
     Raises:
@@ -224,7 +224,7 @@ def _outputs_of(model: SegmentationModel) -> list[str]:
 def _make_losses(options: LossSection, train: Dataset, progress: Counter) -> HeadLosses:
     weights = options.class_weights
     if weights == "balanced":
-        weights = tuple(balanced_class_weights(count_pixels(train, progress)).tolist())
+        weights = tuple(balanced_class_weights(count_class_pixels(train, progress)).tolist())
     loss = PixelLoss(
         options.kind,
         num_classes=train.labels.num_classes,

@@ -16,7 +16,7 @@ import torch
 
 from rapidseg import __version__
 from rapidseg.core.errors import ConfigError
-from rapidseg.core.files import write_text
+from rapidseg.core.files import check_output_folder, write_text
 from rapidseg.importing import WeightsUse
 from rapidseg.recipes.recipe_file import dump_recipe, flatten, load_recipe
 from rapidseg.recipes.schema import Recipe, Section
@@ -68,10 +68,10 @@ class RunFolder(Generic[SectionT]):
         """Creates the folder and writes the recipe.
 
         Raises:
-            ConfigError: the folder already contains a run, or is a file.
+            ConfigError: the folder already contains a run.
+            InputError: it is a file.
         """
-        if self.path.is_file():
-            raise ConfigError(f"{self.path} is a file; choose a folder for the run")
+        check_output_folder(self.path)
         if self.recipe.exists() or self.state.exists():
             raise ConfigError(
                 f"{self.path} already contains a run; resume it with --resume (resume=True in Python) or choose "

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from rapidseg.core.errors import Interrupted
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class TrainingStopped(KeyboardInterrupt):
+class TrainingStopped(Interrupted):
     """A signal stopped a run after it saved its state; the run can be resumed.
 
     Attributes:
@@ -18,10 +21,12 @@ class TrainingStopped(KeyboardInterrupt):
         signal_number: of the signal.
     """
 
-    def __init__(self, iteration: int, signal_number: int) -> None:
-        super().__init__(f"stopped after iteration {iteration}")
+    def __init__(
+        self, iteration: int, signal_number: int, folder: Path | None = None, *, command: str = "train"
+    ) -> None:
+        how = "" if folder is None else f"; resume with: rapidseg {command} --output {folder} --resume"
+        super().__init__(f"stopped after iteration {iteration}{how}", signal_number)
         self.iteration = iteration
-        self.signal_number = signal_number
 
 
 class StopRequested(Exception):

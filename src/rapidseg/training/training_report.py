@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rapidseg.core.errors import InputError
-from rapidseg.core.report import Report, count_of, with_warnings
+from rapidseg.core.report import Report, with_warnings
+from rapidseg.core.wording import count_of
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class _Run:
             )
         except StopRequested:
             assert self._signals.received is not None
-            raise TrainingStopped(self.trainer.global_step, self._signals.received) from None
+            raise TrainingStopped(self.trainer.global_step, self._signals.received, self._folder.path) from None
         finally:
             self._prepared.loader.close()
         validation = self._validation

@@ -92,7 +92,7 @@ def benchmark(
     from rapidseg.runtime.model_file import SAMPLE_IMAGE
 
     with ExitStack() as stack:
-        names, weights = _with_baseline(model_names(models), baseline, checkpoint, stack, progress)
+        names, weights = _with_baseline(as_model_list(models), baseline, checkpoint, stack, progress)
         plan = BenchmarkPlan(
             models=names,
             engines=installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
@@ -115,7 +115,7 @@ def benchmark(
     return report if output is None else _write(report, Path(output))
 
 
-def model_names(models: ModelPath | Sequence[ModelPath] | None) -> tuple[str, ...]:
+def as_model_list(models: ModelPath | Sequence[ModelPath] | None) -> tuple[str, ...]:
     """Returns the models as texts; None and an empty sequence are the built-in Fast-SCNN."""
     from rapidseg.runtime.model_file import BUILT_IN_MODELS
 

@@ -12,8 +12,9 @@ from rapidseg.core.arguments import as_names
 from rapidseg.core.choices import MaskKind
 from rapidseg.core.errors import InputError
 from rapidseg.core.progress import SILENT, Progress, counter
-from rapidseg.core.report import Report, count_of
+from rapidseg.core.report import Report
 from rapidseg.core.sizes import SizeHW, SizeLike, format_size, to_size
+from rapidseg.core.wording import count_of
 from rapidseg.workflows.arguments import FLAG, TEXT, checked, integer
 
 if TYPE_CHECKING:
@@ -110,10 +111,10 @@ def check_data(
         RapidSegError: the data set cannot be opened.
     """
     from rapidseg.data import check_dataset, open_layout
-    from rapidseg.data.opening import split_names
+    from rapidseg.data.opening import parse_split
 
     layout = open_layout(data, root)
-    splits = layout.splits() if split is None else split_names(layout, split)
+    splits = layout.splits() if split is None else parse_split(layout, split)
     return check_dataset(
         layout,
         splits,

@@ -15,7 +15,8 @@ from rapidseg import __version__
 from rapidseg.core.errors import RapidSegError
 from rapidseg.core.extras import install_command
 from rapidseg.core.import_errors import SEE_DOCTOR, dependency_error, describe_error, explained_imports
-from rapidseg.core.report import Report, count_of
+from rapidseg.core.report import Report
+from rapidseg.core.wording import count_of
 from rapidseg.diagnosis.engines import InstalledEngine, find_engines
 from rapidseg.diagnosis.installation import Extra, find_extras, find_missing, find_versions
 from rapidseg.diagnosis.packages import Problem, check_metadata, check_packages

@@ -17,8 +17,9 @@ from rapidseg.core.choices import ClassMappingName, EngineChoice, PrecisionChoic
 from rapidseg.core.errors import InputError
 from rapidseg.core.extras import require_extra
 from rapidseg.core.progress import DOWNLOADS, Progress, counter
-from rapidseg.core.report import Report, count_of, with_warnings
+from rapidseg.core.report import Report, with_warnings
 from rapidseg.core.sizes import InputSizeLike, SizeLike, format_size, to_input_size, to_size
+from rapidseg.core.wording import count_of
 from rapidseg.workflows.arguments import FLAG, TEXT, checked, integer, model_or_segmenter
 
 if TYPE_CHECKING:

@@ -114,4 +114,4 @@ def import_checkpoint(
 def _refuse_options(file: Path, **options: Any) -> None:
     for name, value in options.items():
         if value:
-            raise ConfigError(f"{file}: is an encoder, to which {name} does not apply; remove it")
+            raise ConfigError(f"{file} is an encoder, to which {name} does not apply; remove it")

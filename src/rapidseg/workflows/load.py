@@ -87,9 +87,11 @@ def _load_checkpoint(
 ) -> Segmenter:
     """Loads a checkpoint file, folder, URL or published name in PyTorch."""
     if engine not in ("auto", "torch") or precision not in ("auto", "float32"):
+        wanted = [f"engine {engine}"] * (engine not in ("auto", "torch"))
+        wanted += [f"precision {precision}"] * (precision not in ("auto", "float32"))
         raise EngineError(
-            f"{source}: is a checkpoint, which runs in PyTorch in float32, not with engine {engine} and precision "
-            f"{precision}; for other engines and precisions create a model file: rapidseg export {source}"
+            f"{source} is a checkpoint, which runs only in PyTorch and float32; to use {' and '.join(wanted)}, "
+            f"create a model file: rapidseg export {source}"
         )
     path = Path(source)
     published = None if path.exists() else published_models().get(source)
@@ -103,10 +105,10 @@ def _load_checkpoint(
         problem = dependency_error(error, "export")
         if problem is None:
             raise
-        raise EngineError(f"{source}: is a checkpoint, which runs in PyTorch: {problem}") from error
+        raise EngineError(f"{source} is a checkpoint, which needs PyTorch. {problem}") from error
     if url is not None and not download and kept_download(url) is None:
         raise ModelFileError(
-            f"{source}: is not downloaded, and download=False; download it with: rapidseg import {source} -o "
+            f"{source} is not downloaded, and download=False; download it with: rapidseg import {source} -o "
             f"{'model' if published is None else source}.safetensors"
         )
     network = load_checkpoint(

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.errors import ConfigError, nearest_hint
-from rapidseg.core.report import Report, count_of
+from rapidseg.core.report import Report
 from rapidseg.core.sizes import SizeHW, SizeLike, to_size
+from rapidseg.core.wording import count_of
 from rapidseg.workflows.arguments import RULES, TEXT, checked, integer
 
 if TYPE_CHECKING:

@@ -6,9 +6,11 @@ No pydantic, NumPy or engine is imported. Tests compare each function with the s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_LABEL_SETS = ("cityscapes", "camvid")
 _BUILT_IN_DATASETS = {
     "camvid": ("train", "val", "test"),
     "cityscapes": ("train", "val", "test"),
@@ -18,7 +20,27 @@ _BUILT_IN_DATASETS = {
 
 def model_names() -> tuple[str, ...]:
     """Returns the names of the built-in models, then those of the published ones."""
-    return (*_stems("zoo/built_in"), *_stems("zoo/published"))
+    return (*_stems("zoo/built_in"), *published_model_names())
+
+
+def published_model_names() -> tuple[str, ...]:
+    """Returns the names of the published models."""
+    return _stems("zoo/published")
+
+
+def label_set_names() -> tuple[str, ...]:
+    """Returns the names that `--labels` takes."""
+    return (*_LABEL_SETS, *_stems("data/layouts/descriptions"))
+
+
+def recipe_keys() -> tuple[str, ...]:
+    """Returns the dotted keys that the recipes of the package state, sorted: what is usually overridden."""
+    import yaml
+
+    keys: set[str] = set()
+    for file in (_PACKAGE / "recipes").rglob("*.yaml"):
+        keys.update(_dotted_keys(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    return tuple(sorted(keys - {"extends"}))
 
 
 def architecture_names() -> tuple[str, ...]:
@@ -44,7 +66,7 @@ def dataset_names() -> tuple[str, ...]:
     return (*_BUILT_IN_DATASETS, *_stems("data/layouts/descriptions"))
 
 
-def split_names(data: str) -> tuple[str, ...]:
+def splits_of_dataset(data: str) -> tuple[str, ...]:
     """Returns the splits of a data set, given by its name or YAML file; none where the file cannot be read."""
     if data in _BUILT_IN_DATASETS:
         return _BUILT_IN_DATASETS[data]
@@ -56,6 +78,15 @@ def split_names(data: str) -> tuple[str, ...]:
         return tuple(map(str, content["splits"]))
     except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
         return ()
+
+
+def _dotted_keys(content: object) -> Iterator[str]:
+    """Yields the keys of mappings within mappings whose values are not mappings themselves."""
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(value, dict) and value:
+            yield from (f"{key}.{inner}" for inner in _dotted_keys(value))
+        else:
+            yield str(key)
 
 
 def _stems(folder: str) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ from typing import Any
 
 from rapidseg.core.arguments import as_names, as_paths
 from rapidseg.core.choices import EngineChoice, PrecisionChoice, SaveKind
-from rapidseg.core.errors import InputError
+from rapidseg.core.errors import InputError, Interrupted
 from rapidseg.core.progress import DOWNLOADS, Progress
-from rapidseg.core.report import Report, count_of
+from rapidseg.core.report import Report
 from rapidseg.core.sizes import InputSizeLike
+from rapidseg.core.wording import count_of
 from rapidseg.imaging import find_images
 from rapidseg.runtime import Segmenter, model_file
 from rapidseg.runtime.output_folder import KINDS, OutputFolder, make_record, write_record
@@ -119,7 +120,7 @@ def predict(
     entries: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
 
-    def count() -> None:
+    def report_progress() -> None:
         progress.update(_TASK, len(entries) + len(failed), len(paths))
 
     def skip(image: Path | int, error: InputError) -> None:
@@ -127,7 +128,7 @@ def predict(
         failed.append({"file": str(image), "error": str(error), "earlier_files": earlier})
         kept = f"; from an earlier run: {', '.join(earlier)}" if earlier else ""
         progress.message(f"skipped: {error}{kept}")
-        count()
+        report_progress()
 
     results = segmenter.stream(paths, input_size=input_size, confidence="confidence" in folder.kinds, on_error=skip)
     at_end = False
@@ -135,8 +136,10 @@ def predict(
         with closing(results), closing(folder.save_all(results)) as saved:
             for entry in saved:
                 entries.append(entry)
-                count()
+                report_progress()
         at_end = True
+    except KeyboardInterrupt as stop:
+        raise Interrupted(f"{len(entries)} of {count_of(paths, 'image')} saved in {folder.folder}") from stop
     finally:
         if at_end or entries:  # also after an interruption
             record = make_record(segmenter, entries, failed, num_images=len(paths))

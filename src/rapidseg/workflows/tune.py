@@ -12,10 +12,11 @@ from rapidseg.core.arguments import number
 from rapidseg.core.choices import ClassMappingName, EngineName, PrecisionName
 from rapidseg.core.errors import InputError
 from rapidseg.core.progress import SILENT, Progress
-from rapidseg.core.report import Report, count_of, with_warnings
+from rapidseg.core.report import Report, with_warnings
 from rapidseg.core.sizes import InputSize, InputSizeLike, SizeHW, SizeLike, format_size, to_input_sizes, to_size
+from rapidseg.core.wording import count_of
 from rapidseg.workflows.arguments import checked
-from rapidseg.workflows.benchmark import ModelPath, model_names
+from rapidseg.workflows.benchmark import ModelPath, as_model_list
 
 if TYPE_CHECKING:
     from rapidseg.benchmarking.accuracy import LabeledData
@@ -145,7 +146,7 @@ def tune(
     from rapidseg.runtime.engines import ENGINES, PRECISIONS
     from rapidseg.runtime.tuned_file import write_tuned
 
-    names, target = model_names(models), Target(min_fps, min_miou)
+    names, target = as_model_list(models), Target(min_fps, min_miou)
     file = Path(f"{Path(names[0]).stem}.tuned.yaml" if output is None else output)
     if file.suffix not in (".yaml", ".yml"):
         raise InputError(f"{file}: the name of a tuned file must end in .yaml; use {file.with_suffix('.yaml').name}")
@@ -170,13 +171,13 @@ def tune(
 
 def _first_image(labeled: LabeledData | None) -> Path:
     from rapidseg.data import open_layout
-    from rapidseg.data.opening import split_names
+    from rapidseg.data.opening import parse_split
     from rapidseg.runtime.model_file import SAMPLE_IMAGE
 
     if labeled is None:
         return SAMPLE_IMAGE
     layout = open_layout(labeled.data, labeled.root)
-    return layout.files(split_names(layout, labeled.split)[0]).pairs[0].image
+    return layout.files(parse_split(layout, labeled.split)[0]).pairs[0].image
 
 
 def _input_sides(

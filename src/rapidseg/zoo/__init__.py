@@ -24,6 +24,8 @@ from rapidseg.zoo.entries import (
 )
 from rapidseg.zoo.entry_files import architectures, built_in_models, published_models
 
+_LISTED = "`rapidseg models` lists them"
+
 __all__ = [
     "ArchitectureEntry",
     "BuiltInModel",
@@ -36,6 +38,7 @@ __all__ = [
     "architectures",
     "built_in_models",
     "find",
+    "model_hint",
     "published_models",
 ]
 
@@ -48,6 +51,11 @@ def find(name: str) -> PublishedModel:
     """
     models = published_models()
     if name not in models:
-        hint = nearest_hint(name, tuple(models))
-        raise ConfigError(f"unknown published model {name!r}{hint}; `rapidseg models` lists them")
+        raise ConfigError(f"unknown published model {name!r}{nearest_hint(name, tuple(models))}; {_LISTED}")
     return models[name]
+
+
+def model_hint(name: str) -> str:
+    """Returns the end of a message about an unknown name: the nearest names of models, and what lists all of them."""
+    known = (*built_in_models(), *published_models())
+    return f"{nearest_hint(name, known, max_words=2)}; {_LISTED}"

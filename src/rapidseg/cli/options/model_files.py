@@ -55,8 +55,8 @@ CalibrationDataOption = Annotated[
     str | None,
     typer.Option(
         "--data",
-        help="Data set (a name or a YAML file) to calibrate INT8 on and measure its mIoU; for float32, to measure bf16 "
-        "and fp16 on.",
+        help="Data set, a name or a YAML file. For INT8: to calibrate on, and to measure mIoU on. For float32: to "
+        "measure how far bf16 and fp16 agree.",
         show_default="drawn scenes, for float32",
         autocompletion=completion.complete_dataset,
         rich_help_panel=DATA,
@@ -74,7 +74,10 @@ CalibrationSplitOption = Annotated[
 ValSplitOption = Annotated[
     str,
     typer.Option(
-        "--val-split", help="Split to measure on.", autocompletion=completion.complete_split, rich_help_panel=DATA
+        "--val-split",
+        help="Split of --data to measure on.",
+        autocompletion=completion.complete_split,
+        rich_help_panel=DATA,
     ),
 ]
 CalibrationImagesOption = Annotated[
@@ -88,7 +91,9 @@ CalibrationImagesOption = Annotated[
 ]
 MaxDropOption = Annotated[
     float,
-    typer.Option("--max-drop", min=0, max=100, help="Points of mIoU that INT8 may lose.", rich_help_panel=METHOD),
+    typer.Option(
+        "--max-drop", min=0, max=100, help="Percentage points of mIoU that INT8 may lose.", rich_help_panel=METHOD
+    ),
 ]
 
 # What is imported, and how it is read.
@@ -98,7 +103,7 @@ CheckpointArgument = Annotated[
         metavar="CHECKPOINT",
         help="Published checkpoint, its URL, or the name of a published model.",
         show_default=False,
-        autocompletion=completion.complete_model,
+        autocompletion=completion.complete_checkpoint,
     ),
 ]
 LabelsOption = Annotated[
@@ -107,6 +112,7 @@ LabelsOption = Annotated[
         "--labels",
         help="Classes: cityscapes, camvid, a YAML file that describes the data, or comma-separated names.",
         show_default="those that the file names",
+        autocompletion=completion.complete_labels,
         rich_help_panel=MODEL,
     ),
 ]

@@ -15,6 +15,7 @@ from rapidseg.core.choices import TrainingDevice
 RecipeArgument = Annotated[
     str | None,
     typer.Argument(
+        metavar="RECIPE",
         help="Name of a recipe, such as camvid/fast-scnn; a recipe file; or a YAML file that describes your own data. "
         "Not needed with --resume.",
         show_default=False,
@@ -24,7 +25,10 @@ RecipeArgument = Annotated[
 OverridesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[KEY=VALUE]...", help="Overrides of the recipe, such as optimizer.lr=0.05.", show_default=False
+        metavar="KEY=VALUE",
+        help="Overrides of the recipe, such as optimizer.lr=0.05.",
+        show_default=False,
+        autocompletion=completion.complete_override,
     ),
 ]
 OutputOption = Annotated[

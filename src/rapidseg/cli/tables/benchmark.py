@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rapidseg.cli.console import console, errors, print_warning
-from rapidseg.cli.tables.figures import (
+from rapidseg.cli.tables.measurement_cells import (
     add_number_columns,
     format_number,
     miou_cell,
@@ -18,6 +18,7 @@ from rapidseg.cli.tables.figures import (
     summary_cell,
 )
 from rapidseg.core.sizes import format_size
+from rapidseg.core.wording import count_of
 
 if TYPE_CHECKING:
     from rapidseg.benchmarking.benchmark_report import BenchmarkReport, Measurement
@@ -100,18 +101,21 @@ def closing_lines(report: BenchmarkReport, *, with_skipped: bool) -> list[str]:
         measurements = [each for each in report.measurements if each.configuration.name == name]
         macs = {format_size(each.input_size_hw): each.complexity.multiply_accumulates for each in measurements}
         parameters = measurements[0].complexity.parameters
-        work = ", ".join(f"{count / 1e9:.2f} G at {size}" for size, count in macs.items())
+        work = ", ".join(f"{number / 1e9:.2f} G at {size}" for size, number in macs.items())
         lines.append(f"{name}: {parameters / 1e6:.2f} M parameters; multiply-accumulates: {work}")
     accuracies = [each.accuracy for each in report.measurements if each.accuracy is not None]
     lines += [f"mIoU {source}" for source in dict.fromkeys(accuracy.source for accuracy in accuracies)]
-    lines.append(
-        f"{report.rounds} rounds on {report.machine['cpu']}, {report.machine['cpus']} CPUs; run-to-run noise is "
-        f"{report.noise:.0%}; ignore smaller differences"
+    noise = (
+        "run-to-run noise is unknown; measure it with --rounds 3 or more"
+        if report.noise is None
+        else f"run-to-run noise is {report.noise:.0%}; ignore smaller differences"
     )
+    machine = f"{report.machine['cpu']}, {count_of(report.machine['cpus'], 'CPU')}"
+    lines.append(f"{count_of(report.rounds, 'round')} on {machine}; {noise}")
     labels: dict[str, set[str]] = {}
     for configuration, reason in report.skipped if with_skipped else ():
         labels.setdefault(reason, set()).add(configuration.label)
-    lines += [f"skipped: {', '.join(sorted(group))}: {reason}" for reason, group in labels.items()]
+    lines += [f"skipped: {', '.join(sorted(group))} ({reason})" for reason, group in labels.items()]
     return lines
 
 

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rapidseg.cli.console import console, errors, print_line
+from rapidseg.core.wording import count_of
 
 if TYPE_CHECKING:
     from rapidseg.data.checks.check_report import CheckReport, FileFinding, Finding
@@ -24,8 +25,8 @@ def print_check(report: CheckReport) -> None:
         _print_finding(finding, report.root)
     num_errors = sum(finding.severity == "error" for finding in report.findings)
     num_warnings = len(report.findings) - num_errors
-    pairs = _count(sum(split.num_pairs for split in report.splits), "image/mask pair")
-    summary = f"{pairs}, {_count(num_errors, 'error')}, {_count(num_warnings, 'warning')}."
+    pairs = count_of(sum(split.num_pairs for split in report.splits), "image/mask pair")
+    summary = f"{pairs}, {count_of(num_errors, 'error')}, {count_of(num_warnings, 'warning')}."
     if report.ok:
         console.print(f"[bold green]OK:[/] {summary} Ready to train.", highlight=False, soft_wrap=True)
     else:
@@ -43,8 +44,10 @@ def print_preparation(report: PreparationReport) -> None:
     if len(masks.broken) > _SHOWN:
         errors.print(f"... and {len(masks.broken) - _SHOWN} more; --json lists all", highlight=False)
     skipped = f", {len(masks.broken)} skipped" if masks.broken else ""
-    files = _count(masks.num_annotations, "polygon file")
-    print_line(f"{masks.root}: {files}{skipped}; {masks.num_drawn} masks drawn, {masks.num_kept} already existed")
+    files = count_of(masks.num_annotations, "polygon file")
+    print_line(
+        f"{masks.root}: {files}{skipped}; {count_of(masks.num_drawn, 'mask')} drawn, {masks.num_kept} already existed"
+    )
     print_line(f"check them with: rapidseg data check cityscapes --root {masks.root}")
 
 
@@ -52,7 +55,7 @@ def print_scenes(report: ScenesReport) -> None:
     """Prints how many scenes were drawn."""
     written = report.written
     print_line(
-        f"{written.root}: {written.num_train} scenes for train, {written.num_val} for val "
+        f"{written.root}: {count_of(written.num_train, 'scene')} for train, {written.num_val} for val "
         f"({written.num_drawn} drawn, {written.num_kept} already existed)"
     )
     print_line(f"check them with: rapidseg data check cityscapes --root {written.root}")
@@ -78,9 +81,9 @@ def _class_table(report: CheckReport) -> Table:
 
 def _print_finding(finding: Finding, root: Path) -> None:
     color = "red" if finding.severity == "error" else "yellow"
-    count = f": {len(finding.files)}" if finding.files else ""
+    number = f": {len(finding.files)}" if finding.files else ""
     console.print(
-        f"[bold {color}]{finding.severity}[/] {escape(finding.split)}: {escape(finding.message)}{count}",
+        f"[bold {color}]{finding.severity}[/] {escape(finding.split)}: {escape(finding.message)}{number}",
         highlight=False,
         soft_wrap=True,
     )
@@ -95,8 +98,3 @@ def _print_finding(finding: Finding, root: Path) -> None:
 def _file_line(file: FileFinding, root: Path) -> str:
     path = file.path.relative_to(root) if file.path.is_relative_to(root) else file.path
     return f"{path}: {file.detail}"
-
-
-def _count(number: int, noun: str) -> str:
-    """Returns `no errors`, `1 error`, `2 errors` and so on."""
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -81,7 +81,7 @@ def _engine(engine: InstalledEngine) -> str:
     if engine.version is None:
         return "not installed"
     if engine.problem is not None:
-        return f"{engine.version}: does not work: {engine.problem}"
+        return f"{engine.version} does not work: {engine.problem}"
     devices = []
     for name, label in engine.devices.items():
         details = [label] if label != name else []

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rapidseg.cli.console import console, print_line
+from rapidseg.core.wording import count_of
 
 if TYPE_CHECKING:
     from rapidseg.evaluation import ImageScore, Scores
@@ -22,8 +23,8 @@ def print_report(report: EvaluationReport) -> None:
     """Prints scores by class, their means, the worst images and all warnings."""
     run = report.run
     title = (
-        f"{run.model} ({run.engine}, {run.precision}) on {run.dataset} {run.split}, {run.num_images} images; "
-        f"{run.protocol['description']}"
+        f"{run.model} ({run.engine}, {run.precision}) on {run.dataset} {run.split}, "
+        f"{count_of(run.num_images, 'image')}; {run.protocol['description']}"
     )
     if run.class_mapping is not None:
         title += f"; class mapping {run.class_mapping}"

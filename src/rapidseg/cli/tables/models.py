@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rapidseg.workflows.models import ArchitectureDetails, BuiltIn, ModelDetails, ModelList, RecipeDetails
     from rapidseg.zoo import ArchitectureEntry, Figures, MeasuredScore, PublishedModel, Reported
 
-WIDE = 112  # columns of a terminal in which all figures of a published model fit on a line
 NOT_PUBLISHED = "not published"
 
 
@@ -25,7 +24,7 @@ def print_list(models: ModelList) -> None:
     """Prints every architecture, published model, built-in model and recipe."""
     for table in (
         _architecture_table(models.architectures),
-        _published_table([model.entry for model in models.published], wide=console.width >= WIDE),
+        _published_table([model.entry for model in models.published]),
         _measured_table(models),
         _recipe_table(models.recipes),
     ):
@@ -56,30 +55,24 @@ def _architecture_table(entries: Iterable[ArchitectureEntry]) -> Table:
     return table
 
 
-def _published_table(models: Iterable[PublishedModel], *, wide: bool) -> Table:
-    """One line per model. Narrow tables lack the columns that are the same for nearly all models."""
+def _published_table(models: Iterable[PublishedModel]) -> Table:
+    """One line per model, narrow enough for 80 columns; what is the same for nearly all models is left to `show`."""
     table = _table("Published models, figures as published", "name")
-    if wide:
-        table.add_column("backbone")
-        for heading in ("crop", "iterations"):
-            table.add_column(heading, justify="right")
     for heading in ("GPUs", "GB", "frames/s", "mIoU", "ms+flip"):
         table.add_column(heading, justify="right", no_wrap=True)
     for model in models:
-        training, figures = model.training, model.published
-        cells = [model.name + ("*" if model.revised else "")]
-        if wide:
-            cells += [model.backbone, format_size(training.crop_size), f"{training.iterations}"]
-        cells.append(f"{training.num_gpus}x{training.images_per_gpu}")
-        cells += [cell or "-" for cell in _figures(figures)]
-        table.add_row(*cells)
+        cells = [model.name + ("*" if model.revised else ""), _gpus(model)]
+        table.add_row(*cells, *(cell or "-" for cell in _figures(model.published)))
     table.caption = (
-        "GPUs: number x images per GPU. GB: training memory per GPU. -: not published. "
-        "*: revised in a later table; `show` prints both."
-        + ("" if wide else f" Backbone, crop and iterations: see `show`, or use a terminal of {WIDE} columns.")
+        "GPUs: number x images per GPU. GB: training memory per GPU. -: not published. *: revised in a later table. "
+        "Details, such as backbone, crop and iterations: rapidseg models show NAME"
     )
     table.caption_justify = "left"
     return table
+
+
+def _gpus(model: PublishedModel) -> str:
+    return f"{model.training.num_gpus}x{model.training.images_per_gpu}"
 
 
 def _measured_table(models: ModelList) -> Table:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from rapidseg.cli.console import console
+from rapidseg.core.wording import count_of
 
 if TYPE_CHECKING:
     from rapidseg.workflows.predict import PredictionReport
@@ -17,7 +18,7 @@ _MIN_SHARE = 0.0005  # smaller shares would be printed as 0.0%
 def print_summary(report: PredictionReport) -> None:
     """Prints how many images were segmented with what, the class shares of a single one, times and folders."""
     record, files = report.to_dict(), report.files
-    counts = f"{len(files)} image{'' if len(files) == 1 else 's'} segmented"
+    counts = f"{count_of(len(files), 'image')} segmented"
     if report.failed:
         counts += f", {len(report.failed)} skipped"
     setup = f"{record['model']['architecture']}, {record['engine']}, {record['precision']}, {record['device']}"

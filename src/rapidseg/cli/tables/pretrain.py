@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from rapidseg.cli.console import console
-from rapidseg.cli.tables.train import TrainingDisplay, format_duration, print_stopped
+from rapidseg.cli.tables.train import TrainingDisplay, format_duration
 
 if TYPE_CHECKING:
     from rapidseg.pretraining.pretraining_report import PretrainingCheck, PretrainingReport
-
-__all__ = ["PretrainingDisplay", "print_report", "print_stopped"]
 
 
 class PretrainingDisplay(TrainingDisplay):

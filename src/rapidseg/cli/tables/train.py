@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from rapidseg.cli.console import ProgressDisplay, console, errors
+from rapidseg.core.wording import count_of
 
 if TYPE_CHECKING:
     from rapidseg.core.progress import Unit
@@ -50,7 +51,7 @@ def print_report(report: TrainingReport) -> None:
     if report.check is not None:
         _print_check(report.check)
         return
-    parts = [f"{report.iterations} iterations in {format_duration(report.seconds)}"]
+    parts = [f"{count_of(report.iterations, 'iteration')} in {format_duration(report.seconds)}"]
     if report.best is not None:
         parts.append(f"best mIoU {report.best['mean_iou']:.4f} after iteration {report.best['iteration']}")
     if report.last is not None:
@@ -59,20 +60,10 @@ def print_report(report: TrainingReport) -> None:
     console.print(f"{', '.join(parts)}; wrote {escape(' and '.join(files))}", highlight=False, soft_wrap=True)
 
 
-def print_stopped(iteration: int, output: object, command: str = "train") -> None:
-    """Prints after which iteration a signal stopped a run, and how to resume it."""
-    errors.print(
-        f"stopped and saved after iteration {iteration}; resume with: "
-        f"rapidseg {command} --output {escape(str(output))} --resume",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
 def _print_check(check: RunCheck) -> None:
     val = "no validation" if check.val_images is None else f"{check.val_images} for validation"
     console.print(
-        f"OK: {check.train_images} training images, {val}; {check.parameters / 1e6:.2f} M parameters on "
+        f"OK: {count_of(check.train_images, 'training image')}, {val}; {check.parameters / 1e6:.2f} M parameters on "
         f"{check.device}; loss of the first batch {check.loss:.3f}. Nothing was written.",
         highlight=False,
         soft_wrap=True,

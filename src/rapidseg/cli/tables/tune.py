@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rapidseg.cli.console import errors, print_warning
-from rapidseg.cli.tables.figures import (
+from rapidseg.cli.tables.measurement_cells import (
     add_number_columns,
     format_number,
     miou_cell,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rapidseg.core.labels import LabelSet
-from rapidseg.core.report import Report, count_of
+from rapidseg.core.report import Report
+from rapidseg.core.wording import count_of
 from rapidseg.data.masks import UnknownValues, format_value
 
 

@@ -15,7 +15,7 @@ from rapidseg.core.parallel import ordered_map
 from rapidseg.core.sizes import format_size
 from rapidseg.data.checks.check_report import CheckReport, FileFinding, Finding, SplitReport
 from rapidseg.data.checks.diagnostics import explain_empty, explain_sizes, explain_unknown_values, explain_unreadable
-from rapidseg.data.layouts.layout import DatasetLayout
+from rapidseg.data.layouts.dataset_layout import DatasetLayout
 from rapidseg.data.layouts.pairing import Pair, SplitFiles
 from rapidseg.data.masks import UnknownValues
 from rapidseg.imaging import read_image

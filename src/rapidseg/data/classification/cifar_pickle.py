@@ -42,7 +42,7 @@ def load_cifar_pickle(content: bytes, name: str) -> dict[str, Any]:
         raise DatasetError(
             f"{name}: damaged or cut off, or not a file of CIFAR's Python version ({error}); download it again"
         ) from error
-    raise DatasetError(f"{name}: holds a {type(values).__name__}, not a CIFAR dictionary; download it again")
+    raise DatasetError(f"{name} holds a {type(values).__name__}, not a CIFAR dictionary; download it again")
 
 
 def _as_text(value: Any) -> str:

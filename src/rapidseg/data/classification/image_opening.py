@@ -13,7 +13,7 @@ from rapidseg.data.classification.file_trees import Entries, FileTree, join, ope
 from rapidseg.data.classification.folder_layouts import ClassFolders, UnlabeledImages
 from rapidseg.data.classification.image_order import balanced_order
 from rapidseg.data.classification.labeled_images import LabeledImages
-from rapidseg.data.opening import split_names
+from rapidseg.data.opening import parse_split
 
 LAYOUTS = ("auto", *CIFAR_FORMATS, "class-folders", "unlabeled")
 
@@ -77,7 +77,7 @@ def open_images(
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}; pass the number of images to take, 1 or more, or none to take all")
     found = _find_layout(open_tree(root), layout)
-    images = found.open(split_names(found, split), progress)
+    images = found.open(parse_split(found, split), progress)
     if limit is not None:
         images = images.subset(balanced_order(len(images), images.labels)[:limit])
     return images.skip_unreadable(progress) if skip_unreadable else images

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from rapidseg.data.layouts.camvid import CamVid
 from rapidseg.data.layouts.cityscapes import Cityscapes, CityscapesCoarse
-from rapidseg.data.layouts.layout import DatasetLayout
+from rapidseg.data.layouts.dataset_layout import DatasetLayout
 from rapidseg.data.layouts.yaml_dataset import YamlDataset
 
 __all__ = ["CamVid", "Cityscapes", "CityscapesCoarse", "DatasetLayout", "YamlDataset"]

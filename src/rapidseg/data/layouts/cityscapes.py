@@ -9,7 +9,7 @@ from pathlib import Path
 from rapidseg.core.cityscapes_labels import CITYSCAPES_CLASSES, CITYSCAPES_LABELS, IGNORED
 from rapidseg.core.errors import DatasetError
 from rapidseg.core.labels import CITYSCAPES, LabelSet
-from rapidseg.data.layouts.layout import nearby_folders, take_labels, wrong_root
+from rapidseg.data.layouts.dataset_layout import nearby_folders, take_labels, wrong_root
 from rapidseg.data.layouts.pairing import SplitFiles, find_files, pair_files
 from rapidseg.data.masks import IdMasks
 from rapidseg.imaging import IMAGE_SUFFIXES

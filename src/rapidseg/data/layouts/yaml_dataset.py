@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rapidseg.core.errors import ConfigError, DatasetError
 from rapidseg.core.labels import LabelSet
-from rapidseg.data.layouts.layout import take_labels
+from rapidseg.data.layouts.dataset_layout import take_labels
 from rapidseg.data.layouts.pairing import MissingFile, Pair, SplitFiles, find_files, pair_files
 from rapidseg.data.layouts.yaml_schema import read_description
 from rapidseg.imaging import IMAGE_SUFFIXES

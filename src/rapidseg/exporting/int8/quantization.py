@@ -15,9 +15,9 @@ from onnx import helper
 from rapidseg.core.errors import InputError
 from rapidseg.core.files import atomic_path, check_output_file
 from rapidseg.core.progress import SILENT, Progress
-from rapidseg.core.report import count_of
 from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.core.spec import SPEC_KEY, ModelSpec, Quantization, Score
+from rapidseg.core.wording import count_of
 from rapidseg.data import Dataset
 from rapidseg.exporting.int8.calibration import quantize_graph
 from rapidseg.exporting.int8.equalization import equalize_channels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rapidseg.importing.layouts.layout import Layout, bottlenecks, conv_norm, plain
+from rapidseg.importing.layouts.checkpoint_layout import Layout, bottlenecks, conv_norm, plain
 
 
 def _fast_scnn() -> Layout:

@@ -8,7 +8,15 @@ from typing import Any
 
 from torch import Tensor
 
-from rapidseg.importing.layouts.layout import Layout, Rules, bottlenecks, conv_norm, plain, resnet_options, same
+from rapidseg.importing.layouts.checkpoint_layout import (
+    Layout,
+    Rules,
+    bottlenecks,
+    conv_norm,
+    plain,
+    resnet_options,
+    same,
+)
 
 SOURCE = "open-mmlab/mmsegmentation"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from rapidseg.importing.layouts.layout import NORM, Layout, Rules, conv_norm, plain, resnet_options, same
+from rapidseg.importing.layouts.checkpoint_layout import NORM, Layout, Rules, conv_norm, plain, resnet_options, same
 
 # A name that identifies each head and neck.
 HEADS = {

@@ -80,12 +80,12 @@ def _create_onnxruntime(
 def _create_openvino(
     path: Path, spec: ModelSpec, precision: str, chosen: Choice, choice: str | None, cache: bool
 ) -> Engine:
-    from rapidseg.runtime.engines.openvino import OpenVinoEngine, computes_in_bf16
+    from rapidseg.runtime.engines.openvino import OpenVinoEngine, openvino_computes_in_bf16
 
     if precision == "fp16":
         raise EngineError("OpenVINO computes in float32 or bf16, not in fp16; use one of these, or device cuda")
     device = chosen.device
-    dtype, reason = choose_precision(spec, precision, native=("bf16",) if computes_in_bf16(device) else ())
+    dtype, reason = choose_precision(spec, precision, native=("bf16",) if openvino_computes_in_bf16(device) else ())
     choice = choice or chosen.explain(reason)
     return OpenVinoEngine(
         path, spec, precision=dtype, device=device, choice=choice, warning=chosen.warning, cache=cache
@@ -103,11 +103,11 @@ def _create_torch(
         )
     from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend
     from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchOnnxEngine
-    from rapidseg.system.gpu import computes_in_bf16, find_device
+    from rapidseg.system.gpu import find_device, gpu_computes_in_bf16
 
     device = find_device(chosen.device, "float32")
     on_gpu = device.type == "cuda"
-    native = () if not on_gpu else ("fp16", "bf16") if computes_in_bf16(str(device)) else ("fp16",)
+    native = () if not on_gpu else ("fp16", "bf16") if gpu_computes_in_bf16(str(device)) else ("fp16",)
     dtype, reason = choose_precision(spec, precision, native=native)
     if on_gpu:
         reason = f"{reason}; class maps {CudaBackend(device).class_map_algorithm}"
@@ -116,7 +116,9 @@ def _create_torch(
 
 
 _CREATE = {"openvino": _create_openvino, "onnxruntime": _create_onnxruntime, "torch": _create_torch}
-_EXTRAS = {"openvino": "", "onnxruntime": "onnxruntime", "torch": "nvidia"}  # which install an engine
+# The smallest extras that install an engine. PyTorch's needs torch and onnx; checkpoints need safetensors
+# as well, and so the extra `export`.
+_EXTRAS = {"openvino": "", "onnxruntime": "onnxruntime", "torch": "nvidia"}
 
 
 def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -103,6 +103,6 @@ def check_names(path: str | os.PathLike[str], inputs: list[str], outputs: list[s
     """Raises `ModelFileError` unless a file has the input and the output of a model file."""
     if inputs != [INPUT] or outputs != [OUTPUT]:
         raise ModelFileError(
-            f"{path}: has the inputs {', '.join(inputs)} and the outputs {', '.join(outputs)}, but a model file has "
+            f"{path} has the inputs {', '.join(inputs)} and the outputs {', '.join(outputs)}, but a model file has "
             f"{INPUT} and {OUTPUT}; export the model again"
         )

@@ -82,7 +82,7 @@ class OpenVinoEngine(Engine):
         devices = [name.lower() for name in self._core.available_devices]
         if device not in devices:
             raise EngineError(f"OpenVINO: device {device!r} not found; available: {', '.join(devices)}")
-        if precision == "bf16" and not computes_in_bf16(device):
+        if precision == "bf16" and not openvino_computes_in_bf16(device):
             raise EngineError(f"this {device.upper()} does not compute in bf16; use float32")
         self._model = self._read()
         ports = self._model.inputs, self._model.outputs
@@ -161,7 +161,7 @@ def thread_settings() -> dict[str, Any]:
     return settings
 
 
-def computes_in_bf16(device: str) -> bool:
+def openvino_computes_in_bf16(device: str) -> bool:
     """Says whether a device computes in bf16 natively; False if the device is not available."""
     try:
         return "BF16" in openvino.Core().get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")

@@ -55,9 +55,7 @@ def split_preprocessing(model: openvino.Model, type_: openvino.Type, path: Path)
     outputs = (output for node in model.get_ordered_ops() for output in node.outputs())
     normalized = next((output for output in outputs if NORMALIZED in output.names), None)
     if normalized is None:
-        raise ModelFileError(
-            f"{path}: has no tensor {NORMALIZED!r}, which every model file has; export the model again"
-        )
+        raise ModelFileError(f"{path} has no tensor {NORMALIZED!r}, which every model file has; export the model again")
     quantized = _follow(normalized, _QUANTIZE)
     in_bytes = quantized.get_element_type() == openvino.Type.u8
     cut = quantized if in_bytes else normalized

@@ -73,14 +73,12 @@ def read_graph(path: Path, operators: Sequence[str]) -> Graph:
             "it was quantized from"
         )
     if not any(NORMALIZED in node.output for node in graph.node):
-        raise ModelFileError(
-            f"{path}: has no tensor {NORMALIZED!r}, which every model file has; export the model again"
-        )
+        raise ModelFileError(f"{path} has no tensor {NORMALIZED!r}, which every model file has; export the model again")
     nodes = _needed([_read(node) for node in graph.node])
     for node in nodes:
         if node.operator not in operators:
             raise ModelFileError(
-                f"{path}: has the operator {node.operator}, which the PyTorch engine does not support; export the "
+                f"{path} has the operator {node.operator}, which the PyTorch engine does not support; export the "
                 "model again with this version of rapidseg, or use engine openvino"
             )
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}

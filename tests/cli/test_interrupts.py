@@ -1,0 +1,70 @@
+"""Ctrl-C in long commands: one line says what is saved, and the exit status is 130."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rapidseg.runtime.model_file import SAMPLE_IMAGE
+
+# A process in the background ignores Ctrl-C, and its children inherit that; so the child restores it first.
+COMMAND = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "sys.argv[0] = 'rapidseg'; from rapidseg.cli.app import main; main()"
+)
+TIMEOUT_S = 120
+
+
+def interrupt(folder, words, has_begun):
+    """Sends Ctrl-C to a command and its processes, as a terminal does; returns exit status and standard error."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *map(str, words)],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    end = time.monotonic() + TIMEOUT_S
+    while not has_begun():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    error = process.communicate(timeout=TIMEOUT_S)[1]
+    return process.returncode, error
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_scenes(tmp_path, workers):
+    folder = tmp_path / "scenes"
+    words = ["data", "synth", folder, "--images", 500, "--workers", workers, "--image-size", "512x1024"]
+    status, error = interrupt(tmp_path, words, lambda: any(folder.rglob("*_leftImg8bit.png")))
+    assert status == 130
+    message = rf"interrupted: \d+ of 600 scenes saved in {re.escape(str(folder))}; run the same command again to resume"
+    assert re.fullmatch(message, error.strip())
+
+
+def test_predict(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for index in range(400):
+        (images / f"{index:03}.png").symlink_to(SAMPLE_IMAGE)
+    status, error = interrupt(
+        tmp_path, ["predict", images, "-o", "out"], lambda: len(list(tmp_path.glob("out/overlays/*.jpg"))) > 9
+    )
+    assert status == 130
+    assert re.fullmatch(r"interrupted: [1-9]\d* of 400 images saved in out", error.strip())
+    assert (tmp_path / "out" / "predictions.json").is_file()
+
+
+def test_benchmark(tmp_path):
+    begun = time.monotonic()
+    words = ["benchmark", "--image-size", "64x64", "--rounds", 50, "--seconds", 5]
+    status, error = interrupt(tmp_path, words, lambda: time.monotonic() > begun + 8)
+    assert status == 130
+    assert error.strip() == "interrupted"
