@@ -123,6 +123,7 @@ def test_names_for_completion_are_those_of_the_rooms_that_own_them(tmp_path):
     assert {key for key in recipe_keys() if not key.startswith(("model.options.", "loss.head_weights."))} <= set(
         dotted_keys(Recipe)
     )
+    assert set(recipe_keys("pretrain")) >= {"method.m", "data.view.image_size", "epochs"}
     assert architecture_names() == tuple(zoo.architectures())
     assert recipe_names() == recipes.recipe_names()
     with pytest.raises(InputError, match=", ".join(dataset_names())):

@@ -39,6 +39,7 @@ PSPNET = {
     "model.variant": "openmmlab",
     "model.options.backbone": "resnet50",
     "model.options.output_stride": 8,
+    "model.weights": None,
     "model.backbone_weights": "https://download.openmmlab.com/pretrain/third_party/resnet50_v1c-2cccc1ad.pth",
     "model.bn_momentum": None,
     "model.input_short_side": None,
@@ -80,6 +81,9 @@ def jpu(head, **others):
     return {**network, "model.options.output_stride": ABSENT, **others}
 
 
+# Recipes that have extended others since they were written.
+NEWER = ("cityscapes/fast-scnn-coarse", "own-data")
+
 # Every value in which the others differ from it.
 DIFFERENCES = {
     "cityscapes/pspnet-r50-d8": {},
@@ -118,7 +122,7 @@ def test_recipes_that_extend_others_have_the_values_they_had_when_they_were_whol
 
 def test_recipes_state_only_what_differs():
     extending = [name for name in recipe_names() if "\nextends: " in find_recipe(name).read_text()]
-    assert extending == sorted([*DIFFERENCES.keys() - {"cityscapes/fast-scnn"}, "own-data"])
+    assert extending == sorted([*DIFFERENCES.keys() - {"cityscapes/fast-scnn"}, *NEWER])
     assert find_recipe("cityscapes/pspnet-r50-jpu-4x4").read_text().partition("\n\n")[2] == (
         "extends: cityscapes/pspnet-r50-jpu-4x2\n\nbatch_size: 16\n"
     )

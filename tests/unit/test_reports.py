@@ -114,7 +114,7 @@ def test_scenes_and_checks_count_what_they_saw(tmp_path: Path) -> None:
     scenes = rapidseg.draw_scenes(tmp_path, 1, val_images=1, image_size="64x128", workers=1)
     assert repr(scenes).startswith("<ScenesReport 1 train, 1 val scenes of 64x128 in ")
     checked = rapidseg.check_data("cityscapes", root=tmp_path)
-    assert repr(checked).startswith("<CheckReport cityscapes: 2 pairs, 0 errors, ")
+    assert repr(checked).startswith("<CheckReport cityscapes: 2 pairs, no errors, ")
     predicted = rapidseg.predict(tmp_path / "leftImg8bit" / "**" / "*.png", output=tmp_path / "out", save="class-map")
     assert repr(predicted).startswith("<PredictionReport 2 images segmented; ")
     assert list(predicted.folders) == ["class-map"]

@@ -47,6 +47,13 @@ def complete_override(incomplete: str) -> list[str]:
     return _matching((f"{key}=" for key in recipe_keys()), incomplete)
 
 
+def complete_pretraining_override(incomplete: str) -> list[str]:
+    """Returns keys of pre-training recipes with `=` behind them, such as `method.m=`."""
+    from rapidseg.workflows.names import recipe_keys
+
+    return _matching((f"{key}=" for key in recipe_keys("pretrain")), incomplete)
+
+
 def complete_any_name(incomplete: str) -> list[str]:
     """Returns names of architectures, models and recipes."""
     from rapidseg.workflows.names import architecture_names, model_names, recipe_names

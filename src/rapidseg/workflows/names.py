@@ -33,13 +33,19 @@ def label_set_names() -> tuple[str, ...]:
     return (*_LABEL_SETS, *_stems("data/layouts/descriptions"))
 
 
-def recipe_keys() -> tuple[str, ...]:
-    """Returns the dotted keys that the recipes of the package state, sorted: what is usually overridden."""
+def recipe_keys(command: str = "train") -> tuple[str, ...]:
+    """Returns the dotted keys that the recipes of a command state, sorted: what is usually overridden.
+
+    Args:
+        command: `train` or `pretrain`.
+    """
     import yaml
 
+    folder = _PACKAGE / "recipes"
+    names = recipe_names() if command == "train" else [f"pretraining/{name}" for name in pretraining_recipe_names()]
     keys: set[str] = set()
-    for file in (_PACKAGE / "recipes").rglob("*.yaml"):
-        keys.update(_dotted_keys(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    for name in names:
+        keys.update(_dotted_keys(yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))))
     return tuple(sorted(keys - {"extends"}))
 
 

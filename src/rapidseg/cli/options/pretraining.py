@@ -13,21 +13,30 @@ from rapidseg.cli.options.training import (
     DeviceOption,
     DryRunOption,
     OutputOption,
-    OverridesArgument,
     ResumeOption,
     separate_overrides,
 )
 
-__all__ = ["DeviceOption", "DryRunOption", "OutputOption", "OverridesArgument", "ResumeOption", "separate_overrides"]
+__all__ = ["DeviceOption", "DryRunOption", "OutputOption", "ResumeOption", "separate_overrides"]
 
 _RECIPES = "the recipe's"
 
 RecipeArgument = Annotated[
     str | None,
     typer.Argument(
+        metavar="RECIPE",
         help="Name of a pre-training recipe, such as byol_cifar10, or a recipe file. Not needed with --resume.",
         show_default="instance-discrimination_cifar10",
         autocompletion=completion.complete_pretraining_recipe,
+    ),
+]
+OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="Overrides of the recipe, such as data.train_limit=5000.",
+        show_default=False,
+        autocompletion=completion.complete_pretraining_override,
     ),
 ]
 RootOption = Annotated[
