@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -159,11 +161,26 @@ def test_several_threads_at_once(segmenter: Segmenter) -> None:
 
 def test_compiled_shapes_are_bounded() -> None:
     made = []
-    kept = ShapeCache(lambda shape: made.append(shape) or shape, limit=2)
+    kept: ShapeCache[tuple[int, ...]] = ShapeCache(limit=2)
     for side in (1, 2, 1, 3, 1, 2):
-        assert kept[1, side] == (1, side)
+        assert kept.get((1, side), lambda shape: made.append(shape) or shape) == (1, side)
     assert len(kept) == 2
     assert made == [(1, 1), (1, 2), (1, 3), (1, 2)]  # 1 was used last, so 2 made room for 3
+
+
+@pytest.mark.parametrize("name", [*ENGINES, "torch"])
+def test_the_memory_of_an_engine_does_not_wait_for_the_garbage_collector(name: str, model_path: Path) -> None:
+    image = np.zeros((1, 64, 96, 3), np.uint8)
+    rapidseg.load(model_path, engine=name, device="cpu").engine.run(image)  # imports what the engine needs
+    gc.disable()
+    try:
+        engine = rapidseg.load(model_path, engine=name, device="cpu").engine
+        engine.run(image)
+        released = weakref.ref(engine)
+        del engine
+        assert released() is None
+    finally:
+        gc.enable()
 
 
 def test_float32_is_float32(model_path: Path, image: np.ndarray) -> None:

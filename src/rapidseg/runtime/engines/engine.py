@@ -76,16 +76,20 @@ class Engine(abc.ABC):
 
 
 class ShapeCache(Generic[Compiled]):
-    """Keeps what was compiled for the input shapes used last."""
+    """Keeps what was compiled for the input shapes used last.
 
-    def __init__(self, compile_for: Callable[[tuple[int, ...]], Compiled], limit: int = MAX_COMPILED) -> None:
-        self._compile_for = compile_for
+    It does not keep the function that compiles: a method of an engine, stored in that engine, would be a reference
+    cycle, and the memory of a dropped engine would wait for the garbage collector.
+    """
+
+    def __init__(self, limit: int = MAX_COMPILED) -> None:
         self._limit = limit
         self._compiled: OrderedDict[tuple[int, ...], Compiled] = OrderedDict()
 
-    def __getitem__(self, shape: tuple[int, ...]) -> Compiled:
+    def get(self, shape: tuple[int, ...], compile_for: Callable[[tuple[int, ...]], Compiled]) -> Compiled:
+        """Returns what was compiled for a shape; calls `compile_for` where nothing was."""
         if shape not in self._compiled:
-            self._compiled[shape] = self._compile_for(shape)
+            self._compiled[shape] = compile_for(shape)
         self._compiled.move_to_end(shape)
         while len(self._compiled) > self._limit:
             self._compiled.popitem(last=False)

@@ -70,19 +70,20 @@ class OnnxRuntimeEngine(Engine):
         check_names(path, [port.name for port in session.get_inputs()], [port.name for port in session.get_outputs()])
         self._dimensions = session.get_inputs()[0].shape
         self._cache = cache_folder("onnxruntime") if cache and device == "cpu" else None
-        self._sessions = ShapeCache(self._specialize)
+        self._sessions: ShapeCache[onnxruntime.InferenceSession] = ShapeCache()
         self._turn = threading.Lock()
 
     def compile(self, shape: tuple[int, ...]) -> None:
         with self._turn:
-            self._sessions[shape]
+            self._sessions.get(shape, self._specialize)
 
     def upload(self, images: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(images)
 
     def infer(self, uploaded: np.ndarray) -> np.ndarray:
         with self._turn:
-            logits: np.ndarray = self._sessions[uploaded.shape].run([OUTPUT], {INPUT: uploaded})[0]
+            session = self._sessions.get(uploaded.shape, self._specialize)
+            logits: np.ndarray = session.run([OUTPUT], {INPUT: uploaded})[0]
         return logits
 
     def _specialize(self, shape: tuple[int, ...]) -> onnxruntime.InferenceSession:

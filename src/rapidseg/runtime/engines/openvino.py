@@ -90,16 +90,16 @@ class OpenVinoEngine(Engine):
         type_ = openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32
         self._model, self._input = split_preprocessing(self._model, type_, path)
         self._cache = cache_folder("openvino") if cache else None
-        self._networks = ShapeCache(self._compile)
+        self._networks: ShapeCache[_Network] = ShapeCache()
         self._turn = threading.Lock()
 
     def compile(self, shape: tuple[int, ...]) -> None:
         with self._turn:
-            self._networks[shape]
+            self._networks.get(shape, self._compile)
 
     def upload(self, images: np.ndarray) -> _Uploaded:
         with self._turn:
-            buffers = self._networks[images.shape].buffers
+            buffers = self._networks.get(images.shape, self._compile).buffers
             # Allocating costs more than the pass over the image, so buffers are reused.
             tensor = buffers.pop() if buffers else openvino.Tensor(self._input.type, list(images.shape))
         self._input.fill(images, tensor)
@@ -107,7 +107,7 @@ class OpenVinoEngine(Engine):
 
     def infer(self, uploaded: _Uploaded) -> np.ndarray:
         with self._turn:
-            network = self._networks[uploaded.shape]
+            network = self._networks.get(uploaded.shape, self._compile)
             request = network.request
             request.set_input_tensor(uploaded.tensor)
             request.infer()

@@ -94,7 +94,8 @@ class TorchOnnxEngine(Engine):
             )
             self._normalize = Normalizer(spec.mean, spec.std, self._device)
         with_triton = isinstance(self.backend, CudaBackend) and self.backend.has_triton
-        self._compiled = ShapeCache(functools.partial(_Compiled, self._network, with_triton=with_triton))
+        self._compile_for = functools.partial(_Compiled, self._network, with_triton=with_triton)
+        self._compiled: ShapeCache[_Compiled] = ShapeCache()
         self._turn = threading.Lock()
         # CUDA streams do not wait for each other, and all of them share the buffers of a compiled network.
         self._free = torch.cuda.Event() if self._device.type == "cuda" else None
@@ -135,7 +136,7 @@ class TorchOnnxEngine(Engine):
 
     def _network_for(self, shape: tuple[int, ...]) -> _Compiled:
         with self._explain("images of", shape), on_device(self._device):
-            return self._compiled[shape]
+            return self._compiled.get(shape, self._compile_for)
 
     def _check_device(self, images: Tensor) -> Tensor:
         if images.device != self._device:
