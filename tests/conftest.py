@@ -17,6 +17,15 @@ def gpu_only_where_asked_for():
         yield
 
 
+@pytest.fixture(scope="module")
+def traced_once():
+    """Traces each network once in a session, for modules that export the same network several times."""
+    from tests.support.traces import traced_once as kept_traces  # the base install has no PyTorch
+
+    with kept_traces():
+        yield
+
+
 def _needed(path: Path, what: str) -> Path:
     if not path.exists():
         pytest.skip(f"{what} is not at {path}")
