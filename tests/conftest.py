@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# The networks of tests are small, so PyTorch's threads mostly wait for each other: on two cores that other programs use
+# as well, a training with two threads takes 15 times as long as with one. Programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
