@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# The networks of tests are small, so PyTorch's threads mostly wait for each other: on two cores that other programs use
+# as well, a training with two threads takes 15 times as long as with one. Programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -14,6 +19,15 @@ def gpu_only_where_asked_for():
     """Keeps `auto` on the CPU, so that tests mean the same on every machine; those of GPUs name the device."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rapidseg.runtime.engines.selection.find_gpu", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def traced_once():
+    """Traces each network once in a session, for modules that export the same network several times."""
+    from tests.support.traces import traced_once as kept_traces  # the base install has no PyTorch
+
+    with kept_traces():
         yield
 
 

@@ -113,6 +113,7 @@ def test_a_stated_score_is_drawn_only_where_it_holds(rapidseg, tmp_path, photo):
     assert Path("out/speed_accuracy.svg").exists()
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_eager_pytorch_with_the_same_weights_as_the_baseline(rapidseg, tmp_path, photo):
     import torch
 
@@ -142,9 +143,9 @@ def test_eager_pytorch_with_the_same_weights_as_the_baseline(rapidseg, tmp_path,
     assert measurement["speed_up"]["count"] == 2  # one pair per round
     assert measurement["speed_up"]["median"] > 0
     assert eager["size_hw"] == [64, 96]
-    export_onnx(network, network.spec, tmp_path / "best.onnx", check_sizes=[(64, 96)])
+    export_onnx(network, network.spec, tmp_path / "best.onnx", check_sizes=[(64, 96)], images=())
     save_model(create_model("fast-scnn", labels=CAMVID, width=0.25), tmp_path / "retrained.safetensors")
-    beside = ["benchmark", "best.onnx", "--baseline", "eager", *options, "--checkpoint"]
+    beside = ["benchmark", "best.onnx", "--baseline", "eager", *options, "--rounds", "1", "--checkpoint"]
     assert rapidseg(*beside, "best.safetensors")[0] == 0
     status, _, error = rapidseg(*beside, "retrained.safetensors")
     assert status == 2

@@ -65,7 +65,7 @@ def test_a_checkpoint_and_its_exported_file_get_the_same_scores_in_every_engine(
         model(torch.randn(4, 3, 128, 192))
     model.eval()
     save_model(model, tmp_path / "best.safetensors")
-    export_onnx(model, model.spec, tmp_path / "best.onnx", check_sizes=[(64, 96)])
+    export_onnx(model, model.spec, tmp_path / "best.onnx", check_sizes=[(64, 96)], images=())
     common = ["--data", "camvid", "--root", "camvid", "--input-size", "64x96", "--precision", "float32", "--json"]
     documents = [
         json.loads(rapidseg("eval", *words, *common)[1])

@@ -12,6 +12,8 @@ from rapidseg.runtime.engines.openvino import openvino_computes_in_bf16
 from tests.support.block_scenes import write_block_scenes
 from tests.support.brightness_onnx import CLASSES, write_brightness_onnx
 
+pytestmark = pytest.mark.usefixtures("traced_once")
+
 
 @pytest.fixture
 def checkpoint(tmp_path):

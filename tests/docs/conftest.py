@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rapidseg.exporting import verification
+from rapidseg.exporting import precisions, verification
 from rapidseg.imaging import read_image, resize_image, write_image
 from rapidseg.recipes import recipe_file
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from tests.support.data_folders import write_mask
+from tests.support.traces import traced_once
 
 CLASSES = ("road", "sidewalk", "vehicle", "person")
 DESCRIPTION = f"""\
@@ -37,12 +38,14 @@ batch_size: 4
 
 @pytest.fixture(scope="package", autouse=True)
 def small_work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """For these tests, replaces the recipe for data descriptions and the sizes at which exports are verified."""
+    """For these tests, replaces the recipe for data descriptions and the images on which exports are verified."""
     path = tmp_path_factory.mktemp("recipe") / "small.yaml"
     path.write_text(SMALL_RECIPE, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
+    photo = resize_image(read_image(SAMPLE_IMAGE), (90, 120))
+    with pytest.MonkeyPatch.context() as patch, traced_once():
         patch.setattr(recipe_file, "OWN_DATA", str(path))
         patch.setattr(verification, "CHECK_SIZES", ((97, 161),))
+        patch.setattr(precisions, "street_scenes", lambda: (photo,))
         yield
 
 

@@ -21,6 +21,8 @@ from tests.support.published import published_state
 
 SIZES = [(64, 96)]
 
+pytestmark = pytest.mark.usefixtures("traced_once")
+
 
 @pytest.fixture(scope="module")
 def model():

@@ -126,6 +126,15 @@ def test_a_finished_run_has_nothing_left_to_do(scenes, tmp_path):
     assert (tmp_path / "last.safetensors").read_bytes() == before
 
 
+@pytest.fixture
+def usual_interrupt():
+    """Python's own handler of SIGINT. A process that a shell started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_interrupt")
 def test_the_second_signal_is_not_waited_for():
     with StopSignals() as signals:
         signals.check()

@@ -7,7 +7,6 @@ one shape is in memory.
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -51,9 +50,7 @@ def run_engines(
         precision, spec = "int8", spec.model_copy(update={"precisions": {}})
     for name in engines:
         for batch in batches:
-            logits = _run(path, spec, images[:batch], name, precision)
-            gc.collect()  # engines refer to themselves, so their memory would wait for the collector
-            yield name, batch, logits
+            yield name, batch, _run(path, spec, images[:batch], name, precision)
 
 
 def _run(path: Path, spec: ModelSpec, images: np.ndarray, name: str, precision: str) -> np.ndarray:

@@ -82,9 +82,8 @@ class OnnxRuntimeEngine(Engine):
 
     def infer(self, uploaded: np.ndarray) -> np.ndarray:
         with self._turn:
-            logits: np.ndarray = self._sessions.get(uploaded.shape, self._specialize).run([OUTPUT], {INPUT: uploaded})[
-                0
-            ]
+            session = self._sessions.get(uploaded.shape, self._specialize)
+            logits: np.ndarray = session.run([OUTPUT], {INPUT: uploaded})[0]
         return logits
 
     def _specialize(self, shape: tuple[int, ...]) -> onnxruntime.InferenceSession:
