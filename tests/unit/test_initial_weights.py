@@ -154,9 +154,7 @@ def test_the_built_in_model_computes_what_its_file_does():
     use = initialize_from(target, "fast-scnn-camvid")
     assert {name.partition(".")[0] for name in use.kept_random} == {"aux_heads"}
     assert use.trained_on
-    with pytest.raises(
-        ModelFileError, match="is an INT8 file, whose weights are rounded; start training from fast-scnn"
-    ):
+    with pytest.raises(ModelFileError, match="is an INT8 file, whose weights are rounded; pass fast-scnn"):
         initialize_from(target, "fast-scnn-camvid-int8")
 
 

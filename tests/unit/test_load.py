@@ -14,6 +14,7 @@ from rapidseg.core.errors import ConfigError, EngineError, InputError, ModelFile
 from rapidseg.core.labels import CAMVID
 from rapidseg.importing import transfer
 from rapidseg.runtime.engines import selection
+from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from rapidseg.system.gpu import Gpu
 from rapidseg.workflows import load as load_module
 from rapidseg.zoo import published_models
@@ -255,9 +256,16 @@ def test_a_run_folder_names_its_best_weights(tmp_path):
     assert str(caught.value) == f"{tmp_path} is a folder; pass a file in it, such as {tmp_path / 'best.safetensors'}"
 
 
-def test_a_built_in_model_has_no_pytorch_weights():
+def test_the_built_in_model_as_a_pytorch_module() -> None:
     pytest.importorskip("torch")
+    pytest.importorskip("onnx")
     from rapidseg.models import SegmentationModel
 
-    with pytest.raises(ModelFileError, match=r"fast-scnn-camvid is a built-in model: an ONNX file .*camvid/fast-scnn"):
-        SegmentationModel.from_pretrained("fast-scnn-camvid")
+    model = SegmentationModel.from_pretrained("fast-scnn-camvid")
+    assert model.spec.labels == CAMVID
+    ours, theirs = rapidseg.load("fast-scnn-camvid", precision="float32"), rapidseg.Segmenter.from_model(model)
+    assert (
+        theirs(SAMPLE_IMAGE).class_map == ours(SAMPLE_IMAGE).class_map
+    ).mean() > 0.999  # folded weights round differently
+    with pytest.raises(ModelFileError, match="is an INT8 file, whose weights are rounded; pass fast-scnn-camvid"):
+        SegmentationModel.from_pretrained("fast-scnn-camvid-int8")

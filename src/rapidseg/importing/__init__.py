@@ -1,6 +1,7 @@
 """Reads weights that others published as models of this project."""
 
 from rapidseg.importing.backbone import load_backbone
+from rapidseg.importing.built_in import is_built_in
 from rapidseg.importing.checkpoint import find_checkpoint, load_checkpoint
 from rapidseg.importing.class_names import LabelsLike, find_labels
 from rapidseg.importing.download import Note, fetch, is_url, kept_download
@@ -17,6 +18,7 @@ __all__ = [
     "find_encoder",
     "find_labels",
     "initialize_from",
+    "is_built_in",
     "is_url",
     "kept_download",
     "load_backbone",

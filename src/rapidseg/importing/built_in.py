@@ -43,7 +43,7 @@ def load_built_in(name: str) -> SegmentationModel:
     spec = read_spec(path)
     if spec.quantization is not None or name.endswith("-int8"):
         raise ModelFileError(
-            f"{name} is an INT8 file, whose weights are rounded; start training from {BUILT_IN_MODELS[0]}"
+            f"{name} is an INT8 file, whose weights are rounded; pass {BUILT_IN_MODELS[0]}, of which it was made"
         )
     tensors = {
         tensor.name: torch.from_numpy(np.array(numpy_helper.to_array(tensor)))

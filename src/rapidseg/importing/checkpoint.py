@@ -15,6 +15,7 @@ from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.progress import Counter
 from rapidseg.importing.backbone import backbone_kind
+from rapidseg.importing.built_in import is_built_in, load_built_in
 from rapidseg.importing.checkpoint_file import read_content
 from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights
 from rapidseg.importing.class_names import LabelsLike, labels_for
@@ -22,7 +23,7 @@ from rapidseg.importing.download import Note, is_url, locate, log
 from rapidseg.importing.layouts import LAYOUTS, Layout
 from rapidseg.models import SegmentationModel, create_model, load_model, load_state
 from rapidseg.models.weights_file import list_misfits
-from rapidseg.zoo import built_in_models, model_hint, published_models
+from rapidseg.zoo import model_hint, published_models
 
 _NEAR = 0.5  # share of names that a layout must know before its other names are worth listing
 
@@ -43,7 +44,7 @@ def load_checkpoint(
 
     Args:
         source: a file; an `http(s)` URL, whose file is downloaded once and kept; or the name of a published model,
-            such as `fast-scnn-cityscapes`, whose weights are downloaded.
+            such as `fast-scnn-cityscapes`, whose weights are downloaded, or of the built-in one.
         labels: the classes of a published checkpoint: a label set, the name of a known one such as `cityscapes`, a YAML
             file that describes a data set, or names. None: the classes that the file names. If it names none, 19
             classes are assumed to be those of Cityscapes, and others are called `class_0` and so on.
@@ -66,6 +67,10 @@ def load_checkpoint(
         RapidSegError: the file cannot be downloaded, or is not the expected one.
     """
     note = note or log.info
+    if is_built_in(os.fspath(source)):
+        if labels is not None or ema is not None or options:
+            raise ConfigError(f"{source} has its own labels, options and weights; pass the name alone")
+        return load_built_in(os.fspath(source))
     path = find_checkpoint(source, sha256=sha256, progress=progress, note=note)
     content, own = read_content(path)
     if own:
@@ -116,13 +121,6 @@ def resolve_name(source: str) -> str:
     if is_url(source) or not re.fullmatch(r"[\w-]+", source) or Path(source).exists():
         return source
     models = published_models()
-    if source in built_in_models():
-        raise ModelFileError(
-            f"{source} is a built-in model: an ONNX file without PyTorch weights, ready to run with "
-            f"rapidseg.load({source!r}). For weights, train its recipe: rapidseg train "
-            f"{built_in_models()[source].recipe} data.root=DIR -o runs/first; or use a published model, which "
-            "`rapidseg models` lists"
-        )
     if source not in models:
         raise ModelFileError(f"{source} is neither a file nor the name of a model{model_hint(source)}")
     return models[source].url

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.progress import Counter
-from rapidseg.importing.built_in import is_built_in, load_built_in
+from rapidseg.importing.built_in import is_built_in
 from rapidseg.importing.checkpoint import find_checkpoint, load_checkpoint
 from rapidseg.importing.download import Note, log
 from rapidseg.importing.encoder import check_width, initialize_from_encoder, note_differing_options
@@ -45,14 +46,11 @@ def initialize_from(
     """
     note = note or log.info
     source = os.fspath(source)
-    if is_built_in(source):
-        given = load_built_in(source)
-    else:
-        path = find_checkpoint(source, progress=progress, note=note)
-        encoder = find_encoder(path)
-        if encoder is not None:
-            return initialize_from_encoder(model, *encoder, source=source, note=note)
-        given = load_checkpoint(path, note=note)
+    path = source if is_built_in(source) else find_checkpoint(source, progress=progress, note=note)
+    encoder = find_encoder(path) if isinstance(path, Path) else None
+    if encoder is not None:
+        return initialize_from_encoder(model, *encoder, source=source, note=note)
+    given = load_checkpoint(path, note=note)
     _check_same_network(model, given, source)
     note_differing_options(given.spec.options, model.spec.options, note)
     excluded = {}

@@ -68,9 +68,9 @@ class SegmentationModel(nn.Module, ABC):
         """Loads a model in evaluation mode on the CPU.
 
         Args:
-            source: a folder that `save_pretrained` wrote; the name of a published model, such as
-                `fast-scnn-cityscapes`, whose checkpoint is downloaded once; or a checkpoint file of RapidSeg or of a
-                published implementation, or its URL.
+            source: a folder that `save_pretrained` wrote; the name of the built-in model, `fast-scnn-camvid`, or of a
+                published one, such as `fast-scnn-cityscapes`, whose checkpoint is downloaded once; or a checkpoint file
+                of RapidSeg or of a published implementation, or its URL.
 
         Raises:
             ModelFileError: it does not exist, is damaged or of an unknown layout.

@@ -92,14 +92,16 @@ def import_checkpoint(
     """
     path = output_path(source, output, ".safetensors")
     require_extra("export")
-    from rapidseg.importing import find_checkpoint, find_encoder, load_checkpoint
+    from rapidseg.importing import find_checkpoint, find_encoder, is_built_in, load_checkpoint
     from rapidseg.models import count_parameters, save_model
     from rapidseg.models.encoder_file import is_encoder_file, save_encoder
 
     notes: list[str] = []
     downloading = counter(progress, "downloading", unit="bytes")
-    file = find_checkpoint(source, sha256=sha256, progress=downloading, note=notes.append)
-    encoder = None if is_encoder_file(file) else find_encoder(file)
+    file: str | Path = os.fspath(source)
+    if not is_built_in(str(file)):
+        file = find_checkpoint(source, sha256=sha256, progress=downloading, note=notes.append)
+    encoder = find_encoder(file) if isinstance(file, Path) and not is_encoder_file(file) else None
     if encoder is not None:
         _refuse_options(file, labels=labels, ema=ema, options=options)
         encoder_spec, state = encoder
@@ -111,7 +113,7 @@ def import_checkpoint(
     return ImportReport(path=path, spec=spec, num_parameters=count_parameters(model), notes=tuple(notes))
 
 
-def _refuse_options(file: Path, **options: Any) -> None:
+def _refuse_options(file: object, **options: Any) -> None:
     for name, value in options.items():
         if value:
             raise ConfigError(f"{file} is an encoder, to which {name} does not apply; remove it")
