@@ -128,7 +128,7 @@ def test_weights_of_another_network_are_refused_and_nothing_is_changed(saved):
         with pytest.raises(ConfigError, match=message):
             initialize_from(model, saved(given))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    with pytest.raises(ModelFileError, match="no such file, and no published model of that name"):
+    with pytest.raises(ModelFileError, match="is neither a file nor the name of a model"):
         initialize_from(model, "fast-scnn-cityscape")
 
 
