@@ -10,13 +10,6 @@ from rapidseg import zoo
 from tests.support.block_scenes import write_block_scenes
 
 RECIPES = {model.recipe: model for model in zoo.published_models().values()}
-# One recipe of each network in every run, the others with the slow tests.
-FAST = (
-    "cityscapes/fast-scnn",
-    "cityscapes/deeplabv3-r50-d8",
-    "cityscapes/pspnet-r50-jpu-4x2",
-    "cityscapes/encnet-r50-d8",
-)
 SMALL = (
     "data.root=scenes",
     "data.workers=0",
@@ -26,11 +19,7 @@ SMALL = (
 )
 
 
-def ids(names):
-    return [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in names]
-
-
-@pytest.mark.parametrize("name", ids(RECIPES))
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_starts(rapidseg, tmp_path, name):
     write_block_scenes(tmp_path / "scenes")
     model = RECIPES[name]
