@@ -29,7 +29,7 @@ def test_the_first_command_segments_the_sample_with_the_base_install(rapidseg, t
 
 def test_the_second_command_is_one_line_that_runs_the_tests():
     (line,) = BLOCKS[1].splitlines()
-    assert line.endswith(".venv/bin/python -m pytest")
+    assert line.endswith(".venv/bin/python -m pytest -n 2 --dist worksteal")
     assert "[test]" in line
 
 
