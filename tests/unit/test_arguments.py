@@ -69,7 +69,7 @@ def test_every_argument_of_another_type_is_refused_by_its_name(
         (
             "predict",
             {"save": "overlays"},
-            "cannot save 'overlays'; allowed are class-map, overlay, confidence; did you",
+            "cannot save 'overlays'; allowed are class-map, overlay, confidence (did you",
         ),
         ("compare_runs", {"paths": "a.json"}, "a comparison needs two documents, not 1; name run A and run B"),
         ("draw_scenes", {"images": 0}, "images is 0; pass an integer of 1 or more"),

@@ -220,7 +220,7 @@ def test_arrays_of_old_and_new_numpy(old):
     ],
 )
 def test_damaged_and_other_pickles(content):
-    with pytest.raises(DatasetError, match=r"^my/file: .*; download it again$"):
+    with pytest.raises(DatasetError, match=r"^my/file:? ?.*; download it again$"):
         load_cifar_pickle(content, "my/file")
 
 
@@ -263,7 +263,7 @@ def test_folder_per_class(pets):
     joined = open_images(pets, "val+train")
     assert values_of(joined)[:5] == [10, 11, 20, 21, 10]
     assert joined.split == "val+train"
-    with pytest.raises(DatasetError, match=r"^pets has no split 'tran'; available: train, val; did you mean 'train'"):
+    with pytest.raises(DatasetError, match=r"^pets has no split 'tran'; available: train, val \(did you mean 'train'"):
         open_images(pets, "tran")
     with pytest.raises(IndexError):
         images[9]
@@ -387,7 +387,7 @@ def test_unknown_layout(pets, layout):
     with pytest.raises(InputError, match=f"unknown layout '{layout}'; choose from auto, cifar10-binary") as raised:
         open_images(pets, layout=layout)
     if layout == "unlabelled":
-        assert str(raised.value).endswith("did you mean 'unlabeled'?")
+        assert str(raised.value).endswith("(did you mean 'unlabeled'?)")
 
 
 def test_missing_root_and_other_files(tmp_path):

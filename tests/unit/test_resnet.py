@@ -81,7 +81,7 @@ def test_heads_neck_and_auxiliary_head_follow_the_backbone():
 
 
 def test_stems_and_multi_grids_that_do_not_go_together_are_refused():
-    with pytest.raises(ConfigError, match=r"options of pspnet: stem: should be 'plain' or 'deep', not 'cifar'"):
+    with pytest.raises(ConfigError, match=r"options of pspnet: stem should be 'plain' or 'deep', not 'cifar'"):
         create_model("pspnet", 19, backbone="resnet18", stem="cifar")
     with pytest.raises(ConfigError, match=r"multi_grid has 3 dilations, but layer4 of resnet18 has 2 blocks; pass one"):
         create_model("deeplabv3", 19, backbone="resnet18", multi_grid=(1, 2, 4))

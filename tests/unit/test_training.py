@@ -13,7 +13,7 @@ import sys
 import pytest
 import torch
 
-from rapidseg.core.errors import ConfigError, DatasetError, TrainingError
+from rapidseg.core.errors import ConfigError, DatasetError, InputError, TrainingError
 from rapidseg.core.labels import CITYSCAPES
 from rapidseg.models import load_model
 from rapidseg.training import load_recipe, train
@@ -151,7 +151,7 @@ def test_a_folder_that_holds_a_run_is_left_alone(finished):
 
 def test_an_output_that_is_a_file_is_refused(finished, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="is a file; choose a folder for the run"):
+    with pytest.raises(InputError, match="is a file; results are written to a folder, choose another name"):
         train(finished[0], tmp_path / "file", device="cpu")
 
 

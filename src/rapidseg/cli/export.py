@@ -13,11 +13,8 @@ from rapidseg.cli.tables.export import print_report
 
 def register(app: typer.Typer) -> None:
     """Adds `export`."""
-    app.command(
-        epilog=examples(
-            "rapidseg export best.safetensors", "rapidseg export best.onnx --precision int8 --data my-streets.yaml"
-        )
-    )(export)
+    int8 = "rapidseg export best.onnx --precision int8 --data my-streets.yaml"
+    app.command(epilog=examples("rapidseg export best.safetensors", int8))(export)
 
 
 def export(

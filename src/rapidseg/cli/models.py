@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from rapidseg.cli.command_line import CommandLine
-from rapidseg.cli.completion import complete_any_name
 from rapidseg.cli.console import show_report
-from rapidseg.cli.help import METHOD, examples
+from rapidseg.cli.help import examples
+from rapidseg.cli.options import details as options
 from rapidseg.cli.options.common import JsonOption
 
 _BOTH = examples("rapidseg models", "rapidseg models show fast-scnn-camvid")
@@ -34,26 +32,14 @@ def list_all(as_json: JsonOption = False) -> None:
     from rapidseg.cli.tables.models import print_list
     from rapidseg.workflows.models import list_models
 
-    everything = list_models()
-    show_report(everything, as_json, print_list)
+    show_report(list_models(), as_json, print_list)
 
 
 @app.command(epilog=examples("rapidseg models show tiny", "rapidseg models show fast-scnn --input-size 512x1024"))
 def show(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME",
-            help="Architecture, recipe, or built-in or published model.",
-            autocompletion=complete_any_name,
-        ),
-    ],
-    num_classes: Annotated[
-        int, typer.Option(min=2, max=255, help="For an architecture: number of classes.", rich_help_panel=METHOD)
-    ] = 19,
-    input_size: Annotated[
-        str, typer.Option(metavar="HxW", help="For an architecture: size of the input.", rich_help_panel=METHOD)
-    ] = "1024x2048",
+    name: options.NameArgument,
+    num_classes: options.NumClassesOption = 19,
+    input_size: options.NetworkSizeOption = "1024x2048",
     as_json: JsonOption = False,
 ) -> None:
     """Show details: scores, sources and commands of a model, text of a recipe, cost of an architecture."""

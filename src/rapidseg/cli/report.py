@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from rapidseg.cli.completion import complete_document
 from rapidseg.cli.console import print_json, print_line
-from rapidseg.cli.help import OUTPUT, examples
+from rapidseg.cli.help import examples
+from rapidseg.cli.options import details as options
 from rapidseg.cli.options.common import JsonOption
 
 
@@ -20,30 +19,10 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    first: Annotated[
-        Path,
-        typer.Argument(
-            metavar="A",
-            help="JSON document that rapidseg eval --output wrote.",
-            show_default=False,
-            autocompletion=complete_document,
-        ),
-    ],
-    second: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="B",
-            help="Another document, to compare with A.",
-            show_default=False,
-            autocompletion=complete_document,
-        ),
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.", rich_help_panel=OUTPUT)] = Path(
-        "report.html"
-    ),
-    images: Annotated[
-        int, typer.Option("--images", min=1, help="How many images of each kind to show.", rich_help_panel=OUTPUT)
-    ] = 5,
+    first: options.DocumentArgument,
+    second: options.SecondDocumentArgument = None,
+    output: options.PageOption = Path("report.html"),
+    images: options.ImagesOption = 5,
     as_json: JsonOption = False,
 ) -> None:
     """Write an HTML page of an evaluation, or of the differences between two evaluations.
