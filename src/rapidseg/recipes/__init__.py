@@ -7,6 +7,21 @@ recipe = load_recipe("camvid/fast-scnn", {"data.root": "data/camvid", "data.extr
 
 from rapidseg.recipes.catalog import find_recipe, recipe_names
 from rapidseg.recipes.renames import current_name
-from rapidseg.recipes.summaries import RecipeSummary, recipe_text, summarize_recipe
+from rapidseg.recipes.summaries import (
+    PretrainingSummary,
+    RecipeSummary,
+    recipe_text,
+    summarize_pretraining,
+    summarize_recipe,
+)
 
-__all__ = ["RecipeSummary", "current_name", "find_recipe", "recipe_names", "recipe_text", "summarize_recipe"]
+__all__ = [
+    "PretrainingSummary",
+    "RecipeSummary",
+    "current_name",
+    "find_recipe",
+    "recipe_names",
+    "recipe_text",
+    "summarize_pretraining",
+    "summarize_recipe",
+]

@@ -10,11 +10,11 @@ from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.report import Report
 from rapidseg.core.sizes import SizeHW, SizeLike, to_size
 from rapidseg.core.wording import count_of
+from rapidseg.recipes import PretrainingSummary, RecipeSummary
 from rapidseg.workflows.arguments import RULES, TEXT, checked, integer
 
 if TYPE_CHECKING:
     from rapidseg.core.spec import ModelSpec
-    from rapidseg.recipes import RecipeSummary
     from rapidseg.zoo import ArchitectureEntry, BuiltInModel, MeasuredScore, PublishedModel
 
 CITYSCAPES_SIZE_HW = (1024, 2048)
@@ -95,7 +95,7 @@ class RecipeDetails(Report):
         published: names of the published models that it trains.
     """
 
-    summary: RecipeSummary
+    summary: RecipeSummary | PretrainingSummary
     text: str
     published: tuple[str, ...]
 
@@ -103,8 +103,15 @@ class RecipeDetails(Report):
     def name(self) -> str:
         return self.summary.name
 
+    @property
+    def command(self) -> str:
+        """The command that runs it: `train` or `pretrain`."""
+        return "train" if isinstance(self.summary, RecipeSummary) else "pretrain"
+
     def headline(self) -> str:
         summary = self.summary
+        if not isinstance(summary, RecipeSummary):
+            return f"{self.name}: {summary.method} with {summary.network}, {count_of(summary.epochs, 'epoch')}"
         return (
             f"{self.name}: {summary.architecture} on {summary.dataset}, {count_of(summary.iterations, 'iteration')}, "
             f"batch size {summary.batch_size}"
@@ -164,12 +171,14 @@ class ModelList(Report):
         built_in: models in the package, which `rapidseg.load` opens at once.
         published: models of others, whose weights are downloaded.
         recipes: complete training runs.
+        pretraining: complete pre-training runs.
     """
 
     architectures: tuple[ArchitectureEntry, ...]
     built_in: tuple[BuiltIn, ...]
     published: tuple[Published, ...]
     recipes: tuple[RecipeSummary, ...]
+    pretraining: tuple[PretrainingSummary, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -183,6 +192,7 @@ class ModelList(Report):
             "built_in": [model.summary() for model in self.built_in],
             "published": [model.to_dict() for model in self.published],
             "recipes": [vars(recipe) for recipe in self.recipes],
+            "pretraining": [vars(recipe) for recipe in self.pretraining],
         }
 
     def headline(self) -> str:
@@ -209,6 +219,7 @@ class ModelList(Report):
             )
             lines.append(f"  {published.name:34} {mean_iou}".rstrip())
         lines.append(f"recipes: {', '.join(recipe.name for recipe in self.recipes)}")
+        lines.append(f"pre-training recipes: {', '.join(recipe.name for recipe in self.pretraining)}")
         lines.append(f"architectures: {', '.join(entry.name for entry in self.architectures)}")
         return "\n".join(lines)
 
@@ -216,13 +227,14 @@ class ModelList(Report):
 def list_models() -> ModelList:
     """Returns every architecture, recipe and model. PyTorch is not needed."""
     from rapidseg import zoo
-    from rapidseg.recipes import recipe_names, summarize_recipe
+    from rapidseg.recipes import recipe_names, summarize_pretraining, summarize_recipe
 
     return ModelList(
         architectures=tuple(zoo.architectures().values()),
         built_in=tuple(_built_in(name) for name in zoo.built_in_models()),
         published=tuple(Published(entry) for entry in zoo.published_models().values()),
         recipes=tuple(summarize_recipe(name) for name in recipe_names()),
+        pretraining=tuple(summarize_pretraining(name) for name in recipe_names("pretraining")),
     )
 
 
@@ -240,7 +252,7 @@ def show_model(name: str, *, num_classes: int = 19, input_size: SizeLike = CITYS
         ModuleNotFoundError: for an architecture: PyTorch is not installed.
     """
     from rapidseg import zoo
-    from rapidseg.recipes import current_name, recipe_names, recipe_text, summarize_recipe
+    from rapidseg.recipes import current_name, recipe_names, recipe_text, summarize_pretraining, summarize_recipe
 
     if name in zoo.architectures():
         return _architecture(name, num_classes, to_size(input_size, "input_size"))
@@ -252,7 +264,10 @@ def show_model(name: str, *, num_classes: int = 19, input_size: SizeLike = CITYS
     if recipe in recipe_names():
         trained = tuple(model.name for model in zoo.published_models().values() if model.recipe == recipe)
         return RecipeDetails(summarize_recipe(recipe), recipe_text(recipe), trained)
+    if name in recipe_names("pretraining"):
+        return RecipeDetails(summarize_pretraining(name), recipe_text(name, "pretraining"), ())
     known = (*zoo.architectures(), *zoo.built_in_models(), *zoo.published_models(), *recipe_names())
+    known = (*known, *recipe_names("pretraining"))
     raise ConfigError(
         f"unknown architecture, model or recipe {name!r}{nearest_hint(name, known)}; `rapidseg models` lists them"
     )

@@ -13,7 +13,7 @@ from rapidseg.core.sizes import format_size
 
 if TYPE_CHECKING:
     from rapidseg.core.spec import ModelSpec
-    from rapidseg.recipes import RecipeSummary
+    from rapidseg.recipes import PretrainingSummary, RecipeSummary
     from rapidseg.workflows.models import ArchitectureDetails, BuiltIn, ModelDetails, ModelList, RecipeDetails
     from rapidseg.zoo import ArchitectureEntry, Figures, MeasuredScore, PublishedModel, Reported
 
@@ -27,6 +27,7 @@ def print_list(models: ModelList) -> None:
         _published_table([model.entry for model in models.published]),
         _measured_table(models),
         _recipe_table(models.recipes),
+        _pretraining_table(models.pretraining),
     ):
         console.print(table)
         console.print()
@@ -91,12 +92,19 @@ def _measured_table(models: ModelList) -> Table:
 
 def _recipe_table(recipes: Iterable[RecipeSummary]) -> Table:
     """One line per recipe."""
-    table = _table("Recipes", "name", "network", "data")
-    for heading in ("iterations", "batch"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = _table("Recipes of rapidseg train", "name", "network", "data")
+    table.add_column("iterations", justify="right", no_wrap=True)
     for recipe in recipes:
-        cells = (recipe.name, recipe.architecture, recipe.dataset, f"{recipe.iterations}", f"{recipe.batch_size}")
-        table.add_row(*cells)
+        table.add_row(recipe.name, recipe.architecture, recipe.dataset, f"{recipe.iterations}")
+    return table
+
+
+def _pretraining_table(recipes: Iterable[PretrainingSummary]) -> Table:
+    """One line per pre-training recipe."""
+    table = _table("Recipes of rapidseg pretrain", "name", "network")
+    table.add_column("epochs", justify="right", no_wrap=True)
+    for recipe in recipes:
+        table.add_row(recipe.name, recipe.network, f"{recipe.epochs}")
     return table
 
 
@@ -163,6 +171,9 @@ def _print_recipe(recipe: RecipeDetails) -> None:
     print_line(recipe.text)
     if recipe.published:
         print_line(f"trains the published model {', '.join(recipe.published)}")
+    if recipe.command == "pretrain":
+        _print_commands("run it", (f"rapidseg pretrain {recipe.name} --root DIR --output runs/first",))
+        return
     words = f"{recipe.name} data.root=DIR" if recipe.name != "own-data" else "my-streets.yaml"
     _print_commands("run it", (f"rapidseg train {words} --output runs/first",))
 
