@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import pydoc
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -102,3 +103,27 @@ def test_a_missing_extra_is_named_with_the_command(tmp_path: Path, arguments: li
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     assert f"pip install -c constraints.txt '.[{extra}]'" in " ".join(ended.stderr.split())
+
+
+def test_every_public_name_can_be_read_and_helped_with() -> None:
+    for name in dir(rapidseg):
+        assert getattr(rapidseg, name) is not None
+    text = pydoc.plain(pydoc.render_doc(rapidseg))
+    for name in ("load", "train", "pretrain", "draw_scenes"):
+        assert f"{name}(" in text
+
+
+def test_a_script_without_a_guard_draws_with_several_processes(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import rapidseg\n"
+        "print('started')\n"
+        f"print(rapidseg.draw_scenes({str(tmp_path / 'scenes')!r}, 3, image_size='64x64', workers=2))\n"
+        "print(__file__)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "started"
+    assert lines[1].startswith("<ScenesReport 3 train")
+    assert lines[2:] == [str(script)]  # the script ran once

@@ -146,7 +146,10 @@ def test_hidden_files_are_skipped(tmp_path):
             r"cityscapes-coarse, synth-as-camvid, or pass a "
             r"YAML file that describes your own data \(docs/data\.md\)",
         ),
-        (("camvid",), r"camvid needs the folder of the data: pass --root DIR \(root= in Python\)"),
+        (
+            ("camvid",),
+            r"camvid needs the folder of the data: pass --root DIR \(root= in Python; data\.root",
+        ),
         (("nowhere.yaml",), r"cannot read nowhere\.yaml: No such file or directory"),
     ],
 )

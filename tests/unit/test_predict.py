@@ -211,3 +211,16 @@ def test_names_that_are_not_utf_8(model: Path) -> None:
         assert b"Traceback" not in run.stderr
         assert b"skipped: " in run.stderr
         assert b"out\\udcff" in run.stdout  # Python's name for the byte 0xff
+
+
+def test_an_empty_list_of_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no images given; pass image files, folders of images or globs"):
+        rapidseg.predict([], output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_with_skipped_images_was_not_interrupted(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    report = rapidseg.predict(tmp_path / "bad.jpg", model=model, output=tmp_path / "out")
+    assert "1 skipped" in repr(report)
+    assert "interrupted" not in repr(report)

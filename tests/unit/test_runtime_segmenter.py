@@ -132,7 +132,10 @@ def test_views_and_read_only_arrays(segmenter: Segmenter, image: np.ndarray) -> 
         (np.zeros((8, 9, 2), np.uint8), "pass three channels: red, green and blue"),
         (np.zeros((0, 9, 3), np.uint8), "it has no pixels"),
         (np.zeros((8, 9, 3), np.float32), r"\(8, 9, 3\) float32; pass values from 0 to 255 as uint8, not normalized"),
-        ([[1, 2]], r"PIL image or an \(H, W, 3\) uint8 array, not list; convert other types with numpy\.asarray"),
+        (
+            [[1, 2]],
+            r"PIL image, or an \(H, W, 3\) uint8 array or tensor, not list; convert other types",
+        ),
         ("photo.jpg", r"photo\.jpg: no such file"),
         (b"photo", "encoded image: not a readable JPEG, PNG, WebP, BMP or TIFF image"),
         (b"", "encoded image: no bytes; pass the whole content of an image file"),

@@ -111,9 +111,14 @@ def test_rejects_unsuitable_tensors(segmenter, image, change, message):
         segmenter(change(on_device(image, segmenter)), input_size=image.shape[:2])
 
 
-def test_other_engines_reject_tensors(image):
-    with pytest.raises(InputError, match=r"an image must be .* array, not Tensor"):
-        rapidseg.load(engine="openvino", device="cpu")(torch.from_numpy(image))
+def test_other_engines_read_tensors_as_arrays(image):
+    segmenter = rapidseg.load(engine="openvino", device="cpu")
+    tensor = torch.from_numpy(image)
+    expected = segmenter(image).class_map
+    np.testing.assert_array_equal(segmenter(tensor).class_map, expected)
+    np.testing.assert_array_equal(segmenter(tensor.flip(2), bgr=True).class_map, expected)
+    with pytest.raises(InputError, match=r"move its channels to the end: image\.permute\(1, 2, 0\)"):
+        segmenter(tensor.permute(2, 0, 1))
 
 
 def test_threads_take_turns(segmenter, image):

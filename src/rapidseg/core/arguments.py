@@ -77,11 +77,15 @@ def is_integer(value: object) -> bool:
     return hasattr(value, "__index__") and not isinstance(value, bool) and not hasattr(value, "__len__")
 
 
-def check_integer(name: str, value: Any, minimum: int | None = None) -> int:
-    """Returns an integer; rejects other types, and integers below `minimum`."""
-    if not is_integer(value) or (minimum is not None and value < minimum):
-        raise refusal(name, value, "an integer" if minimum is None else f"an integer of {minimum} or more")
-    return operator.index(value)
+def check_integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
+    """Returns an integer; rejects other types, and integers below `minimum` or above `maximum`."""
+    inside = is_integer(value) and (minimum is None or value >= minimum) and (maximum is None or value <= maximum)
+    if inside:
+        return operator.index(value)
+    bounds = ""
+    if minimum is not None:
+        bounds = f" of {minimum} or more" if maximum is None else f" from {minimum} to {maximum}"
+    raise refusal(name, value, f"an integer{bounds}")
 
 
 def check_number(
@@ -157,9 +161,9 @@ def as_numbers(name: str, value: Any) -> tuple[float, ...]:
     return tuple(check_number(name, item) for item in items)
 
 
-def integer(minimum: int | None = None) -> Rule:
+def integer(minimum: int | None = None, maximum: int | None = None) -> Rule:
     """Returns the rule of `check_integer`."""
-    return lambda name, value: check_integer(name, value, minimum)
+    return lambda name, value: check_integer(name, value, minimum, maximum)
 
 
 def number(minimum: float | None = None, maximum: float | None = None, note: str = "") -> Rule:

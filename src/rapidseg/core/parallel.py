@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -67,7 +68,7 @@ def unordered_process_map(
     # "spawn", because a forked copy of a process with threads can hang.
     with ProcessPoolExecutor(min(processes, len(items)), get_context("spawn"), _start_process) as pool:
         try:
-            with ignored_interrupts():
+            with ignored_interrupts(), _main_module_hidden():
                 pending = [pool.submit(function, item) for item in items]
             for finished in as_completed(pending):
                 yield finished.result()
@@ -97,6 +98,25 @@ def ignored_interrupts() -> Iterator[None]:
     finally:
         if before is not None:  # else C code installed the handler, and Python cannot install it again
             signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Keeps processes that are started in the block from running the user's script again.
+
+    A spawned process imports the program's main module, to find functions in it. Ours are in this package, and a
+    script without `if __name__ == "__main__":` would start the work anew in every process.
+    """
+    main = sys.modules["__main__"]
+    hidden = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+    main.__spec__ = None
+    if "__file__" in hidden:
+        del main.__file__
+    try:
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)
 
 
 def _start_process() -> None:

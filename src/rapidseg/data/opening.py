@@ -79,7 +79,9 @@ def open_layout(
     name = os.fspath(name_or_path)
     if name in BUILT_IN_LAYOUTS or name in BUNDLED_DESCRIPTIONS:
         if root is None:
-            raise InputError(f"{name} needs the folder of the data: pass --root DIR (root= in Python)")
+            raise InputError(
+                f"{name} needs the folder of the data: pass --root DIR (root= in Python; data.root=DIR in training)"
+            )
         if name in BUILT_IN_LAYOUTS:
             return BUILT_IN_LAYOUTS[name](root, labels)
         return YamlDataset(BUNDLED_DESCRIPTIONS[name], root, labels)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rapidseg.core.errors import RapidSegError
+from rapidseg.core.errors import DependencyError
 from rapidseg.core.labels import LabelSet
 from rapidseg.imaging import count_pixels, mask_to_rle
 
@@ -47,12 +47,14 @@ def supervision_detections(
     """Returns a class map, (H, W) uint8, as `supervision.Detections`; see `Result.to_supervision`.
 
     Raises:
-        RapidSegError: supervision is not installed.
+        DependencyError: supervision is not installed.
     """
     try:
         import supervision
     except ModuleNotFoundError as error:
-        raise RapidSegError("supervision is not installed; install it with: pip install supervision") from error
+        raise DependencyError(
+            "supervision is not installed; install it with: pip install supervision", "supervision"
+        ) from error
     classes = _classes_in(class_map, labels)
     if not classes:
         return supervision.Detections.empty()

@@ -186,7 +186,7 @@ class Result:
         `confidence`, the mean over the pixels of the class.
 
         Raises:
-            RapidSegError: supervision is not installed.
+            DependencyError: supervision is not installed.
         """
         confidence = None if self.confidence is None else _on_host(self.confidence)
         return supervision_detections(self.labels, _on_host(self.class_map), confidence)

@@ -85,8 +85,11 @@ class EvaluationReport(Report):
 
         write_text(path, json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
 
-    def to_html(self, path: str | os.PathLike[str]) -> None:
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Writes a self-contained HTML page with scores, confusion matrix, and the worst and the best images.
+
+        Returns:
+            The file.
 
         Raises:
             RapidSegError: the file cannot be written.
@@ -97,6 +100,7 @@ class EvaluationReport(Report):
         pictures = self._pictures
         worst, best = ([], []) if pictures is None else (pictures.worst, pictures.best)
         page.write_run_page(path, self.run, worst=worst, best=best)
+        return Path(path)
 
     def headline(self) -> str:
         images = count_of(self.run.num_images, "image")

@@ -238,7 +238,7 @@ def list_models() -> ModelList:
     )
 
 
-@checked(name=TEXT, num_classes=integer(1), input_size=RULES["image_size"])
+@checked(name=TEXT, num_classes=integer(2, 255), input_size=RULES["image_size"])
 def show_model(name: str, *, num_classes: int = 19, input_size: SizeLike = CITYSCAPES_SIZE_HW) -> ModelDetails:
     """Returns everything that is known about an architecture, a recipe or a model.
 

@@ -59,8 +59,9 @@ class PredictionReport(Report):
 
     def headline(self) -> str:
         skipped = f", {len(self.failed)} skipped" if self.failed else ""
-        done = "" if self.record["complete"] else "; interrupted"
-        return f"{count_of(self.files, 'image')} segmented{skipped}{done}; {self.record_path}"
+        missing = self.record["num_images"] - len(self.files) - len(self.failed)
+        left = f"; interrupted, {missing} left" if missing else ""
+        return f"{count_of(self.files, 'image')} segmented{skipped}{left}; {self.record_path}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the record, ready for JSON."""
@@ -112,6 +113,8 @@ def predict(
         progress.message("no image given: segmenting the built-in sample")
         images = model_file.SAMPLE_IMAGE
     paths = find_images(as_paths("images", images))
+    if not paths:
+        raise InputError("no images given; pass image files, folders of images or globs")
     folder = OutputFolder(Path(output), paths, as_names("save", save))
     if isinstance(model, Segmenter):
         segmenter = model

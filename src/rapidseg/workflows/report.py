@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.arguments import as_paths, check_path
@@ -34,10 +35,13 @@ class RunReport(Report):
         scores = self.run.scores.to_dict(self.run.labels.names)
         return {**self.run.model_dump(mode="json", exclude={"confusion_matrix", "images", "labels"}), **scores}
 
-    def to_html(self, path: str | os.PathLike[str]) -> None:
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Writes a self-contained HTML page.
 
         It shows pictures if the run saved its predictions (`save`) and data set and predictions are still there.
+
+        Returns:
+            The file.
 
         Raises:
             RapidSegError: the file cannot be written.
@@ -51,6 +55,7 @@ class RunReport(Report):
             for images in (self.run.worst(self.num_images), self.run.best(self.num_images))
         )
         page.write_run_page(path, self.run, worst=worst, best=best)
+        return Path(path)
 
     def headline(self) -> str:
         return with_warnings(f"{self.run.title}: mIoU {self.run.scores.mean_iou:.3f}", self.run.warnings)
@@ -108,10 +113,13 @@ class ComparisonReport(Report):
         """Returns everything for JSON, with None where a score is not defined."""
         return self.comparison.to_dict(self.num_images)
 
-    def to_html(self, path: str | os.PathLike[str]) -> None:
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Writes a self-contained HTML page.
 
         It shows pictures if the runs saved their predictions (`save`) and data set and predictions are still there.
+
+        Returns:
+            The file.
 
         Raises:
             RapidSegError: the file cannot be written.
@@ -127,6 +135,7 @@ class ComparisonReport(Report):
             lost=_rows(pictures, self.lost),
             gained=_rows(pictures, self.gained),
         )
+        return Path(path)
 
     def headline(self) -> str:
         return with_warnings(f"{self.means[0]}; A: {self.first.title}, B: {self.second.title}", self.warnings)

@@ -31,8 +31,8 @@ def print_export(report: ExportReport) -> None:
     """Prints the comparisons, the agreement of bf16 and fp16, and the file that was written."""
     print_line("compared with PyTorch: max logit error (relative to the largest logit); pixels with the same class")
     _print_checks(report.checks, lambda check: f"{check.relative_error:.1e}; {check.agreement:.3%}")
-    _print_precision(report, "bf16", "float32")
-    _print_precision(report, "fp16", "float32 on an NVIDIA GPU")
+    _print_precision(report, "bf16", "on CPUs that compute in it")
+    _print_precision(report, "fp16", "on NVIDIA GPUs")
     _print_written(report, f"{report.size_bytes / 1e6:.1f} MB")
 
 
@@ -93,7 +93,7 @@ def _print_checks(checks: Sequence[Any], cell: Callable[[Any], str]) -> None:
     console.print(table)
 
 
-def _print_precision(report: ExportedFile, precision: str, reference: str) -> None:
+def _print_precision(report: ExportedFile, precision: str, where: str) -> None:
     agreement, threshold = report.spec.precisions.get(precision), report.precision_threshold
     if agreement is None:
         if precision == "bf16":
@@ -101,7 +101,8 @@ def _print_precision(report: ExportedFile, precision: str, reference: str) -> No
         return
     default = "the default" if agreement >= threshold else "not the default"
     print_line(
-        f"{precision} agrees with {reference} on {agreement:.2%} of pixels (threshold {threshold:.1%}); it is {default}"
+        f"{precision} agrees with float32 on {agreement:.2%} of pixels (threshold {threshold:.1%}); "
+        f"it is {default} {where}"
     )
 
 

@@ -38,7 +38,7 @@ class YamlDataset:
         if not self.root.is_dir():
             raise DatasetError(
                 f"{self.path}: its root {self.root} is not a folder; correct `root` (relative to the YAML file), or "
-                "pass --root DIR (root= in Python)"
+                "pass --root DIR (root= in Python; data.root=DIR in training)"
             )
 
     def splits(self) -> tuple[str, ...]:
