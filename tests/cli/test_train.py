@@ -94,7 +94,7 @@ def test_a_dry_run_writes_nothing(rapidseg, tmp_path):
         (["train", "--resume"], "name the folder of the run to resume: --output runs/first"),
         (
             [*TINY, "--weights", "fast-scnn-cityscape", "--dry-run"],
-            "no published model of that name; did you mean 'fast-",
+            "is neither a file nor the name of a model (did you mean 'fast-",
         ),
         (["train", "tiny", "data.root=nowhere", "--output", "run"], "no Cityscapes data set at "),
     ],

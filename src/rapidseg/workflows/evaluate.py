@@ -16,6 +16,7 @@ from rapidseg.core.arguments import as_items, as_numbers, as_texts, check_path, 
 from rapidseg.core.choices import ClassMappingName, EngineChoice, PrecisionChoice, ProtocolName
 from rapidseg.core.errors import InputError
 from rapidseg.core.extras import require_extra
+from rapidseg.core.files import check_output_file
 from rapidseg.core.progress import DOWNLOADS, Progress, counter
 from rapidseg.core.report import Report, with_warnings
 from rapidseg.core.sizes import InputSizeLike, SizeLike, format_size, to_input_size, to_size
@@ -92,15 +93,17 @@ class EvaluationReport(Report):
             The file.
 
         Raises:
-            RapidSegError: the file cannot be written.
+            InputError: the name of the file does not end in .html.
+            RapidSegError: it cannot be written.
         """
+        file = check_output_file(path, (".html", ".htm"))
         require_extra("report", "jinja2")
         from rapidseg.evaluation.report import page
 
         pictures = self._pictures
         worst, best = ([], []) if pictures is None else (pictures.worst, pictures.best)
-        page.write_run_page(path, self.run, worst=worst, best=best)
-        return Path(path)
+        page.write_run_page(file, self.run, worst=worst, best=best)
+        return file
 
     def headline(self) -> str:
         images = count_of(self.run.num_images, "image")

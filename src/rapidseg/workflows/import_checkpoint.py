@@ -39,6 +39,11 @@ class ImportReport(Report):
     num_parameters: int
     notes: tuple[str, ...]
 
+    @property
+    def encoder(self) -> EncoderSpec | None:
+        """The specification of an encoder; None where a segmentation network was imported."""
+        return self.spec if isinstance(self.spec, EncoderSpec) else None
+
     def headline(self) -> str:
         if isinstance(self.spec, EncoderSpec):
             network = f"encoder {self.spec.network}"

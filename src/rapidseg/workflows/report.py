@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rapidseg.core.arguments import as_paths, check_path
 from rapidseg.core.errors import InputError
 from rapidseg.core.extras import require_extra
+from rapidseg.core.files import check_output_file
 from rapidseg.core.report import Report, with_warnings
 from rapidseg.workflows.arguments import checked, integer
 
@@ -44,8 +45,10 @@ class RunReport(Report):
             The file.
 
         Raises:
-            RapidSegError: the file cannot be written.
+            InputError: the name of the file does not end in .html.
+            RapidSegError: it cannot be written.
         """
+        file = check_output_file(path, (".html", ".htm"))
         require_extra("report", "jinja2")
         from rapidseg.evaluation.report import SavedImages, page
 
@@ -54,8 +57,8 @@ class RunReport(Report):
             pictures.rows({image.name: f"mIoU {image.mean_iou:.3f}" for image in images})
             for images in (self.run.worst(self.num_images), self.run.best(self.num_images))
         )
-        page.write_run_page(path, self.run, worst=worst, best=best)
-        return Path(path)
+        page.write_run_page(file, self.run, worst=worst, best=best)
+        return file
 
     def headline(self) -> str:
         return with_warnings(f"{self.run.title}: mIoU {self.run.scores.mean_iou:.3f}", self.run.warnings)
@@ -122,20 +125,22 @@ class ComparisonReport(Report):
             The file.
 
         Raises:
-            RapidSegError: the file cannot be written.
+            InputError: the name of the file does not end in .html.
+            RapidSegError: it cannot be written.
         """
+        file = check_output_file(path, (".html", ".htm"))
         require_extra("report", "jinja2")
         from rapidseg.evaluation.report import SavedImages, page
 
         pictures = SavedImages({"prediction of A": self.first, "prediction of B": self.second})
         page.write_comparison_page(
-            path,
+            file,
             self.comparison,
             num_images=self.num_images,
             lost=_rows(pictures, self.lost),
             gained=_rows(pictures, self.gained),
         )
-        return Path(path)
+        return file
 
     def headline(self) -> str:
         return with_warnings(f"{self.means[0]}; A: {self.first.title}, B: {self.second.title}", self.warnings)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rapidseg.core.arguments import number
+from rapidseg.core.arguments import number, refusal
 from rapidseg.core.choices import ClassMappingName, EngineName, PrecisionName
 from rapidseg.core.errors import InputError
 from rapidseg.core.progress import SILENT, Progress
@@ -146,6 +146,8 @@ def tune(
     from rapidseg.runtime.engines import ENGINES, PRECISIONS
     from rapidseg.runtime.tuned_file import write_tuned
 
+    if min_fps == 0:
+        raise refusal("min_fps", min_fps, "a number above 0")
     names, target = as_model_list(models), Target(min_fps, min_miou)
     file = Path(f"{Path(names[0]).stem}.tuned.yaml" if output is None else output)
     if file.suffix not in (".yaml", ".yml"):

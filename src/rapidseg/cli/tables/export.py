@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.table import Table
 
 from rapidseg.cli.console import console, print_line, print_note
-from rapidseg.core.encoder_spec import EncoderSpec
 from rapidseg.core.sizes import format_size
 
 if TYPE_CHECKING:
+    from rapidseg.core.spec import ModelSpec
     from rapidseg.exporting import ExportReport, QuantizationReport
     from rapidseg.exporting.onnx_export import ExportedFile
     from rapidseg.workflows.import_checkpoint import ImportReport
@@ -69,14 +69,16 @@ def print_import(report: ImportReport) -> None:
     for note in report.notes:
         print_note(note)
     size = f"{report.num_parameters / 1e6:.2f} M parameters"
-    if isinstance(report.spec, EncoderSpec):
-        features = f", features of {report.spec.feature_dim} numbers" if report.spec.feature_dim else ""
-        print_line(f"encoder {report.spec.network} of {report.spec.source}{features}, {size}")
+    if report.encoder is not None:
+        encoder = report.encoder
+        features = f", features of {encoder.feature_dim} numbers" if encoder.feature_dim else ""
+        print_line(f"encoder {encoder.network} of {encoder.source}{features}, {size}")
         print_line(f"wrote {report.path}; start a training run from it with model.weights={report.path}")
         return
-    labels = report.spec.labels
+    spec = cast("ModelSpec", report.spec)
+    labels = spec.labels
     names = ", ".join(labels.names[:_SHOWN_CLASSES]) + (", ..." if labels.num_classes > _SHOWN_CLASSES else "")
-    print_line(f"{report.spec.architecture} of {report.spec.source}, {labels.num_classes} classes ({names}), {size}")
+    print_line(f"{spec.architecture} of {spec.source}, {labels.num_classes} classes ({names}), {size}")
     print_line(f"wrote {report.path}")
 
 

@@ -33,6 +33,8 @@ def print_report(report: PretrainingReport) -> None:
         _print_check(report.check)
         return
     parts = [f"{report.epochs} epochs, {report.iterations} iterations in {format_duration(report.seconds)}"]
+    if report.images_per_s == 0:
+        parts.insert(0, "the run was complete already, nothing was left to do")
     if report.best is not None:
         parts.append(f"best top-1 {report.best['top1']:.4f} after epoch {report.best['epoch']}")
     if report.last is not None:

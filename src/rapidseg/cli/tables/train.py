@@ -52,6 +52,8 @@ def print_report(report: TrainingReport) -> None:
         _print_check(report.check)
         return
     parts = [f"{count_of(report.iterations, 'iteration')} in {format_duration(report.seconds)}"]
+    if report.images_per_s == 0:
+        parts.insert(0, "the run was complete already, nothing was left to do")
     if report.best is not None:
         parts.append(f"best mIoU {report.best['mean_iou']:.4f} after iteration {report.best['iteration']}")
     if report.last is not None:
