@@ -72,7 +72,7 @@ def test_a_mistyped_model_is_the_message_of_every_command(rapidseg, name):
     assert "no such file" in error or "is neither a file nor the name of a model" in error
     assert rapidseg("predict", "-m", name)[2].endswith(error)  # after the note about the sample
     assert ("did you mean 'fast-scnn-camvid'" in error) == (name == "fast-scnn-camvis")
-    with pytest.raises(ModelFileError, match="no such file|is neither a file nor"):
+    with pytest.raises(ModelFileError, match=r"no such file|is neither a file nor"):
         doctor(name)
 
 
