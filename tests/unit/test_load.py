@@ -269,3 +269,8 @@ def test_the_built_in_model_as_a_pytorch_module() -> None:
     ).mean() > 0.999  # folded weights round differently
     with pytest.raises(ModelFileError, match="is an INT8 file, whose weights are rounded; pass fast-scnn-camvid"):
         SegmentationModel.from_pretrained("fast-scnn-camvid-int8")
+
+
+def test_an_image_is_not_a_model() -> None:
+    with pytest.raises(ModelFileError, match="is an image, not a model; load a model, then call it with the image"):
+        rapidseg.load(SAMPLE_IMAGE)

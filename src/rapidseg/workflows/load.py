@@ -11,6 +11,7 @@ from rapidseg.core.choices import EngineChoice, PrecisionChoice
 from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.import_errors import dependency_error
 from rapidseg.core.progress import DOWNLOADS, Progress, counter
+from rapidseg.imaging import IMAGE_SUFFIXES
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
 from rapidseg.workflows.arguments import FLAG, checked
 from rapidseg.zoo import published_models
@@ -62,6 +63,8 @@ def load(
         RapidSegError: the download fails, or its file is not the published one.
     """
     source = None if model is None else os.fspath(model)
+    if source is not None and Path(source).suffix.lower() in IMAGE_SUFFIXES and Path(source).is_file():
+        raise ModelFileError(f"{source} is an image, not a model; load a model, then call it with the image")
     if source is not None and _is_checkpoint(source):
         segmenter = _load_checkpoint(source, engine, precision, device, download=download, progress=progress)
     else:
