@@ -110,5 +110,5 @@ def test_damaged_images(tmp_path: Path, picture: np.ndarray) -> None:
     with pytest.raises(ImageError, match=r"PIL image: images with 32 bits per channel are not supported"):
         to_image(Image.fromarray(np.zeros((4, 4), np.float32)))
     for wrong in (None, 3, [1, 2], {"a": 1}):
-        with pytest.raises(InputError, match=r"an image must be a path, the bytes of an image file, a PIL image or"):
+        with pytest.raises(InputError, match=r"an image must be a path, the bytes of an image file, a PIL image, or"):
             to_image(wrong)
