@@ -42,7 +42,8 @@ class EagerWorkload:
             raise EngineError(f"PyTorch: device {device!r} not found; available: cpu")
         self._device = torch.device("cpu" if device == "auto" else device)
         if self._device.type == "cpu":
-            torch.set_num_threads(cpu_count())
+            # Only ever lowered, to a container's quota: PyTorch knows affinity and OMP_NUM_THREADS itself.
+            torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
         self._model = load_checkpoint(checkpoint).eval().to(self._device)
         self._image = read_image(image)
         spec = self._model.spec

@@ -83,7 +83,7 @@ def _option_hint(name: str, known: list[str]) -> str:
     renamed = [current for current in RENAMED_OPTIONS.get(name, ()) if current in known]
     if renamed:
         return f"; it is called {' or '.join(renamed)} now"
-    return did_you_mean(*started) if (started := _completions(name, known)) else nearest_hint(name, known)
+    return did_you_mean(*started) if (started := _completions(name, known)) else nearest_hint(name, known, cutoff=0.7)
 
 
 def _completions(name: str, known: list[str]) -> list[str]:

@@ -78,16 +78,20 @@ class Interrupted(KeyboardInterrupt):
         self.signal_number = signal_number
 
 
-def nearest_hint(word: object, allowed: "list[str] | tuple[str, ...]", *, max_words: int = 1) -> str:
+def nearest_hint(
+    word: object, allowed: "list[str] | tuple[str, ...]", *, max_words: int = 1, cutoff: float = 0.5
+) -> str:
     """Returns ` (did you mean 'x'?)` for the allowed words nearest to `word`, or an empty string if none is near."""
-    return did_you_mean(*nearest_words(word, allowed, max_words=max_words))
+    return did_you_mean(*nearest_words(word, allowed, max_words=max_words, cutoff=cutoff))
 
 
-def nearest_words(word: object, allowed: "list[str] | tuple[str, ...]", *, max_words: int = 1) -> "list[str]":
+def nearest_words(
+    word: object, allowed: "list[str] | tuple[str, ...]", *, max_words: int = 1, cutoff: float = 0.5
+) -> "list[str]":
     """Returns the allowed words nearest to `word`, the nearest first; none if none is near or `word` is not text."""
     from difflib import get_close_matches
 
-    return [] if not isinstance(word, str) else get_close_matches(word, list(allowed), n=max_words, cutoff=0.5)
+    return [] if not isinstance(word, str) else get_close_matches(word, list(allowed), n=max_words, cutoff=cutoff)
 
 
 def did_you_mean(*words: str) -> str:

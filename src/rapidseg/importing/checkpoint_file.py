@@ -49,6 +49,8 @@ _UNREAD = (
 _MISTAKEN = (
     (b"<", "is a web page or XML, so the download failed; download the file itself"),
     (b"version https://git-lfs", "is a Git LFS pointer, not the file; fetch it with `git lfs pull`"),
+    (b"\xff\xd8\xff", "is a JPEG image, not a checkpoint; pass a checkpoint (.pth, .pt or .safetensors)"),
+    (b"\x89PNG", "is a PNG image, not a checkpoint; pass a checkpoint (.pth, .pt or .safetensors)"),
     (b"\x1f\x8b", "is a gzip archive; unpack it and pass the checkpoint in it"),
 )
 

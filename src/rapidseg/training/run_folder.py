@@ -136,8 +136,9 @@ class RunFolder(Generic[SectionT]):
         ]
         if differing:
             raise ConfigError(
-                f"the run in {self.path} has another recipe; it differs in {', '.join(differing)}. Resume without "
-                "naming a recipe to use its own, or start a new run in another folder"
+                f"the run in {self.path} has another recipe; it differs in {', '.join(differing)}. To resume it "
+                "with its own recipe, pass neither a recipe nor options that change it; or start a new run in another "
+                "folder"
             )
         return recipe
 

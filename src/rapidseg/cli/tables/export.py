@@ -103,9 +103,17 @@ def _print_precision(report: ExportedFile, precision: str, where: str) -> None:
         return
     default = "the default" if agreement >= threshold else "not the default"
     print_line(
-        f"{precision} agrees with float32 on {agreement:.2%} of pixels (threshold {threshold:.1%}); "
+        f"{precision} agrees with float32 on {_percent(agreement, threshold)} of pixels (threshold {threshold:.1%}); "
         f"it is {default} {where}"
     )
+
+
+def _percent(agreement: float, threshold: float) -> str:
+    """Returns a share with so many digits that it is on the same side of the threshold as printed."""
+    digits = 2
+    while digits < 6 and agreement < threshold <= round(agreement, digits + 2):
+        digits += 1
+    return f"{agreement:.{digits}%}"
 
 
 def _print_written(report: ExportedFile, size: str) -> None:
