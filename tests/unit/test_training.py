@@ -164,7 +164,7 @@ def test_nothing_to_resume(finished, tmp_path):
 
 def test_a_run_resumes_with_its_own_recipe_only(finished, scenes):
     _, _, folder = finished
-    with pytest.raises(ConfigError, match=r"differs in optimizer.lr \(0.05, now 0.1\). To resume it with its own recipe"):
+    with pytest.raises(ConfigError, match=r"differs in optimizer.lr \(0.05, now 0.1\). To resume it with its own"):
         train(tiny(scenes, "optimizer.lr=0.1"), folder, resume=True, device="cpu")
     train(tiny(scenes, "data.workers=1", "log_every=1"), folder, resume=True, device="cpu")
 
