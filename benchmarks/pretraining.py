@@ -139,6 +139,7 @@ def time_our_run(count: int, precision: str, device: str) -> float:
             epochs=1 if device == "cpu" else 4,
             output=Path(folder) / "run",
             device=device,
+            progress=times,
         )
     return BATCH / statistics.median(times.images_per_s[WARM_UP:])
 
