@@ -86,9 +86,13 @@ class Diagnosis(Report):
         return (
             not any(problem.required for problem in self.problems)
             and not isinstance(self.chosen, str)
-            and not isinstance(self.self_test, str)
-            and self.self_test.passed
+            and self.self_test_passed
         )
+
+    @property
+    def self_test_passed(self) -> bool:
+        """Whether the self-test ran and passed."""
+        return not isinstance(self.self_test, str) and self.self_test.passed
 
     def headline(self) -> str:
         chosen = self.chosen

@@ -35,6 +35,8 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
         console.print(f"[bold {style}]{label}:[/] {text}", highlight=False, soft_wrap=True)
     if diagnosis.ok:
         console.print("[bold green]OK:[/] prediction works", highlight=False)
+    elif not isinstance(diagnosis.chosen, str) and diagnosis.self_test_passed:
+        console.print("[bold red]FAILED:[/] a required package is broken, though prediction works; see above")
     else:
         console.print("[bold red]FAILED:[/] prediction does not work as it should; see above", highlight=False)
 
