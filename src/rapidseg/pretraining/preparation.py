@@ -32,10 +32,9 @@ from rapidseg.recipes.pretraining_schema import (
     PretrainingRecipe,
     SupervisedSection,
 )
-from rapidseg.system.cpu import limit_library_threads, thread_limit
-from rapidseg.training.cpu_settings import keep_freed_memory
+from rapidseg.system.cpu import thread_limit
 from rapidseg.training.loader import BatchLoader
-from rapidseg.training.preparation import choose_device
+from rapidseg.training.preparation import prepare_process
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +74,7 @@ def prepare_pretraining(
         ConfigError: the recipe does not fit the images, or the device is not available.
         DatasetError: the images are missing or damaged.
     """
-    chosen = choose_device(device)
-    limit_library_threads()
-    if chosen == "cpu":
-        if recipe.precision == "fp16":
-            raise ConfigError("precision fp16 needs a CUDA GPU; use bf16 or float32 on a CPU")
-        keep_freed_memory()
-    torch.manual_seed(recipe.seed)
+    chosen = prepare_process(device, recipe.precision, recipe.seed)
     data = recipe.data
     train_images = _open(data, data.train, data.train_limit, progress)
     val_images = None if data.val is None else _open(data, data.val, data.val_limit, progress)

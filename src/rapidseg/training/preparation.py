@@ -73,13 +73,7 @@ def prepare(
         DatasetError: the data are missing or incomplete, or their classes differ.
         ModelFileError, RapidSegError: the initial weights are not available, or do not fit.
     """
-    chosen = choose_device(device)
-    limit_library_threads()
-    if chosen == "cpu":
-        if recipe.precision == "fp16":
-            raise ConfigError("precision fp16 needs a CUDA GPU; use bf16 or float32 on a CPU")
-        keep_freed_memory()
-    torch.manual_seed(recipe.seed)
+    chosen = prepare_process(device, recipe.precision, recipe.seed)
     parts = _open_training_data(recipe.data)
     train = Dataset.join(parts)
     val = None if recipe.data.val is None else open_dataset(recipe.data.name, recipe.data.root, recipe.data.val)
@@ -149,6 +143,22 @@ def count_class_pixels(dataset: Dataset, progress: Counter | None = None) -> np.
             "with `rapidseg data check`"
         )
     return counts
+
+
+def prepare_process(device: str, precision: str, seed: int) -> Literal["cpu", "cuda"]:
+    """Sets threads, memory and the seed of this process for a run, and returns where the run computes.
+
+    Raises:
+        ConfigError: the device is not available, or does not compute in the precision.
+    """
+    chosen = choose_device(device)
+    limit_library_threads()
+    if chosen == "cpu":
+        if precision == "fp16":
+            raise ConfigError("precision fp16 needs a CUDA GPU; use bf16 or float32 on a CPU")
+        keep_freed_memory()
+    torch.manual_seed(seed)
+    return chosen
 
 
 def choose_device(device: str) -> Literal["cpu", "cuda"]:
