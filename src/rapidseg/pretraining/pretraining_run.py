@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from rapidseg.core.errors import ConfigError
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.pretraining.preparation import PreparedPretraining, prepare_pretraining
 from rapidseg.pretraining.pretraining_report import PretrainingReport
@@ -16,8 +15,8 @@ from rapidseg.recipes.recipe_file import load_pretraining_recipe
 from rapidseg.training.checkpoint_callback import CheckpointCallback
 from rapidseg.training.metrics_callback import MetricsCallback
 from rapidseg.training.run_folder import RunFolder
-from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
-from rapidseg.training.trainer import make_trainer, quiet_lightning
+from rapidseg.training.stopping import StopSignals
+from rapidseg.training.trainer import complete_run, make_trainer, quiet_lightning
 
 # Keys that may change when a run is resumed: where the images are and how much is logged, not what is learned.
 _CHANGEABLE = ("data.root", "data.workers", "save_every", "log_every")
@@ -53,22 +52,23 @@ def pretrain(
         TrainingStopped: a signal stopped the run.
     """
     folder = RunFolder(Path(output), read_recipe=load_pretraining_recipe, changeable=_CHANGEABLE)
-    if resume:
-        recipe = folder.resume(recipe)
-    elif recipe is None:
-        raise ConfigError("a new run needs a recipe; to resume a run, pass --resume (resume=True in Python)")
-    state = folder.state if resume and folder.state.exists() else None
+    recipe, state = folder.prepare(recipe, resume=resume)
     prepared = prepare_pretraining(recipe, device, progress=progress)
     if not resume:
         folder.begin(recipe, command)
     with quiet_lightning(), StopSignals() as signals:
         run = _Run(recipe, prepared, folder, state, progress, signals)
-        try:
-            return run.fit()
-        except Exception:
-            if not resume and run.trainer.global_step == 0:
-                folder.discard()
-            raise
+        complete_run(
+            run.trainer,
+            prepared.module,
+            prepared.loader,
+            state=state,
+            folder=folder,
+            signals=signals,
+            resumed=resume,
+            command="pretrain",
+        )
+        return run.report()
 
 
 class _Run:
@@ -85,8 +85,6 @@ class _Run:
     ) -> None:
         self._prepared = prepared
         self._folder = folder
-        self._state = state
-        self._signals = signals
         plan, method = prepared.plan, prepared.module.method
         self._results = folder.path / "results" / f"{_results_name(recipe)}_results.csv"
         weights = EncoderWeights(method)
@@ -108,20 +106,8 @@ class _Run:
         checkpoint = CheckpointCallback(plan, weights, folder, self._metrics, self._scoring, signals)
         self.trainer = make_trainer(plan, prepared.device, folder, state, [self._metrics, self._scoring, checkpoint])
 
-    def fit(self) -> PretrainingReport:
-        """Trains to the end; raises what `pretrain` raises."""
-        try:
-            self.trainer.fit(
-                self._prepared.module,
-                self._prepared.loader,
-                ckpt_path=None if self._state is None else str(self._state),
-            )
-        except StopRequested:
-            assert self._signals.received is not None
-            iteration, number = self.trainer.global_step, self._signals.received
-            raise TrainingStopped(iteration, number, self._folder.path, command="pretrain") from None
-        finally:
-            self._prepared.loader.close()
+    def report(self) -> PretrainingReport:
+        """Returns the outcome of the finished run."""
         iterations = self.trainer.global_step
         return PretrainingReport(
             output=self._folder.path,

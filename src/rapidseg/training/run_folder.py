@@ -111,6 +111,24 @@ class RunFolder(Generic[SectionT]):
                 "start a new run in another folder"
             ) from error
 
+    def prepare(self, recipe: SectionT | None, *, resume: bool) -> tuple[SectionT, Path | None]:
+        """Returns the recipe of a run, and the saved state from which it resumes; None starts it anew.
+
+        Args:
+            recipe: the user's; None with `resume` uses the recipe in the folder.
+            resume: whether to resume the run in the folder.
+
+        Raises:
+            ConfigError: a new run has no recipe; or as `resume` raises.
+        """
+        if resume:
+            return self.resume(recipe), self.state if self.state.exists() else None
+        if recipe is None:
+            raise ConfigError(
+                "a new run needs a recipe; to resume a run without one, pass --resume (resume=True in Python)"
+            )
+        return recipe, None
+
     def resume(self, recipe: SectionT | None) -> SectionT:
         """Returns the recipe to resume with.
 

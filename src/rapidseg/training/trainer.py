@@ -6,17 +6,19 @@ import contextlib
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rapidseg.core.errors import TrainingError
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.training.json_lines import JsonLinesLogger
+from rapidseg.training.loader import BatchLoader
 from rapidseg.training.run_folder import RunFolder
 from rapidseg.training.run_plan import RunPlan
+from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
 
 _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "float32": "32-true",
@@ -68,6 +70,46 @@ def make_trainer(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+
+
+def complete_run(
+    trainer: Trainer,
+    module: LightningModule,
+    loader: BatchLoader[Any],
+    *,
+    state: Path | None,
+    folder: RunFolder[Any],
+    signals: StopSignals,
+    resumed: bool,
+    command: str,
+) -> None:
+    """Trains to the end, and closes the loader.
+
+    Args:
+        trainer: of the run.
+        module: to train.
+        loader: the batches of the whole run.
+        state: the saved state from which the run resumes; None starts it anew.
+        folder: of the run; left as it was before the run if a new one fails before its first iteration is done.
+        signals: that stop the run.
+        resumed: whether the user resumes a run, whose folder is kept whatever happens.
+        command: of the command line, for the advice how to resume: `train` or `pretrain`.
+
+    Raises:
+        TrainingStopped: a signal stopped the run, after its state was saved.
+        Exception: whatever the training raises.
+    """
+    try:
+        trainer.fit(module, loader, ckpt_path=None if state is None else str(state))
+    except StopRequested:
+        assert signals.received is not None
+        raise TrainingStopped(trainer.global_step, signals.received, folder.path, command=command) from None
+    except Exception:
+        if not resumed and trainer.global_step == 0:
+            folder.discard()
+        raise
+    finally:
+        loader.close()
 
 
 def _iterations_in(state: Path | None) -> int:

@@ -44,21 +44,18 @@ class RunCheck(Report):
 
 
 @dataclass(frozen=True)
-class TrainingReport(Report):
-    """The outcome of a run.
+class RunOutcome(Report):
+    """What every training or pre-training run leaves.
 
     Attributes:
         output: the run's folder; None for a dry run.
         iterations: optimizer steps done.
         seconds: that the run took, over all its processes.
-        images_per_s: mean of this process, without validation and saving; 0 if there was nothing left to do.
-        best: `iteration`, `mean_iou`, `mean_accuracy` and `pixel_accuracy` of the best evaluation; None without
-            validation.
-        last: the same of the last evaluation.
+        images_per_s: mean of this process, without scoring and saving; 0 if there was nothing left to do.
+        best: the best score, with its `iteration`; None without scores.
+        last: the last score, likewise.
         best_weights: file of the best weights; None if it was not written. `weights` is the file to use.
         last_weights: file of the last weights; None if it was not written.
-        warnings: what the user should know about the run.
-        check: of a dry run; None for a real one.
     """
 
     output: Path | None
@@ -69,17 +66,10 @@ class TrainingReport(Report):
     last: dict[str, Any] | None
     best_weights: Path | None
     last_weights: Path | None
-    warnings: tuple[str, ...] = ()
-    check: RunCheck | None = None
-
-    @property
-    def best_mean_iou(self) -> float | None:
-        """The mean IoU of `best_weights`, from 0 to 1; None without validation."""
-        return None if self.best is None else self.best["mean_iou"]
 
     @property
     def weights(self) -> Path:
-        """The file to use: the best weights, or without validation the last.
+        """The file to use: the best weights, or without scores the last.
 
         Raises:
             InputError: this was a dry run, which writes no weights.
@@ -89,6 +79,34 @@ class TrainingReport(Report):
             raise InputError("a dry run writes no weights; train without dry_run=True (--dry-run)")
         return path
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON: the check of a dry run, the outcome of a real run."""
+        fields: dict[str, Any] = {
+            key: str(value) if isinstance(value, Path) else value for key, value in vars(self).items()
+        }
+        check: Report | None = fields.pop("check", None)
+        return fields if check is None else check.to_dict()
+
+
+@dataclass(frozen=True)
+class TrainingReport(RunOutcome):
+    """The outcome of a run.
+
+    A score is `iteration`, `mean_iou`, `mean_accuracy` and `pixel_accuracy`.
+
+    Attributes:
+        warnings: what the user should know about the run.
+        check: of a dry run; None for a real one.
+    """
+
+    warnings: tuple[str, ...] = ()
+    check: RunCheck | None = None
+
+    @property
+    def best_mean_iou(self) -> float | None:
+        """The mean IoU of `best_weights`, from 0 to 1; None without validation."""
+        return None if self.best is None else self.best["mean_iou"]
+
     def headline(self) -> str:
         if self.check is not None:
             return with_warnings(f"dry run: {self.check.headline()}", self.warnings)
@@ -97,9 +115,5 @@ class TrainingReport(Report):
         return with_warnings(done, self.warnings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything for JSON: the check of a dry run, the outcome of a real run."""
-        if self.check is not None:
-            return {**self.check.to_dict(), "warnings": list(self.warnings)}
-        document = {key: str(value) if isinstance(value, Path) else value for key, value in vars(self).items()}
-        del document["check"]
-        return {**document, "warnings": list(self.warnings)}
+        """Returns everything for JSON: the check of a dry run, the outcome of a real run; and the warnings."""
+        return {**super().to_dict(), "warnings": list(self.warnings)}

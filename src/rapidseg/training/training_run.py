@@ -8,7 +8,6 @@ from pathlib import Path
 
 from lightning.pytorch import Callback
 
-from rapidseg.core.errors import ConfigError
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.recipes.schema import Recipe
 from rapidseg.training.averaging import MovingAverage
@@ -16,8 +15,8 @@ from rapidseg.training.checkpoint_callback import CheckpointCallback
 from rapidseg.training.metrics_callback import MetricsCallback
 from rapidseg.training.preparation import Prepared, prepare
 from rapidseg.training.run_folder import RunFolder
-from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
-from rapidseg.training.trainer import make_trainer, quiet_lightning
+from rapidseg.training.stopping import StopSignals
+from rapidseg.training.trainer import complete_run, make_trainer, quiet_lightning
 from rapidseg.training.training_report import TrainingReport
 from rapidseg.training.validation_callback import RunWeights, ValidationCallback
 
@@ -52,13 +51,7 @@ def train(
         TrainingStopped: a signal stopped the run.
     """
     folder: RunFolder[Recipe] = RunFolder(Path(output))
-    if resume:
-        recipe = folder.resume(recipe)
-    elif recipe is None:
-        raise ConfigError(
-            "a new run needs a recipe; to resume a run without one, pass --resume (resume=True in Python)"
-        )
-    state = folder.state if resume and folder.state.exists() else None
+    recipe, state = folder.prepare(recipe, resume=resume)
     started_from = None if state is None else folder.read_initial_weights(recipe)
     prepared = prepare(recipe, device, resuming=state is not None, initial_weights=started_from, progress=progress)
     if not resume:
@@ -67,12 +60,17 @@ def train(
         folder.write_initial_weights(prepared.initial_weights)
     with quiet_lightning(), StopSignals() as signals:
         run = _Run(recipe, prepared, folder, state, progress, signals)
-        try:
-            return run.fit()
-        except Exception:
-            if not resume and run.trainer.global_step == 0:
-                folder.discard()
-            raise
+        complete_run(
+            run.trainer,
+            prepared.module,
+            prepared.loader,
+            state=state,
+            folder=folder,
+            signals=signals,
+            resumed=resume,
+            command="train",
+        )
+        return run.report()
 
 
 class _Run:
@@ -87,10 +85,7 @@ class _Run:
         progress: Progress,
         signals: StopSignals,
     ) -> None:
-        self._prepared = prepared
         self._folder = folder
-        self._state = state
-        self._signals = signals
         average = None if recipe.ema_decay is None else MovingAverage(recipe.ema_decay)
         weights = RunWeights(prepared.module, average)
         self._metrics = MetricsCallback(recipe, prepared.loader, progress)
@@ -103,19 +98,8 @@ class _Run:
         callbacks: list[Callback | None] = [average, self._metrics, self._validation, checkpoint]
         self.trainer = make_trainer(recipe, prepared.device, folder, state, callbacks)
 
-    def fit(self) -> TrainingReport:
-        """Trains to the end; raises what `train` raises."""
-        try:
-            self.trainer.fit(
-                self._prepared.module,
-                self._prepared.loader,
-                ckpt_path=None if self._state is None else str(self._state),
-            )
-        except StopRequested:
-            assert self._signals.received is not None
-            raise TrainingStopped(self.trainer.global_step, self._signals.received, self._folder.path) from None
-        finally:
-            self._prepared.loader.close()
+    def report(self) -> TrainingReport:
+        """Returns the outcome of the finished run."""
         validation = self._validation
         return TrainingReport(
             output=self._folder.path,
