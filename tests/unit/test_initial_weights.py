@@ -1,4 +1,4 @@
-"""Where a network's weights start: from checkpoints, the built-in model and encoders, with account of what was used."""
+"""Where a network's weights start: from checkpoints, the built-in model and encoders and which of them a run used."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Copies weights into a network where they fit, and keeps account of what was used."""
+"""Copies weights into a network where they fit, and records which were used."""
 
 from __future__ import annotations
 

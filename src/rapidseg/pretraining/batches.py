@@ -1,6 +1,6 @@
 """Images as the encoder sees them: random views to learn from, and a fixed view to score.
 
-Images of one size that is close to that of the views, such as CIFAR's, are cut on the device from a copy of the whole
+Images that all have about the size of the views, such as CIFAR's, are cut on the device from a copy of the whole
 data set. Others are cropped and resized where they are decoded, with a filter, in the loader's workers. Colors are
 changed on the device in both cases.
 """

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from rapidseg.core.encoder_spec import EncoderNetwork
 from rapidseg.recipes.schema import (
     AdamwOptimizer,
     CosineSchedule,
@@ -19,8 +20,6 @@ from rapidseg.recipes.schema import (
     Share,
     StepSchedule,
 )
-
-NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet101", "fast-scnn")
 
 
 class ViewSection(Section):
@@ -98,7 +97,7 @@ class EncoderSection(Section):
             ResNet; the options of the architecture for `fast-scnn`.
     """
 
-    network: Literal["resnet18", "resnet34", "resnet50", "resnet101", "fast-scnn"]
+    network: EncoderNetwork
     options: dict[str, Any] = Field(default_factory=dict)
 
 

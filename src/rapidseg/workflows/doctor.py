@@ -142,7 +142,7 @@ def doctor(model: str | os.PathLike[str] | None = None, *, clear_cache: bool = F
         clear_cache: first delete compiled code and compiled models from the cache.
 
     Raises:
-        ModelFileError: there is no such model.
+        ModelFileError: the model does not exist.
         DependencyError: a package that the report itself needs is missing or broken: pydantic or platformdirs.
     """
     if model is not None and _is_unknown(os.fspath(model)):

@@ -47,7 +47,7 @@ def find(name: str) -> PublishedModel:
     """Returns the published model of that name; its `url` and `sha256_prefix` say where its weights are.
 
     Raises:
-        ConfigError: there is no such model.
+        ConfigError: the model does not exist.
     """
     models = published_models()
     if name not in models:

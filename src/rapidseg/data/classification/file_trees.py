@@ -24,7 +24,7 @@ _LOCAL_HEADER_SIZE = 30  # bytes before a member's name; the lengths of name and
 
 
 class Entries(NamedTuple):
-    """Sorted names of what is directly in a folder, without hidden ones."""
+    """Sorted names of the entries of a folder, except hidden files."""
 
     folders: tuple[str, ...]
     files: tuple[str, ...]
