@@ -4,25 +4,20 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
+from tests.support.interruptible import interruptible_command
 
-# A process in the background ignores Ctrl-C, and its children inherit that; so the child restores it first.
-COMMAND = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "sys.argv[0] = 'rapidseg'; from rapidseg.cli.app import main; main()"
-)
 TIMEOUT_S = 120
 
 
 def interrupt(folder, words, has_begun):
     """Sends Ctrl-C to a command and its processes, as a terminal does; returns exit status and standard error."""
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *map(str, words)],
+        interruptible_command(*words),
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

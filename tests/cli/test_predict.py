@@ -17,6 +17,7 @@ from PIL import Image
 from rapidseg.core.labels import CAMVID
 from rapidseg.imaging import read_image, read_mask
 from rapidseg.runtime import model_file
+from tests.support.interruptible import interruptible_command
 from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 STAGES = ["decode", "compile", "prepare", "network", "class_map", "draw", "write"]
@@ -156,7 +157,7 @@ def test_only_bad_files(rapidseg, model, photos):
         (["absent.png"], "absent.png: no such file or folder"),
         (["a/*.webp"], "a/*.webp: this pattern matches no image file"),
         (["a", "--model", "absent.onnx"], "absent.onnx is neither a file nor the name of a model"),
-        (["a", "--model", "a/x.png"], "a/x.png is not an ONNX file"),
+        (["a", "--model", "a/x.png"], "a/x.png is an image, not a model"),
         (["a", "--input-size", "big"], "'big' is not an input size; write pixels of the shorter side"),
         (["a", "--input-size", "12"], "input size 12 is not allowed"),
         (["a", "--device", "moon"], "OpenVINO: device 'moon' not found; available:"),
@@ -224,7 +225,7 @@ def test_an_interrupted_run_leaves_nothing_half_written(model, photos):
     (photos / "many").mkdir()
     for number in range(400):
         os.link(photos / "a" / "x.png", photos / "many" / f"{number:03}.png")
-    command = [sys.executable, "-m", "rapidseg", "predict", "many", "-m", str(model)]
+    command = interruptible_command("predict", "many", "-m", model)
     process = subprocess.Popen(command, cwd=photos, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     maps = photos / "predictions" / "class_maps"
     while process.poll() is None and not (maps.exists() and len(list(maps.iterdir())) > 5):
