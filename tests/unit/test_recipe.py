@@ -26,7 +26,9 @@ def tiny(*overrides):
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_is_valid_but_for_the_data(name):
     missing = (
-        "data.name: name a data set" if name == "own-data" else "the key 'data.root' is missing; add it to the recipe"
+        "data.name: name a data set"
+        if name == "own-data"
+        else "the key 'data.root' is missing; pass it: data.root=VALUE"
     )
     with pytest.raises(ConfigError, match=missing):
         load_recipe(name)

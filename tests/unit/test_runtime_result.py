@@ -190,7 +190,7 @@ def test_save(result: Result, tmp_path: Path) -> None:
     result.save(tmp_path / "out.jpg")
     for path, kind, message in [
         ("map.jpg", "class-map", "a class map needs exact pixel values; use the suffix .png"),
-        ("out.gif", "overlay", "'.gif' is not one of .png"),
+        ("out.gif", "overlay", "out.gif: pass a file name that ends in .png, .jpg or .jpeg, such as out.png"),
         ("out.png", "overlays", r"cannot save 'overlays'; allowed are .* \(did you mean 'overlay'"),
     ]:
         with pytest.raises(InputError, match=message):

@@ -66,8 +66,8 @@ def refusal(name: str, value: Any, expected: str) -> InputError:
 
 
 def check_path(name: str, value: Any, expected: str = _PATH) -> str:
-    """Returns a path or name as text; rejects other types."""
-    if isinstance(value, (str, os.PathLike)) and isinstance(path := os.fspath(value), str):
+    """Returns a path or name as text; rejects other types, and text without a letter."""
+    if isinstance(value, (str, os.PathLike)) and isinstance(path := os.fspath(value), str) and path.strip():
         return path
     raise refusal(name, value, expected)
 

@@ -64,7 +64,7 @@ def check_output_file(path: str | os.PathLike[str], suffixes: Sequence[str]) -> 
     """
     text = os.fspath(path)
     file = Path(text)
-    endings = " or ".join(suffixes)
+    endings = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
     separators = tuple(filter(None, (os.sep, os.altsep)))
     if text.endswith(separators) or file.name in ("", "..") or file.is_dir():
         raise InputError(f"{text or '.'} is a folder; pass a file name that ends in {endings}")

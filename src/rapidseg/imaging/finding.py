@@ -28,6 +28,8 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
 
 def _matches(entry: str) -> list[Path]:
+    if not entry.strip():
+        raise InputError("the name of an image or folder is empty; pass . for the current folder")
     path = Path(entry)
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if _is_image(file))

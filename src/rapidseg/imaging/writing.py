@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from rapidseg.core.errors import InputError
-from rapidseg.core.files import atomic_path, write_bytes
+from rapidseg.core.files import atomic_path, check_output_file, write_bytes
 
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
 # 4:4:4, because subsampled colors blur the borders between classes.
@@ -58,13 +57,11 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         InputError: the path has another suffix.
         RapidSegError: the file cannot be written.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix in _JPEG_SUFFIXES:
-        write_bytes(path, encode_jpeg(image))
-    elif suffix == ".png":
-        _write_png(Path(path), Image.fromarray(np.ascontiguousarray(image)), _PNG_OPTIONS)
+    file = check_output_file(path, (".png", *_JPEG_SUFFIXES))
+    if file.suffix.lower() == ".png":
+        _write_png(file, Image.fromarray(np.ascontiguousarray(image)), _PNG_OPTIONS)
     else:
-        raise InputError(f"cannot write {path}: {suffix!r} is not one of .png, {', '.join(_JPEG_SUFFIXES)}")
+        write_bytes(file, encode_jpeg(image))
 
 
 def encode_jpeg(image: np.ndarray) -> bytes:

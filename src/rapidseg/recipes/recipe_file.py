@@ -30,7 +30,7 @@ OWN_DATA = "own-data"
 Overrides = Mapping[str, Any] | Sequence[str]
 """Dotted keys and their values, such as `{"optimizer.lr": 0.05}`; or texts `KEY=VALUE` with values in YAML."""
 
-_MISSING = "; add it to the recipe or override it: {key}=VALUE"
+_MISSING = "; pass it: {key}=VALUE, or write it into a recipe of your own"
 
 
 def load_recipe(source: str | os.PathLike[str], overrides: Overrides = (), *, iterations: int | None = None) -> Recipe:

@@ -293,10 +293,10 @@ class _CoveringWindows:
 
 def _check_files(output: str | os.PathLike[str] | None, html: str | os.PathLike[str] | None) -> None:
     """Raises before the first prediction where the results could not be written after the last one."""
-    for path in (output, html):
-        if path is not None and Path(path).is_dir():
-            raise InputError(f"{path} is a folder; name a file")
+    if output is not None:
+        check_output_file(output, (".json",))
     if html is not None:
+        check_output_file(html, (".html", ".htm"))
         require_extra("report", "jinja2")
 
 

@@ -161,7 +161,7 @@ def compare_runs(paths: Iterable[str | os.PathLike[str]], *, images: int = 5) ->
 
     paths = as_paths("paths", paths)
     if len(paths) != 2:
-        raise InputError(f"a comparison needs two documents, not {len(paths)}; name run A and run B")
+        raise InputError(f"a comparison needs two documents, not {len(paths)}; pass those of run A and run B")
     first, second = map(read_run, paths)
     return ComparisonReport(Comparison(first, second), images)
 
