@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rapidseg.core.errors import InputError, RapidSegError
+from rapidseg.core.errors import InputError
 from rapidseg.core.labels import CAMVID, LabelSet
 from rapidseg.imaging import (
     add_legend,
