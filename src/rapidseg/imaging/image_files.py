@@ -178,7 +178,7 @@ def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str | None = None) 
     """Yields the decoded and rotated picture; whatever a decoder raises becomes an `ImageError` with the name."""
     name = str(file) if name is None else name
     path = None if isinstance(file, io.BytesIO) else Path(file)
-    if path is not None and not os.fspath(file).strip():
+    if path is not None and not str(file).strip():
         raise ImageError("the path of the image is empty")
     if path is not None and path.is_dir():
         raise ImageError(f"{name} is a folder, not an image file")
