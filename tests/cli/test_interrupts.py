@@ -1,5 +1,6 @@
 """Ctrl-C in long commands: one line says what is saved, and the exit status is 130."""
 
+import contextlib
 import os
 import re
 import signal
@@ -8,6 +9,8 @@ import time
 
 import pytest
 
+from rapidseg.cli import interrupts
+from rapidseg.cli.console import ProgressDisplay
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from tests.support.interruptible import interruptible_command
 
@@ -30,8 +33,34 @@ def interrupt(folder, words, has_begun):
         assert time.monotonic() < end
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
-    error = process.communicate(timeout=TIMEOUT_S)[1]
+    try:
+        error = process.communicate(timeout=TIMEOUT_S)[1]
+    finally:
+        process.kill()
     return process.returncode, error
+
+
+def test_an_interrupt_that_was_dropped_is_raised_again():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        interrupts.remember_interrupts()
+        with contextlib.suppress(KeyboardInterrupt):  # a destructor, say
+            signal.raise_signal(signal.SIGINT)
+        display = ProgressDisplay()
+        with pytest.raises(KeyboardInterrupt):
+            display.update("drawing", 1, 2)
+        display.update("drawing", 2, 2)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_process_that_ignores_interrupts_goes_on_ignoring_them():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        interrupts.remember_interrupts()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from rapidseg.cli.console import console, print_interrupted
+from rapidseg.cli.interrupts import forget_interrupts, remember_interrupts
 from rapidseg.cli.renames import RENAMED_OPTIONS
 from rapidseg.core.errors import Interrupted, did_you_mean, nearest_hint
 
@@ -41,12 +42,14 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         if ctx.parent is not None:
             return super().invoke(ctx)
+        remember_interrupts()
         try:
             return super().invoke(ctx)
         except UsageError as error:
             add_hint(error)
             raise
         except KeyboardInterrupt as stop:
+            forget_interrupts()
             print_interrupted(str(stop))
             number = stop.signal_number if isinstance(stop, Interrupted) else signal.SIGINT
             raise typer.Exit(128 + number) from None

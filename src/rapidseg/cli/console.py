@@ -24,6 +24,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from rapidseg.cli.interrupts import raise_pending_interrupt
+
 if TYPE_CHECKING:
     from rapidseg.core.progress import Unit
 
@@ -88,6 +90,7 @@ class ProgressDisplay:
             self._live.stop()
 
     def update(self, task: str, done: int, total: int | None, *, unit: Unit = "items") -> None:
+        raise_pending_interrupt()
         display = self._bytes if unit == "bytes" else self._items
         if task not in self._tasks:
             self._tasks[task] = display.add_task(task, total=total, completed=done, metrics="")
