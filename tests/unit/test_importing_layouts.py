@@ -10,7 +10,7 @@ import torch
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.importing import load_checkpoint
-from rapidseg.importing.checkpoint import find_layout
+from rapidseg.importing.recognition import find_layout
 from rapidseg.importing.layouts import LAYOUTS
 from rapidseg.models import create_model
 

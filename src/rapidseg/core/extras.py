@@ -20,9 +20,9 @@ PACKAGE = "rapidseg"
 
 BASE_PACKAGES = (
     *("numpy", "opencv-python-headless", "pillow", "openvino", "numba", "pydantic", "PyYAML", "typer", "rich"),
-    *("platformdirs", "packaging"),
+    *("platformdirs", "packaging", "pooch", "requests", "filelock"),
 )
-_EXPORT = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "pooch", "requests", "filelock")
+_EXPORT = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime")
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime",),
     "nvidia": ("torch", "onnx", "nvidia-ml-py"),

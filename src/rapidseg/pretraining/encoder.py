@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rapidseg.checkpoints import list_misfits
 from rapidseg.core.encoder_spec import EncoderSpec
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.importing.encoder_checkpoint import read_encoder_checkpoint
@@ -19,7 +20,6 @@ from rapidseg.models.encoder_file import save_encoder
 from rapidseg.models.fast_scnn import FastScnn
 from rapidseg.models.initialization import initialize
 from rapidseg.models.resnet import ResNet
-from rapidseg.models.weights_file import list_misfits
 
 
 class Encoder(nn.Module):
