@@ -57,7 +57,7 @@ def test_code_in_a_file_is_never_run(form, place, tmp_path, monkeypatch):
         reason = {
             "beside": "holds no dictionary of tensors",
             "inside": r"classifier\.3\.bias" if form != "bare pickle" else "holds no dictionary of tensors",
-            "around": r"reading it needs posix\.mkdir, which is code, not a tensor; rapidseg never runs code from a file",
+            "around": r"reading it needs posix\.mkdir, which is code, not a tensor; rapidseg never runs code from a",
         }[place]
         with pytest.raises(ModelFileError, match=reason):
             load_checkpoint(tmp_path / "model.pth")

@@ -35,6 +35,15 @@ def list_all(as_json: JsonOption = False) -> None:
     show_report(list_models(), as_json, print_list)
 
 
+@app.command(epilog=examples("rapidseg models cache", "rapidseg models cache --clear"))
+def cache(clear: options.ClearOption = False, as_json: JsonOption = False) -> None:
+    """List the weights that were downloaded, and the model files that were made of checkpoints; or delete them."""
+    from rapidseg.cli.tables.models import print_cache
+    from rapidseg.workflows.model_cache import model_cache
+
+    show_report(model_cache(clear=clear), as_json, print_cache)
+
+
 @app.command(epilog=examples("rapidseg models show tiny", "rapidseg models show fast-scnn --input-size 512x1024"))
 def show(
     name: options.NameArgument,

@@ -36,7 +36,7 @@ _WITHOUT_AUXILIARY: Mapping[str, Mapping[str, Any]] = {
 }
 _CLASSES = (19, 7)  # of two networks whose shapes are compared
 _STEM_WIDTHS = (32, 64)
-_MAX_CONSTANT = 16  # elements of a float32 value that no rule explains, such as the bins of pyramid pooling
+_MAX_CONSTANT = 16  # elements of a value that no rule explains, such as the bins of pyramid pooling; or all are equal
 _RELATIVE_ERROR = 1e-5  # of the exporter's folding in float32
 
 
@@ -57,12 +57,11 @@ class TemplateNetwork:
 def _networks() -> Iterator[TemplateNetwork]:
     for variant in ARCHITECTURES["fast-scnn"].variants:
         yield TemplateNetwork("fast-scnn", variant, {})
-    for architecture in ("fastfcn", "deeplabv3", "pspnet", "encnet"):
-        for variant in ARCHITECTURES[architecture].variants:
-            for backbone in ("resnet50", "resnet101"):
-                for stem in ("deep", "plain"):
-                    for own in _own_options(architecture, variant):
-                        yield TemplateNetwork(architecture, variant, {"backbone": backbone, "stem": stem, **own})
+    for backbone, stem in (("resnet50", "deep"), ("resnet101", "deep"), ("resnet50", "plain"), ("resnet101", "plain")):
+        for architecture in ("fastfcn", "deeplabv3", "pspnet", "encnet"):
+            for variant in ARCHITECTURES[architecture].variants:
+                for own in _own_options(architecture, variant):
+                    yield TemplateNetwork(architecture, variant, {"backbone": backbone, "stem": stem, **own})
 
 
 def _own_options(architecture: str, variant: str) -> Iterator[dict[str, Any]]:
@@ -123,7 +122,7 @@ def make_template(network: TemplateNetwork) -> bytes:
         if rule is not None:
             rules[tensor.name] = rule
             tensor.ClearField("raw_data")
-        elif values.dtype == np.float32 and values.size > _MAX_CONSTANT:
+        elif values.dtype == np.float32 and values.size > _MAX_CONSTANT and np.ptp(values) > 0:
             raise ExportError(f"{network}: {tensor.name} {values.shape} is computed of several tensors")
     facts = {"rules": rules, "shapes": _shapes(network), "stride": model.spec.stride}
     helper.set_model_props(graph, {TEMPLATE_KEY: json.dumps(facts)})

@@ -51,12 +51,15 @@ def network_spec(checkpoint: RecognizedCheckpoint) -> ModelSpec | None:
     )
 
 
-def build_model_file(checkpoint: RecognizedCheckpoint, path: str | os.PathLike[str]) -> ModelSpec | None:
+def build_model_file(
+    checkpoint: RecognizedCheckpoint, path: str | os.PathLike[str], *, license: str | None = None
+) -> ModelSpec | None:
     """Writes a model file.
 
     Args:
         checkpoint: weights and network.
         path: the file to write.
+        license: terms of use of the weights, where the checkpoint does not state them.
 
     Returns:
         The specification in the file; None if there is no template for the network's options, and no file.
@@ -70,7 +73,7 @@ def build_model_file(checkpoint: RecognizedCheckpoint, path: str | os.PathLike[s
     if spec is None or template is None:
         return None
     state = _fitting(checkpoint, spec, template)
-    spec = spec.model_copy(update={"checksum": checksum(state)})
+    spec = spec.model_copy(update={"checksum": checksum(state), "license": spec.license or license})
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         for chunk in _model(template, state, spec):
             file.write(chunk if isinstance(chunk, bytes) else np.ascontiguousarray(chunk[1]()).data)

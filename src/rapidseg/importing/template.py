@@ -106,6 +106,17 @@ def find_template(architecture: str, options: Mapping[str, Any]) -> Template | N
     return Template(graph, facts["rules"], facts["shapes"], facts["stride"])
 
 
+def has_template(architecture: str, options: Mapping[str, Any]) -> bool:
+    """Returns whether there is a template of a network with these options."""
+    return f"{network_name(architecture, options)}.onnx" in _names()
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        return frozenset(archive.namelist())
+
+
 @functools.cache
 def variant_options() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     """Returns the options of the variants of each architecture."""

@@ -47,10 +47,8 @@ def find_model(model: str | os.PathLike[str] | None) -> Path:
     if path.exists():
         return path
     if name in published_models():
-        fetch, export, _ = published_models()[name].commands()
         raise ModelFileError(
-            f"{name} is a published model, whose weights are not part of the package; export it, and pass the file:\n"
-            f"  {fetch}\n  {export}"
+            f"{name} is a published model, whose weights are not part of the package; rapidseg.load downloads them"
         )
     raise ModelFileError(f"{name} is neither a file nor the name of a model{model_hint(name)}")
 

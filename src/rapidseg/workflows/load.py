@@ -12,14 +12,14 @@ from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.import_errors import dependency_error
 from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.imaging import IMAGE_SUFFIXES
-from rapidseg.workflows.arguments import FLAG, checked
+from rapidseg.workflows.arguments import checked
 from rapidseg.workflows.model_cache import is_checkpoint, prepare_model
 
 if TYPE_CHECKING:
     from rapidseg.runtime import Segmenter
 
 
-@checked("model", "engine", "precision", "device", "progress", download=FLAG)
+@checked("model", "engine", "precision", "device", "download", "progress")
 def load(
     model: str | os.PathLike[str] | None = None,
     *,
