@@ -111,7 +111,7 @@ def make_template(network: TemplateNetwork) -> bytes:
     model = network.build(_CLASSES[0])
     _randomize(model)
     graph = build_graph(model, model.spec)
-    state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.numpy() for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
     norms = {
         name: module for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,11 @@ def network_spec(checkpoint: RecognizedCheckpoint) -> ModelSpec | None:
 
 
 def build_model_file(
-    checkpoint: RecognizedCheckpoint, path: str | os.PathLike[str], *, license: str | None = None
+    checkpoint: RecognizedCheckpoint,
+    path: str | os.PathLike[str],
+    *,
+    license: str | None = None,
+    measure: Callable[[Path, ModelSpec], dict[str, float]] | None = None,
 ) -> ModelSpec | None:
     """Writes a model file.
 
@@ -60,6 +65,7 @@ def build_model_file(
         checkpoint: weights and network.
         path: the file to write.
         license: terms of use of the weights, where the checkpoint does not state them.
+        measure: returns `ModelSpec.precisions` for a file, whose name is not the final one.
 
     Returns:
         The specification in the file; None if there is no template for the network's options, and no file.
@@ -74,9 +80,15 @@ def build_model_file(
         return None
     state = _fitting(checkpoint, spec, template)
     spec = spec.model_copy(update={"checksum": checksum(state), "license": spec.license or license})
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        for chunk in _model(template, state, spec):
-            file.write(chunk if isinstance(chunk, bytes) else np.ascontiguousarray(chunk[1]()).data)
+    with atomic_path(path) as temporary:
+        with temporary.open("wb") as file:
+            for chunk in _model(template, state, spec):
+                file.write(chunk if isinstance(chunk, bytes) else np.ascontiguousarray(chunk[1]()).data)
+        if measure is not None and not spec.precisions:
+            spec = spec.model_copy(update={"precisions": measure(temporary, spec)})
+        with temporary.open("ab") as file:
+            entry = bytes_field(1, SPEC_KEY.encode()) + bytes_field(2, spec.to_json().encode())
+            file.write(bytes_field(_MODEL_METADATA, entry))
     return spec
 
 
@@ -91,7 +103,7 @@ def _fitting(checkpoint: RecognizedCheckpoint, spec: ModelSpec, template: Templa
 
 
 def _model(template: Template, state: Mapping[str, StoredTensor], spec: ModelSpec) -> Iterator[_Chunk]:
-    """Yields the parts of the file in their order."""
+    """Yields the parts of the file in their order, without the metadata."""
     graph = list(_graph(template, state, spec))
     length = sum(len(chunk) if isinstance(chunk, bytes) else chunk[0] for chunk in graph)
     for field in read_fields(template.graph):
@@ -100,8 +112,6 @@ def _model(template: Template, state: Mapping[str, StoredTensor], spec: ModelSpe
             yield from graph
         elif field.number != _MODEL_METADATA:
             yield template.graph[field.start : field.end]
-    entry = bytes_field(1, SPEC_KEY.encode()) + bytes_field(2, spec.to_json().encode())
-    yield bytes_field(_MODEL_METADATA, entry)
 
 
 def _graph(template: Template, state: Mapping[str, StoredTensor], spec: ModelSpec) -> Iterator[_Chunk]:

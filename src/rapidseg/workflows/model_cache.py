@@ -68,6 +68,7 @@ def prepare_model(source: str, *, download: bool, progress: Progress) -> Prepare
         ModelFileError: the checkpoint does not exist, is not downloaded, or is not one of a known network.
         RapidSegError: it cannot be downloaded, or the model file cannot be written.
     """
+    from rapidseg.evaluation.precision_agreement import measure_bf16
     from rapidseg.importing import build_model_file, find_checkpoint, kept_download, recognize_checkpoint
 
     path = Path(source)
@@ -105,7 +106,7 @@ def prepare_model(source: str, *, download: bool, progress: Progress) -> Prepare
     terms = None if published is None else published.terms
     if terms is not None:
         progress.message(f"note: {source} was {terms}")
-    if build_model_file(found, model_file, license=terms) is None:
+    if build_model_file(found, model_file, license=terms, measure=measure_bf16) is None:
         return PreparedModel(path, None)
     keep_newest(folder)
     return PreparedModel(path, model_file)
