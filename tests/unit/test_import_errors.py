@@ -39,8 +39,8 @@ def test_messages_of_packages_that_are_missing_or_broken(monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
     incomplete = dependency_error(ModuleNotFoundError("No module named 'nncf'", name="nncf.quantization"))
     assert str(incomplete) == (
-        "files of nncf are missing; run in the clone of RapidSeg: pip install -c constraints.txt --force-reinstall nncf "
-        "(`rapidseg doctor` checks the whole installation)"
+        "files of nncf are missing; run in the clone of RapidSeg: pip install -c constraints.txt --force-reinstall "
+        "nncf (`rapidseg doctor` checks the whole installation)"
     )
     monkeypatch.setattr(import_errors, "is_known_to_pip", lambda package: False)
     missing = dependency_error(ModuleNotFoundError("No module named 'nncf'", name="nncf.quantization"))
