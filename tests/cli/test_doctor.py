@@ -203,7 +203,7 @@ def diagnose(*, missing="", broken="", unlisted="", words=("--json",)):
             "is installed but cannot be imported: OSError: libopenvino.so.2640: cannot open shared object file",
             "--force-reinstall openvino",
         ),
-        ({"missing": "numba torch"}, "numba", "No module named 'numba'", "--force-reinstall numba"),
+        ({"missing": "numba torch"}, "numba", "files of numba", "--force-reinstall numba"),
         ({"broken": "llvmlite", "missing": "torch"}, "llvmlite", "DLL load failed", "--force-reinstall llvmlite"),
         ({"broken": "cv2", "missing": "torch"}, "cv2", "DLL load failed", "--force-reinstall opencv-python-headless"),
     ],

@@ -185,6 +185,10 @@ def test_help_names_arguments_in_capitals_and_has_no_two_empty_lines(rapidseg, w
             "Invalid value for '--protocol': 'slidng' is not one of 'whole', 'sliding', 'multi-scale' (did you mean "
             "'sliding'?).",
         ),
+        (["predict", "photo.jpg", "-o", ""], "-o is empty; pass a value, or . for the current folder"),
+        (["predict", ""], "an argument is empty; pass a value, or . for the current folder"),
+        (["eval", "--data="], "--data is empty; pass a value, or . for the current folder"),
+        (["data", "synth", " "], "an argument is empty"),
         (["predict", "--engine", "zzzz"], "'zzzz' is not one of 'auto', 'openvino', 'onnxruntime', 'torch'."),
     ],
 )

@@ -22,7 +22,7 @@ def checkpoint(tmp_path):
 def test_a_checkpoint_becomes_a_model_file(rapidseg, checkpoint, tmp_path):
     status, output, error = rapidseg("import", checkpoint, "-o", tmp_path / "new" / "model.safetensors")
     assert status == 0
-    assert "fast-scnn of Tramac/Fast-SCNN-pytorch, 3 classes (class_0, class_1, class_2), 1.14 M parameters" in output
+    assert "fast-scnn (Tramac/Fast-SCNN-pytorch), 3 classes: class_0, class_1, class_2; 1.14 M parameters" in output
     assert f"wrote {tmp_path / 'new' / 'model.safetensors'}" in output
     assert error.startswith("note: the file does not name its 3 classes; they are called class_0 and so on.")
     assert load_model(tmp_path / "new" / "model.safetensors").spec.source == "Tramac/Fast-SCNN-pytorch"

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from rapidseg.cli import interrupts
 from rapidseg.cli.console import ProgressDisplay
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
-from tests.support.interruptible import interruptible_command
+from tests.support.interruptible import PROGRAM, interruptible_command
 
 TIMEOUT_S = 120
 
@@ -84,6 +85,25 @@ def test_predict(tmp_path):
     assert status == 130
     assert re.fullmatch(r"interrupted: [1-9]\d* of 400 images saved in out", error.strip())
     assert (tmp_path / "out" / "predictions.json").is_file()
+
+
+@pytest.mark.parametrize("delay_s", [0, 0.1, 0.2])
+def test_while_the_command_is_imported(tmp_path, delay_s):
+    program = f"print('begun', flush=True); {PROGRAM}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "predict"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(delay_s + 0.1)  # until the program handles signals
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=TIMEOUT_S)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert "interrupted" in error
 
 
 def test_benchmark(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 # A process in the background ignores Ctrl-C, and its children inherit that; so the child restores it first.
-_PROGRAM = (
+PROGRAM = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "sys.argv[0] = 'rapidseg'; from rapidseg.cli.app import main; main()"
 )
@@ -13,4 +13,4 @@ _PROGRAM = (
 
 def interruptible_command(*words: object) -> list[str]:
     """Returns the words that run `rapidseg` with `words`, for `subprocess.Popen`."""
-    return [sys.executable, "-c", _PROGRAM, *map(str, words)]
+    return [sys.executable, "-c", PROGRAM, *map(str, words)]

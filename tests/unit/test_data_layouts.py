@@ -108,7 +108,7 @@ def test_a_wrong_root_says_what_was_looked_for(tmp_path, kind, message):
     with pytest.raises(DatasetError) as caught:
         open_dataset(kind, tmp_path)
     assert str(caught.value).startswith(message.format(root=tmp_path))
-    assert str(caught.value).endswith("pass the folder that contains them with --root DIR (root= in Python)")
+    assert str(caught.value).endswith("pass the folder that contains them (--root DIR; root= in Python)")
 
 
 def test_a_root_that_is_one_folder_off_is_found(tmp_path):

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from rapidseg.core import import_errors
 from rapidseg.core.errors import DependencyError, InputError, RapidSegError
 from rapidseg.core.extras import BASE_PACKAGES, DISTRIBUTIONS
 from rapidseg.core.import_errors import SEE_DOCTOR, dependency_error, explained_imports, failed_package
@@ -36,6 +37,12 @@ def import_broken(folder: Path, name: str, source: str, monkeypatch: pytest.Monk
 
 def test_messages_of_packages_that_are_missing_or_broken(monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
+    incomplete = dependency_error(ModuleNotFoundError("No module named 'nncf'", name="nncf.quantization"))
+    assert str(incomplete) == (
+        "files of nncf are missing; run in the clone of RapidSeg: pip install -c constraints.txt --force-reinstall "
+        "nncf (`rapidseg doctor` checks the whole installation)"
+    )
+    monkeypatch.setattr(import_errors, "is_known_to_pip", lambda package: False)
     missing = dependency_error(ModuleNotFoundError("No module named 'nncf'", name="nncf.quantization"))
     assert isinstance(missing, RapidSegError)
     assert isinstance(missing, DependencyError)

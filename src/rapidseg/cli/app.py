@@ -3,22 +3,33 @@
 Exit status: 0, everything that was asked for is done; 1, some of it could not be done; 2, the request was wrong, or a
 package that RapidSeg needs is missing or broken; 130, interrupted.
 
-Nothing here imports a third-party package at module level, so that a broken one, Typer included, is reported.
+Hardly anything is imported at module level, so that a broken package, Typer included, is reported, and Ctrl-C too.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from rapidseg.core.errors import DependencyError, RapidSegError
-from rapidseg.core.import_errors import explained_imports
+if TYPE_CHECKING:
+    from rapidseg.core.errors import DependencyError, RapidSegError
+
+_SIGINT = 2
 
 
 def main() -> None:
     """Runs the command line and exits."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # a running command ends on its own; this one was still being imported
+        sys.stderr.write("interrupted\n")
+        sys.exit(128 + _SIGINT)
+
+
+def _run() -> None:
+    from rapidseg.core.errors import DependencyError, RapidSegError
+    from rapidseg.core.import_errors import explained_imports
+
     _escape_unencodable_characters()
     try:
         with explained_imports():
@@ -40,6 +51,8 @@ def _fail(error: RapidSegError) -> NoReturn:
 
 def _fail_to_diagnose(error: DependencyError) -> NoReturn:
     """Prints what `doctor` can find out without the packages that it is built on."""
+    import json
+
     from rapidseg.workflows.doctor import find_problems
 
     problems = find_problems()
@@ -66,6 +79,8 @@ def _print_error(text: str) -> None:
 
 def _escape_unencodable_characters() -> None:
     """Makes both streams print an escape for each character that the terminal's encoding lacks."""
+    import io
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -23,7 +23,18 @@ _NOT_A_CHOICE = re.compile(r"(?P<problem>'(?P<given>[^']*)' is not one of (?P<ch
 
 
 class Command(TyperCommand):
-    """A command whose epilog is a list of example command lines, which its help shows as they are typed."""
+    """A command whose epilog is a list of example command lines, which its help shows as they are typed.
+
+    An empty argument is refused: as a path it would mean the current folder, and usually it comes from a variable of
+    the shell that is not set.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for before, argument in zip(["", *args], () if ctx.resilient_parsing else args, strict=False):
+            if not argument.strip() or (argument.endswith("=") and argument.startswith("--")):
+                name = before if before.startswith("-") else argument.rstrip("=") if argument.strip() else "an argument"
+                raise UsageError(f"{name} is empty; pass a value, or . for the current folder")
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         with _without_epilog(self) as examples:

@@ -119,6 +119,14 @@ def is_installed(package: str) -> bool:
         return False
 
 
+def is_known_to_pip(package: str) -> bool:
+    """Returns whether pip has a record of a package, given by the name to import; its files may be missing."""
+    try:
+        return bool(distribution(DISTRIBUTIONS.get(package, package)))
+    except PackageNotFoundError:
+        return False
+
+
 def packages_by_extra(installed: Distribution | None = None) -> Mapping[str, tuple[str, ...]]:
     """Returns the packages that each extra adds to the base install on this platform, by the names that pip knows.
 
@@ -147,6 +155,11 @@ def find_distribution() -> Distribution | None:
         return distribution(PACKAGE)
     except PackageNotFoundError:
         return None
+
+
+def has_requirements(installed: Distribution) -> bool:
+    """Returns whether the metadata of the installed RapidSeg says which packages it needs."""
+    return _read_requirements(installed) is not None
 
 
 def _read_requirements(installed: Distribution | None) -> list[Requirement] | None:

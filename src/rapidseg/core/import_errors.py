@@ -22,6 +22,7 @@ from rapidseg.core.extras import (
     PACKAGE,
     install_hint,
     is_installed,
+    is_known_to_pip,
     missing_extra,
     repair_hint,
 )
@@ -67,6 +68,8 @@ def dependency_error(error: BaseException, extra: str | None = None) -> Dependen
     if package is None:
         return None
     if isinstance(error, ModuleNotFoundError) and _top(error.name) == package and not is_installed(package):
+        if is_known_to_pip(package):
+            return DependencyError(f"files of {package} are missing; {repair_hint(package)}{SEE_DOCTOR}", package)
         extra = missing_extra(package) if extra is None else extra
         return DependencyError(f"{package} is not installed; {install_hint(extra)}", package)
     return DependencyError(

@@ -11,8 +11,10 @@ from typing import Any
 from rapidseg.core.extras import (
     DISTRIBUTIONS,
     find_distribution,
+    has_requirements,
     install_hint,
     is_installed,
+    is_known_to_pip,
     missing_extra,
     repair_hint,
 )
@@ -60,7 +62,7 @@ def check_packages() -> tuple[Problem, ...]:
     """
     problems: dict[str, Problem] = {}
     for package in (*REQUIRED, *OPTIONAL):
-        if package in OPTIONAL and not _is_known_to_pip(package) and not is_installed(package):
+        if package in OPTIONAL and not is_known_to_pip(package) and not is_installed(package):
             continue
         try:
             with quiet_libraries(ignored_warnings=[], stdout=True, stderr=True):  # some print why they fail
@@ -80,9 +82,11 @@ def check_packages() -> tuple[Problem, ...]:
 
 def check_metadata() -> tuple[Problem, ...]:
     """Checks that pip knows RapidSeg itself."""
-    if find_distribution() is not None:
+    installed = find_distribution()
+    if installed is not None and has_requirements(installed):
         return ()
-    message = "the metadata of the installed RapidSeg is missing, so the list of extras may be incomplete"
+    state = "missing" if installed is None else "damaged"
+    message = f"the metadata of the installed RapidSeg is {state}, so the list of extras may be incomplete"
     return (Problem("metadata", message, install_hint(), required=False),)
 
 
@@ -91,14 +95,13 @@ def _named_in(error: Exception, packages: Iterable[str]) -> str | None:
     return next((package for package in packages if re.search(rf"\b{package}\b", str(error))), None)
 
 
-def _is_known_to_pip(package: str) -> bool:
-    return find_version(DISTRIBUTIONS.get(package, package)) is not None
-
-
 def _describe(package: str, error: Exception, *, required: bool) -> Problem:
     version = find_version(DISTRIBUTIONS.get(package, package))
     if version is None and not is_installed(package):
         return Problem(package, f"{package} is not installed", install_hint(missing_extra(package)), required)
     name = package if version is None else f"{package} {version}"
-    message = f"{name} is installed but cannot be imported: {describe_error(error)}"
+    if is_installed(package):
+        message = f"{name} is installed but cannot be imported: {describe_error(error)}"
+    else:
+        message = f"files of {name} are missing"
     return Problem(package, message, repair_hint(package), required)

@@ -45,7 +45,8 @@ def output_path(model: object, output: str | os.PathLike[str] | None, suffix: st
         raise InputError(f"a model in memory has no name; pass output, a file name that ends in {suffix}")
     source = _file_of(os.fspath(model))
     if source.name in ("", ".."):
-        raise InputError(f"{os.fspath(model)} is a folder; pass a file")
+        what = "names no file" if "://" in os.fspath(model) else "is a folder"
+        raise InputError(f"{os.fspath(model)} {what}; pass a file")
     path = check_output_file(source.with_name(f"{source.stem}{tag}{suffix}"), (suffix,))
     if path == source:
         raise InputError(

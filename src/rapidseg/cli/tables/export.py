@@ -78,7 +78,8 @@ def print_import(report: ImportReport) -> None:
     spec = cast("ModelSpec", report.spec)
     labels = spec.labels
     names = ", ".join(labels.names[:_SHOWN_CLASSES]) + (", ..." if labels.num_classes > _SHOWN_CLASSES else "")
-    print_line(f"{spec.architecture} of {spec.source}, {labels.num_classes} classes ({names}), {size}")
+    source = f" ({spec.source})" if spec.source else ""
+    print_line(f"{spec.architecture}{source}, {labels.num_classes} classes: {names}; {size}")
     print_line(f"wrote {report.path}")
 
 

@@ -67,7 +67,7 @@ def wrong_root(name: str, root: Path, looked_for: list[str], expected: str, cand
     advice = (
         f"did you mean {candidates[0]}?"
         if candidates
-        else "pass the folder that contains them with --root DIR (root= in Python)"
+        else "pass the folder that contains them (--root DIR; root= in Python)"
     )
     wanted = " or ".join(looked_for)
     return DatasetError(

@@ -11,6 +11,7 @@ import numpy as np
 import openvino
 
 from rapidseg.core.errors import EngineError, ModelFileError
+from rapidseg.core.extras import repair_hint
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.engine import Engine, ShapeCache, check_names
 from rapidseg.runtime.engines.openvino_input import split_preprocessing
@@ -81,6 +82,10 @@ class OpenVinoEngine(Engine):
         self._core = openvino.Core()
         devices = [name.lower() for name in self._core.available_devices]
         if device not in devices:
+            if not devices:
+                raise EngineError(
+                    f"OpenVINO finds no device, not even the CPU, so files of it are missing: {repair_hint('openvino')}"
+                )
             raise EngineError(f"OpenVINO: device {device!r} not found; available: {', '.join(devices)}")
         if precision == "bf16" and not openvino_computes_in_bf16(device):
             raise EngineError(f"this {device.upper()} does not compute in bf16; use float32")
