@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from rapidseg.checkpoints import read_checkpoint
+from rapidseg.core.errors import ModelFileError
+
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+
+_MAX_SECONDS = 20  # to refuse a file; the slowest takes 4 on an idle core
 
 
 @dataclass(frozen=True)
@@ -88,3 +96,33 @@ def safetensors_bytes(header: Any, body: bytes = b"") -> bytes:
     """Returns a safetensors file; `header` may be the bytes of the JSON text."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
+
+
+def changed(data: bytes, position: int, new: bytes) -> bytes:
+    """Returns bytes of which some are replaced."""
+    return data[:position] + new + data[position + len(new) :]
+
+
+def refusal_of(folder: Path, file: Path | bytes, name: str = "model.pth") -> str:
+    """Reads a file that must be refused with a single sentence, and soon.
+
+    Args:
+        folder: where to write bytes.
+        file: the file, or its bytes.
+        name: of the file that is written.
+
+    Returns:
+        The message behind the path.
+    """
+    path = folder / name if isinstance(file, bytes) else file
+    if isinstance(file, bytes):
+        path.write_bytes(file)
+    start = time.perf_counter()
+    with pytest.raises(ModelFileError) as caught:
+        read_checkpoint(path)
+    assert time.perf_counter() - start < _MAX_SECONDS
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert message.isprintable()
+    assert len(message) < 600 + len(str(path))
+    return message.removeprefix(str(path))

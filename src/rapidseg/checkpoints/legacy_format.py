@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rapidseg.checkpoints.pickled_values import StorageType
+from rapidseg.checkpoints.pickled_values import StorageType, as_storage_key
 from rapidseg.checkpoints.stored_tensor import DTYPES, Storage, UnreadableError
 from rapidseg.checkpoints.unpickler import Unpickler
 
@@ -80,7 +80,7 @@ class _Storages:
         if not isinstance(names, list):
             raise UnreadableError("the names of its storages are missing")
         for name in names:
-            storage = self.declared.get(str(name)) if type(name) in (str, int) else None
+            storage = self.declared.get(as_storage_key(name))
             if storage is None:
                 raise UnreadableError("it has a storage that no tensor uses")
             item_bytes = 1 if storage.dtype is None else DTYPES[storage.dtype].itemsize

@@ -50,7 +50,9 @@ def read_safetensors(data: np.ndarray) -> tuple[dict[str, StoredTensor], dict[st
         UnreadableError: it is damaged, cut off, or has a type that is not known here.
     """
     length = int.from_bytes(data[:8].tobytes(), "little")
-    if len(data) < 8 or length > min(len(data) - 8, MAX_HEADER_BYTES):
+    if length > MAX_HEADER_BYTES:
+        raise UnreadableError("it does not begin with the length of a header")
+    if length > len(data) - 8:
         raise UnreadableError("it ends too early")
     text = data[8 : 8 + length].tobytes()
     if sum(map(text.count, (b"{", b"[", b","))) > MAX_VALUES:

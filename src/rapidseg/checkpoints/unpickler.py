@@ -54,7 +54,7 @@ class Unpickler:
         self._stack: list[Any] = []
         self._marks: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
-        self._values_left = MAX_VALUES
+        self._max_values = self._values_left = MAX_VALUES
 
     def load(self) -> Any:
         """Returns the value.
@@ -74,7 +74,7 @@ class Unpickler:
         """Counts values that an instruction makes or copies, so that time and memory stay bounded."""
         self._values_left -= count
         if self._values_left < 0:
-            raise UnreadableError(f"it holds more than {MAX_VALUES} values; save only the weights")
+            raise UnreadableError(f"it holds more than {self._max_values} values; save only the weights")
 
     # Bytes.
 
