@@ -38,7 +38,7 @@ FUNCTIONS = {
     "evaluate": "(model=None, *, data, root=None, split='val', protocol='whole', crop=None, stride=None, scales=None, "
     "flip=None, input_size=None, subsample=1, class_mapping=None, engine='auto', precision='auto', "
     "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=(), "
-    "progress=DOWNLOADS)",
+    "download=True, progress=DOWNLOADS)",
     "compare_runs": "(paths, *, images=5)",
     "export": "(model, output=None, *, precision='float32', data=None, root=None, split='train', val_split='val', "
     "calibration_images=100, max_drop=0.5, input_size=None, check_sizes=None, labels=None, options=None, "

@@ -12,8 +12,8 @@ recognized by their content. Files are mapped into memory: a tensor's values are
 from __future__ import annotations
 
 from rapidseg.checkpoints.comparison import checksum, list_misfits
+from rapidseg.checkpoints.pickled_values import OpaqueValue
 from rapidseg.checkpoints.reading import Checkpoint, read_checkpoint
 from rapidseg.checkpoints.stored_tensor import StoredTensor
-from rapidseg.checkpoints.unpickler import OpaqueValue
 
 __all__ = ["Checkpoint", "OpaqueValue", "StoredTensor", "checksum", "list_misfits", "read_checkpoint"]

@@ -1,7 +1,9 @@
 """PyTorch's format before version 1.6: pickles, and behind them the bytes of the storages.
 
 The pickles are a magic number, the version of the format, facts about the machine, the content, and the names of the
-storages. The bytes of each storage follow its number of elements, 8 bytes (`torch.serialization._legacy_save`).
+storages. The bytes of each storage follow its number of elements, 8 bytes (`torch.serialization._legacy_save`). They
+are little-endian on every machine (`writeFileRaw` in torch/csrc/serialization.cpp); older big-endian machines wrote the
+number in their own order.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from rapidseg.checkpoints.pickled_values import StorageType, as_storage_key
 from rapidseg.checkpoints.stored_tensor import DTYPES, Storage, UnreadableError
-from rapidseg.checkpoints.unpickler import StorageType, Unpickler
+from rapidseg.checkpoints.unpickler import Unpickler
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
@@ -35,7 +38,8 @@ def read_legacy(data: np.ndarray) -> tuple[Any, Unpickler]:
         return magic, first
     version = Unpickler(pickles, storages.declare, first.position)
     if (number := version.load()) != _VERSION:
-        raise UnreadableError(f"its format has the version {number!r:.40}; {_VERSION} is known")
+        given = str(number) if type(number) is int and abs(number) < 1 << 32 else "that is not a number"
+        raise UnreadableError(f"its format has a version {given}; {_VERSION} is known")
     facts = Unpickler(pickles, storages.declare, version.position)
     stored = facts.load()
     big_endian = isinstance(stored, dict) and stored.get("little_endian") is False
@@ -76,21 +80,21 @@ class _Storages:
         if not isinstance(names, list):
             raise UnreadableError("the names of its storages are missing")
         for name in names:
-            storage = self.declared.get(str(name)) if isinstance(name, (str, int)) else None
+            storage = self.declared.get(as_storage_key(name))
             if storage is None:
                 raise UnreadableError("it has a storage that no tensor uses")
             item_bytes = 1 if storage.dtype is None else DTYPES[storage.dtype].itemsize
-            count = int.from_bytes(self._data[position : position + 8].tobytes(), "big" if big_endian else "little")
+            number = self._data[position : position + 8].tobytes()
+            counts = [int.from_bytes(number, "little"), *([int.from_bytes(number, "big")] if big_endian else [])]
+            if storage.num_bytes not in [count * item_bytes for count in counts]:
+                raise UnreadableError(f"storage {storage.key!r:.80} has {counts[0]} elements, which is not its size")
             position += 8
-            if count * item_bytes != storage.num_bytes:
-                raise UnreadableError(f"storage {storage.key!r:.80} has {count} elements, which is not its size")
             storage.data = self._data[position : position + storage.num_bytes]
-            storage.big_endian = big_endian
             position += storage.num_bytes
             if position > len(self._data):
                 raise UnreadableError("it ends too early")
         for part, whole, first in self._views:
-            part.data, part.big_endian = whole.data[first : first + part.num_bytes], big_endian
+            part.data = whole.data[first : first + part.num_bytes]
         missing = [key for key, storage in self.declared.items() if storage.data.size != storage.num_bytes]
         if missing:
             raise UnreadableError(f"the bytes of {len(missing)} storages are missing")

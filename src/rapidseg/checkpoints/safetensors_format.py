@@ -1,7 +1,8 @@
 """safetensors: the length of a JSON header, 8 bytes, the header, and the bytes of the tensors.
 
 Described in the README of https://github.com/huggingface/safetensors. The library itself returns bfloat16 only for
-PyTorch, and checks less: a header here may neither repeat a name nor describe bytes outside of the file.
+PyTorch. As there, the tensors' bytes must follow one another without gaps or overlaps; in addition, a header may not
+repeat a name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rapidseg.checkpoints.limits import MAX_AXES, MAX_VALUES, is_name
 from rapidseg.checkpoints.stored_tensor import DTYPES, Storage, StoredTensor, UnreadableError
 
 MAX_HEADER_BYTES = 100_000_000  # as the library
@@ -48,10 +50,15 @@ def read_safetensors(data: np.ndarray) -> tuple[dict[str, StoredTensor], dict[st
         UnreadableError: it is damaged, cut off, or has a type that is not known here.
     """
     length = int.from_bytes(data[:8].tobytes(), "little")
-    if len(data) < 8 or length > min(len(data) - 8, MAX_HEADER_BYTES):
+    if length > MAX_HEADER_BYTES:
+        raise UnreadableError("it does not begin with the length of a header")
+    if length > len(data) - 8:
         raise UnreadableError("it ends too early")
+    text = data[8 : 8 + length].tobytes()
+    if sum(map(text.count, (b"{", b"[", b","))) > MAX_VALUES:
+        raise UnreadableError(f"its header holds more than {MAX_VALUES} values")
     try:
-        header = json.loads(data[8 : 8 + length].tobytes(), object_pairs_hook=_without_repetition)
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:
         raise UnreadableError("its header is not valid JSON") from error
     if not isinstance(header, dict):
@@ -60,20 +67,36 @@ def read_safetensors(data: np.ndarray) -> tuple[dict[str, StoredTensor], dict[st
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise UnreadableError("its metadata is not text")
     body = data[8 + length :]
-    return {name: _tensor(name, entry, body) for name, entry in header.items()}, metadata
+    places: list[tuple[int, int]] = []
+    tensors = {name: _tensor(name, entry, body, places) for name, entry in header.items()}
+    end = 0
+    for start, next_end in sorted(places):
+        if start != end:
+            raise UnreadableError(f"its tensors {'overlap' if start < end else 'leave a gap'} at byte {start}")
+        end = next_end
+    if end != len(body):
+        raise UnreadableError(f"its tensors take {end} bytes, but it has {len(body)}")
+    return tensors, metadata
 
 
-def _tensor(name: str, entry: Any, body: np.ndarray) -> StoredTensor:
+def _tensor(name: str, entry: Any, body: np.ndarray, places: list[tuple[int, int]]) -> StoredTensor:
+    """Returns a tensor, and adds its first byte and the byte behind its last to `places`."""
+    if not is_name(name):
+        raise UnreadableError(f"the name {name!r:.80} is too long or not printable")
     if not isinstance(entry, dict):
         raise UnreadableError(f"tensor {name!r:.80} is not described")
     dtype, shape, offsets = entry.get("dtype"), _sizes(entry.get("shape")), _sizes(entry.get("data_offsets"))
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise UnreadableError(f"tensor {name!r:.80} has the type {dtype!r:.40}; known are {', '.join(_DTYPES)}")
+        given = repr(dtype[:40]) if isinstance(dtype, str) else "that is not text"
+        raise UnreadableError(f"tensor {name!r:.80} has a type {given}; known are {', '.join(_DTYPES)}")
     if shape is None or offsets is None or len(offsets) != 2:
         raise UnreadableError(f"tensor {name!r:.80} has no shape or place")
+    if len(shape) > MAX_AXES:
+        raise UnreadableError(f"tensor {name!r:.80} has {len(shape)} axes; {MAX_AXES} are possible")
     start, end = offsets
-    if math.prod(shape) * DTYPES[_DTYPES[dtype]].itemsize != end - start or end > len(body):
+    if end > len(body) or math.prod(shape) * DTYPES[_DTYPES[dtype]].itemsize != end - start:
         raise UnreadableError(f"tensor {name!r:.80} does not fit its place in the file")
+    places.append((start, end))
     storage = Storage(name, _DTYPES[dtype], end - start, data=body[start:end])
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     return StoredTensor.make(storage, _DTYPES[dtype], shape, strides, 0)

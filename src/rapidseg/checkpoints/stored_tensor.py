@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rapidseg.checkpoints.limits import MAX_AXES, MAX_BYTES
+
 
 class UnreadableError(Exception):
     """A file cannot be read; the text says why, and follows the name of the file in the message to the user."""
@@ -31,7 +33,6 @@ DTYPES: dict[str, np.dtype] = {
     "uint8": np.dtype("u1"),
     "bool": np.dtype("?"),
 }
-_MAX_AXES = 32  # of an array in NumPy 1
 _FLOATING = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -76,17 +77,21 @@ class StoredTensor:
     def make(
         cls, storage: Storage, dtype: str, shape: Sequence[int], strides: Sequence[int], offset: int
     ) -> StoredTensor:
-        """Returns a view after checking that all of it lies inside the storage.
+        """Returns a view after checking that all of it lies inside the storage, and that NumPy can describe it.
 
         Raises:
-            UnreadableError: it does not, or a number is negative or not an integer.
+            UnreadableError: it does not, or a number is negative, too large or not an integer.
         """
-        numbers = (*shape, *strides, offset)
-        if len(shape) != len(strides) or not all(type(number) is int and number >= 0 for number in numbers):
-            raise UnreadableError(f"a tensor has the shape {tuple(shape)!r:.80} and the strides {tuple(strides)!r:.80}")
-        if len(shape) > _MAX_AXES:
-            raise UnreadableError(f"a tensor has {len(shape)} axes; {_MAX_AXES} are possible")
+        if max(len(shape), len(strides)) > MAX_AXES:  # first, since everything below takes a product of sizes
+            raise UnreadableError(f"a tensor has {max(len(shape), len(strides))} axes; {MAX_AXES} are possible")
         item_bytes = DTYPES[dtype].itemsize
+        numbers = (*shape, *strides, offset)
+        if not all(type(number) is int and 0 <= number <= MAX_BYTES // item_bytes for number in numbers):
+            raise UnreadableError("a size, stride or offset of a tensor is negative, too large or not an integer")
+        if len(shape) != len(strides):
+            raise UnreadableError(f"a tensor has {len(shape)} sizes and {len(strides)} strides")
+        if math.prod(size for size in shape if size) * item_bytes > MAX_BYTES:
+            raise UnreadableError(f"a tensor has the shape {tuple(shape)!r:.80}, which is too large")
         last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
         if math.prod(shape) and (last + 1) * item_bytes > storage.num_bytes:
             raise UnreadableError(
@@ -137,6 +142,8 @@ class StoredTensor:
     def numpy(self) -> np.ndarray:
         """Returns its values; bfloat16 and float16 as float32, which holds each of them exactly."""
         values = self.raw()
+        if self.dtype == "bool":
+            return values.view(np.uint8) != 0  # as PyTorch; NumPy leaves open what other bytes than 0 and 1 mean
         if self.dtype == "bfloat16":
             return (values.astype(np.uint32) << 16).view(np.float32)
         if self.dtype == "float16":

@@ -167,7 +167,8 @@ def _explain_unknown(state: Mapping[str, StoredTensor], checkpoint: Checkpoint) 
 def _misfits(layout: Layout, state: Mapping[str, StoredTensor]) -> str:
     """Returns how tensors differ from those of a layout's network, after a semicolon; empty if that is not known."""
     renamed = layout.renamed(state)
-    classes = max(2, *renamed[layout.classifier].shape[:1]) if layout.classifier in renamed else 2
+    counts = renamed[layout.classifier].shape[:1] if layout.classifier in renamed else ()
+    classes = max((2, *counts))
     options = {**variant_options()[layout.architecture][layout.variant], **layout.options(state)}
     template = find_template(layout.architecture, options)
     if template is None:
