@@ -35,14 +35,19 @@ def import_broken(folder: Path, name: str, source: str, monkeypatch: pytest.Monk
     return raised.value
 
 
-def test_messages_of_packages_that_are_missing_or_broken(monkeypatch):
-    monkeypatch.setitem(sys.modules, "nncf", None)
-    incomplete = dependency_error(ModuleNotFoundError("No module named 'nncf'", name="nncf.quantization"))
-    assert str(incomplete) == (
-        "files of nncf are missing; run in the clone of RapidSeg: pip install -c constraints.txt --force-reinstall "
-        "nncf (`rapidseg doctor` checks the whole installation)"
+def test_a_required_package_whose_files_are_missing(monkeypatch):
+    monkeypatch.setattr(import_errors, "is_installed", lambda package: False)
+    error = ModuleNotFoundError("No module named 'numba'", name="numba")
+    assert str(dependency_error(error)) == (
+        "files of numba are missing; run in the clone of RapidSeg: pip install -c constraints.txt --force-reinstall "
+        "numba (`rapidseg doctor` checks the whole installation)"
     )
     monkeypatch.setattr(import_errors, "is_known_to_pip", lambda package: False)
+    assert str(dependency_error(error)).startswith("numba is not installed; run in the clone of RapidSeg: pip install")
+
+
+def test_messages_of_packages_that_are_missing_or_broken(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)
     missing = dependency_error(ModuleNotFoundError("No module named 'nncf'", name="nncf.quantization"))
     assert isinstance(missing, RapidSegError)
     assert isinstance(missing, DependencyError)

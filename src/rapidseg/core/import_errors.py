@@ -68,7 +68,7 @@ def dependency_error(error: BaseException, extra: str | None = None) -> Dependen
     if package is None:
         return None
     if isinstance(error, ModuleNotFoundError) and _top(error.name) == package and not is_installed(package):
-        if is_known_to_pip(package):
+        if missing_extra(package) == "" and is_known_to_pip(package):  # pip would not install it again
             return DependencyError(f"files of {package} are missing; {repair_hint(package)}{SEE_DOCTOR}", package)
         extra = missing_extra(package) if extra is None else extra
         return DependencyError(f"{package} is not installed; {install_hint(extra)}", package)
