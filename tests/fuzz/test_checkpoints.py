@@ -21,7 +21,6 @@ import pytest
 from rapidseg.checkpoints import StoredTensor, read_checkpoint
 from rapidseg.core.errors import ModelFileError, RapidSegError
 from rapidseg.importing import recognize_checkpoint
-from rapidseg.importing.template import ARCHIVE
 from tests.fuzz.checkpoint_inputs import CANARY, damaged_files
 
 resource = pytest.importorskip("resource")  # Windows has neither this nor the alarm
@@ -144,13 +143,13 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_damaged_files_are_read_or_refused(folder):
-    check(run(folder, seed=1, count=1500, recognize=ARCHIVE.exists()), folder)
+    check(run(folder, seed=1, count=1500, recognize=True), folder)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_many_damaged_files_are_read_or_refused(seed, folder):
-    tally = run(folder, seed=100 + seed, count=10_000, recognize=ARCHIVE.exists())
+    tally = run(folder, seed=100 + seed, count=10_000, recognize=True)
     counts = {f"{kind}: {result}": count for (kind, result), count in sorted(tally.outcomes.items())}
     print(json.dumps(counts | {"slowest_s": round(tally.slowest, 3), "growth_bytes": tally.growth}))  # noqa: T201
     check(tally, folder)

@@ -3,14 +3,15 @@
 A template is the ONNX graph that `export_onnx` writes for a network, without the values that depend on weights. For
 each of these, its metadata says of which tensors of the network it is computed: of one tensor, or of a convolution and
 the batch normalization that the exporter folded into it. These rules are found by comparing the values of an exported
-network with random weights. `scripts/make_templates.py` writes all templates into one archive.
+network with random weights. `scripts/make_templates.py` writes all templates, an archive for each architecture.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
-import zipfile
+import tarfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from rapidseg.core.errors import ExportError
+from rapidseg.core.files import atomic_path
 from rapidseg.exporting.onnx_graph import build_graph
-from rapidseg.importing.template import INDEX, TEMPLATE_KEY, fold_norm, network_name
+from rapidseg.importing.template import FOLDER, TEMPLATE_KEY, VARIANTS, archive_of, fold_norm, network_name
 from rapidseg.models import SegmentationModel, create_model
 from rapidseg.models.registry import ARCHITECTURES
 
@@ -82,24 +84,24 @@ NETWORKS: dict[str, TemplateNetwork] = {
 """Every network that has a template, by its name."""
 
 
-def make_templates(archive: Path, names: Collection[str] = ()) -> Iterator[str]:
-    """Completes the archive of templates, and yields a line about each.
+def make_templates(names: Collection[str] = ()) -> Iterator[str]:
+    """Completes the archives of templates, and yields a line about each template.
 
     Args:
-        archive: the file; templates in it are kept.
         names: of the templates to make again; if empty, those that are missing are made.
     """
-    kept: dict[str, bytes] = {}
-    if archive.exists():
-        with zipfile.ZipFile(archive) as old:
-            kept = {name: old.read(name) for name in old.namelist()}
-    wanted = [name for name in NETWORKS if name in names or (not names and f"{name}.onnx" not in kept)]
-    for name in wanted:
-        template = make_template(NETWORKS[name])
-        kept[f"{name}.onnx"] = template
-        _write(archive, kept)
-        yield f"{name}: {len(template)} bytes; archive {archive.stat().st_size}"
-    _write(archive, kept)
+    FOLDER.mkdir(exist_ok=True)
+    variants = {
+        name: {variant: options.model_dump(mode="json") for variant, options in architecture.variants.items()}
+        for name, architecture in ARCHITECTURES.items()
+    }
+    VARIANTS.write_text(json.dumps(variants, indent=1) + "\n", encoding="utf-8")
+    for name, network in NETWORKS.items():
+        templates = _read(archive_of(network.architecture))
+        if name in names or (not names and name not in templates):
+            templates[name] = make_template(network)
+            _write(archive_of(network.architecture), templates)
+            yield f"{name}: {len(templates[name])} bytes"
 
 
 def make_template(network: TemplateNetwork) -> bytes:
@@ -190,15 +192,18 @@ def _expression(first: int, second: int) -> int | str:
     raise ExportError(f"a size is {first} or {second}, for which there is no expression")
 
 
-def _write(archive: Path, entries: Mapping[str, bytes]) -> None:
-    index = {
-        "variants": {
-            name: {variant: options.model_dump(mode="json") for variant, options in architecture.variants.items()}
-            for name, architecture in ARCHITECTURES.items()
-        }
-    }
-    partial = archive.with_suffix(".part")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_LZMA) as new:
-        for name, content in sorted({**entries, INDEX: json.dumps(index, indent=1).encode()}.items()):
-            new.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_LZMA)
-    partial.replace(archive)
+def _read(archive: Path) -> dict[str, bytes]:
+    """Returns the templates in an archive by their names; none if it does not exist."""
+    if not archive.exists():
+        return {}
+    with tarfile.open(archive) as file:
+        return {member.name.removesuffix(".onnx"): file.extractfile(member).read() for member in file}  # type: ignore[union-attr]
+
+
+def _write(archive: Path, templates: Mapping[str, bytes]) -> None:
+    """Writes an archive; the same templates give the same bytes."""
+    with atomic_path(archive) as temporary, tarfile.open(temporary, "w:xz", preset=9) as file:
+        for name, content in sorted(templates.items()):
+            entry = tarfile.TarInfo(f"{name}.onnx")
+            entry.size = len(content)
+            file.addfile(entry, io.BytesIO(content))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import json
-import zipfile
+import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,8 @@ import numpy as np
 from rapidseg.checkpoints import StoredTensor, list_misfits
 from rapidseg.runtime.model_file import read_metadata
 
-ARCHIVE = Path(__file__).with_name("templates.zip")
-INDEX = "index.json"
+FOLDER = Path(__file__).with_name("templates")  # an archive per architecture: its graphs differ little, so it is small
+VARIANTS = FOLDER / "variants.json"
 TEMPLATE_KEY = "rapidseg.template"
 AUXILIARY = ("aux_heads.", "head.se_branch.")  # beginnings of the names of tensors that only training uses
 
@@ -97,32 +97,39 @@ class Template:
 
 def find_template(architecture: str, options: Mapping[str, Any]) -> Template | None:
     """Returns the template of a network with these options, or None if there is none."""
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        try:
-            graph = archive.read(f"{network_name(architecture, options)}.onnx")
-        except KeyError:
-            return None
+    if not has_template(architecture, options):
+        return None
+    with tarfile.open(archive_of(architecture)) as archive:
+        file = archive.extractfile(f"{network_name(architecture, options)}.onnx")
+        assert file is not None, "the archive has files only"
+        graph = file.read()
     facts = json.loads(read_metadata(graph)[TEMPLATE_KEY])
     return Template(graph, facts["rules"], facts["shapes"], facts["stride"])
 
 
 def has_template(architecture: str, options: Mapping[str, Any]) -> bool:
     """Returns whether there is a template of a network with these options."""
-    return f"{network_name(architecture, options)}.onnx" in _names()
+    return f"{network_name(architecture, options)}.onnx" in _names(architecture)
+
+
+def archive_of(architecture: str) -> Path:
+    """Returns the archive with the templates of an architecture."""
+    return FOLDER / f"{architecture}.tar.xz"
 
 
 @functools.cache
-def _names() -> frozenset[str]:
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        return frozenset(archive.namelist())
+def _names(architecture: str) -> frozenset[str]:
+    if architecture not in variant_options():
+        return frozenset()
+    with tarfile.open(archive_of(architecture)) as archive:
+        return frozenset(archive.getnames())
 
 
 @functools.cache
 def variant_options() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     """Returns the options of the variants of each architecture."""
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        variants: dict[str, dict[str, dict[str, Any]]] = json.loads(archive.read(INDEX))["variants"]
-        return variants
+    variants: dict[str, dict[str, dict[str, Any]]] = json.loads(VARIANTS.read_text(encoding="utf-8"))
+    return variants
 
 
 def fold_norm(rule: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -221,10 +221,10 @@ def model_cache(*, clear: bool = False) -> ModelCache:
 
 def _digest(path: Path) -> str:
     """Returns 16 digits that identify a checkpoint's content and what this version makes of it."""
-    from rapidseg.importing.template import ARCHIVE
+    from rapidseg.importing.template import FOLDER
 
     digest = hashlib.sha256(f"{_FORMAT}".encode())
-    for file in (ARCHIVE, path):
+    for file in (*sorted(FOLDER.iterdir()), path):
         with file.open("rb") as content:
             while chunk := content.read(_CHUNK_BYTES):
                 digest.update(chunk)
