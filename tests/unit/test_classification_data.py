@@ -475,7 +475,8 @@ def test_damaged_images_are_named_or_skipped(pets, tmp_path, damage, zipped):
         with pytest.raises(DatasetError) as raised:
             read()
         assert str(raised.value).startswith(f"{name}: ")
-        assert str(raised.value).endswith("; to skip unreadable images, set skip_unreadable")
+        assert str(raised.value).endswith("; to skip unreadable images, set data.skip_unreadable=true")
+        assert damage != "empty" or "the file is empty" in str(raised.value)
     reports = Reports()
     readable = open_images(root, skip_unreadable=True, progress=reports)
     assert readable.skipped == (name,)

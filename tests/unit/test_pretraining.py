@@ -224,9 +224,23 @@ class TestEncoder:
         with pytest.raises(ModelFileError, match="is not an encoder; pass a file that `rapidseg pretrain` wrote"):
             load_encoder(tmp_path / "other.pth")
 
-    def test_an_unknown_option_of_the_network(self):
-        with pytest.raises(ConfigError, match=r"allowed are stem, stem_width and width"):
-            encoder(options={"depth": 3})
+    @pytest.mark.parametrize(
+        ("network", "options", "message"),
+        [
+            ("resnet18", {"depth": 3}, r"unknown option 'depth' of resnet18.*; known: stem, stem_width, width"),
+            ("resnet18", {"stem": "cifr"}, r"stem should be 'plain', 'deep' or 'cifar', not 'cifr' .*mean 'cifar'"),
+            ("resnet50", {"stem_width": 8}, "options of resnet50: stem_width should be 32 or 64, not 8"),
+            ("resnet18", {"width": 0}, "options of resnet18: width should be greater than 0, not 0"),
+            ("resnet18", {"width": 5}, "width should be less than or equal to 4, not 5"),
+            ("resnet34", {"width": "abc"}, "width should be a number, not 'abc'"),
+            ("resnet34", {"width": True}, "width should be a number, not True"),
+            ("fast-scnn", {"width": 0}, "options of fast-scnn: width should be greater than 0, not 0"),
+            ("fast-scnn", {"stem": "cifar"}, "unknown option 'stem' of fast-scnn"),
+        ],
+    )
+    def test_options_of_the_network_are_checked(self, network, options, message):
+        with pytest.raises(ConfigError, match=message):
+            encoder(network, options)
 
 
 class TestViews:

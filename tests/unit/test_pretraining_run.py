@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import rapidseg
-from rapidseg.core.errors import ConfigError, DatasetError, InputError, TrainingError
+from rapidseg.core.errors import ConfigError, DatasetError, InputError, SplitError, TrainingError
 from rapidseg.core.progress import NullProgress
+from rapidseg.data.classification import open_images
 from rapidseg.pretraining import load_encoder
 from rapidseg.recipes.catalog import recipe_names
 from rapidseg.recipes.recipe_file import load_pretraining_recipe
@@ -168,7 +171,20 @@ def test_cifar_in_its_binary_form(tmp_path):
         ({"batch_size": 1}, InputError, "batch_size is 1; pass an integer of 2 or more"),
         ({"overrides": {"batch_size": 1}}, ConfigError, "batch_size should be greater than or equal to 2, not 1"),
         ({"batch_size": 47}, ConfigError, "the last batch of 48 images has only 1 image"),
-        ({"overrides": {"data.val": "tset"}}, DatasetError, "has no split 'tset'"),
+        ({"overrides": {"data.val": "tset"}}, SplitError, "has no split 'tset'; .*; set data.val=val or data.val=null"),
+        ({"overrides": {"data.train": "tarin"}}, SplitError, "; set data.train=train or data.train=val"),
+        ({"overrides": {"data.train_limit": 1}}, ConfigError, "data.train_limit=1 leaves 1 image to learn from"),
+        ({"overrides": {"encoder.options": {"stem": "cifr"}}}, ConfigError, "encoder.options: .*not 'cifr'"),
+        (
+            {"overrides": {"encoder.network": "fast-scnn"}},
+            ConfigError,
+            r"unknown option 'stem' of fast-scnn.*; for the defaults of fast-scnn, set encoder\.options=\{\}",
+        ),
+        ({"overrides": {"schedule.milestones": [0.8, 0.6]}}, ConfigError, r"rising shares .*, not \[0\.8, 0\.6\]"),
+        ({"overrides": {"schedule.milestones": [0.6, 0.6]}}, ConfigError, r"rising shares of the run"),
+        ({"overrides": {"schedule.milestones": [0, 0.6]}}, ConfigError, r"schedule.milestones: .* between 0 and 1"),
+        ({"overrides": {"schedule.milestones": [120, 160]}}, ConfigError, r"shares .*, not \[120\.0, 160\.0\]"),
+        ({"overrides": {"optimizer.lr": "x"}}, ConfigError, "yaml with optimizer.lr overridden: optimizer.lr should"),
         ({"overrides": {"data.layout": "cifar"}}, InputError, "unknown layout 'cifar'"),
         ({"overrides": {"method.negatives": 3}}, ConfigError, "unknown key 'method.negatives'"),
         ({"overrides": {"precision": "fp16"}}, ConfigError, "precision fp16 needs a CUDA GPU"),
@@ -205,6 +221,69 @@ def test_a_run_does_not_resume_with_other_options_or_images(finished, images, tm
         rapidseg.pretrain(folder / "recipe.yaml", root=other, output=folder, resume=True)
     with pytest.raises(ConfigError, match="already contains a run"):
         pretrain(images, folder)
+
+
+def test_a_run_does_not_resume_with_an_edited_recipe(images, tmp_path):
+    pretrain(images, tmp_path / "run", epochs=1)
+    recipe = tmp_path / "run" / "recipe.yaml"
+    text = recipe.read_text()
+    recipe.write_text(text.replace("epochs: 1", "epochs: 2"))
+    with pytest.raises(ConfigError, match=r"recipe\.yaml was edited .*; it differs in epochs \(1, now 2\) from"):
+        rapidseg.pretrain(output=tmp_path / "run", resume=True, device="cpu")
+    recipe.write_text(text.replace("log_every: 2", "log_every: 5"))
+    assert rapidseg.pretrain(output=tmp_path / "run", resume=True, device="cpu").epochs == 1
+
+
+def test_a_run_does_not_resume_with_renamed_images(tmp_path):
+    root = write_classes(tmp_path / "images")
+    pretrain(root, tmp_path / "run", epochs=1)
+    state = tmp_path / "run" / "last.ckpt"
+    moved = root.rename(tmp_path / "moved")
+
+    def resume():
+        return rapidseg.pretrain(tmp_path / "run" / "recipe.yaml", root=moved, output=tmp_path / "run", resume=True)
+
+    assert resume().epochs == 1
+    for split in ("train", "val"):
+        image = moved / split / "red" / "0.png"
+        renamed = image.rename(image.with_name("zero.png"))
+        match = rf"the images of data\.{split} \({split}\) changed: .* now there are \d+ with other names; resume"
+        with pytest.raises(TrainingError, match=match):
+            resume()
+        renamed.rename(image)
+    (moved / "train" / "red" / "0.png").rename(moved / "train" / "red" / "zero.png")
+    older = torch.load(state, weights_only=True)
+    del older["rapidseg_run"]  # states of earlier versions do not record what the run learns from
+    torch.save(older, state)
+    assert resume().epochs == 1
+
+
+def test_unreadable_images_are_reported_once(tmp_path):
+    root = write_classes(tmp_path / "images")
+    (root / "train" / "green" / "0.png").write_bytes(b"no image")
+    (root / "val" / "green" / "0.png").write_bytes(b"")
+    messages = []
+
+    class Messages(NullProgress):
+        def message(self, text):
+            messages.append(text)
+
+    with pytest.raises(DatasetError, match=r"to skip unreadable images, set data\.skip_unreadable=true"):
+        pretrain(root, tmp_path / "run")
+    pretrain(root, None, overrides={"data.skip_unreadable": True}, dry_run=True, progress=Messages())
+    first, second = messages
+    assert first.startswith("images train: skipped 1 unreadable image: ")
+    assert second.startswith("images val: skipped 1 unreadable image: ")
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_names_of_images_do_not_depend_on_the_folders_above_them(tmp_path, zipped):
+    root = write_classes(tmp_path / "deep" / "images", train=2, val=1)
+    if zipped:
+        root = Path(shutil.make_archive(str(tmp_path / "all"), "zip", tmp_path))
+    expected = [f"{name}/{number}.png" for name in ("blue", "green", "red") for number in range(2)]
+    assert open_images(root, "train").relative_names() == expected
+    assert open_images(root, "train+val").relative_names()[-1] == "val/red/0.png"
 
 
 def test_a_dry_run_writes_nothing(images, tmp_path):

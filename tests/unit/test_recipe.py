@@ -329,3 +329,12 @@ def test_only_what_was_overridden_is_named():
         load_recipe("tiny", ["optimizer.lr=x"])
     with pytest.raises(ConfigError, match=r"tiny\.yaml with 7 iterations: the key"):
         load_recipe("tiny", iterations=7)
+    many = ["data.root=/data", "data.workers=0", "optimizer.lr=x", "save_every=5", "seed=1"]
+    with pytest.raises(ConfigError, match=r"tiny\.yaml with optimizer\.lr overridden: "):
+        load_recipe("tiny", many)
+    with pytest.raises(
+        ConfigError, match=r"yaml with optimizer\.lr overridden, schedule\.eta_min overridden: schedule\.eta_min 9"
+    ):
+        load_recipe("tiny", [*many, "optimizer.lr=0.1", "schedule.eta_min=9"])
+    with pytest.raises(ConfigError, match=r"tiny\.yaml with 4 overrides: the key 'data\.root' is missing"):
+        load_recipe("tiny", ["data.workers=0", "optimizer.lr=0.1", "save_every=5", "seed=1"])

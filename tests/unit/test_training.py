@@ -155,6 +155,23 @@ def test_an_output_that_is_a_file_is_refused(finished, tmp_path):
         train(finished[0], tmp_path / "file", device="cpu")
 
 
+def test_a_run_does_not_resume_with_an_edited_recipe_or_other_images(finished, scenes, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished[2], folder)
+    text = (folder / "recipe.yaml").read_text()
+    (folder / "recipe.yaml").write_text(text.replace("iterations: 8", "iterations: 9"))
+    with pytest.raises(ConfigError, match=r"recipe\.yaml was edited .*; it differs in iterations \(8, now 9\) from"):
+        train(None, folder, resume=True, device="cpu")
+    (folder / "recipe.yaml").write_text(text)
+    moved = tmp_path / "moved"
+    shutil.copytree(scenes, moved)
+    assert train(tiny(moved), folder, resume=True, device="cpu").iterations == 8
+    for path in [path for path in moved.rglob("*.png") if "val" in path.parts]:
+        path.rename(path.with_name(f"x{path.name}"))
+    with pytest.raises(TrainingError, match=r"the images of data\.val \(val\) changed: .* with other names; resume"):
+        train(tiny(moved), folder, resume=True, device="cpu")
+
+
 def test_nothing_to_resume(finished, tmp_path):
     with pytest.raises(ConfigError, match="contains no run to resume; start one without --resume"):
         train(finished[0], tmp_path, resume=True, device="cpu")

@@ -114,6 +114,38 @@ def test_random_weights_leave_no_file_and_both_keys_are_refused(scenes, tmp_path
         load_recipe("tiny", {"data.root": str(scenes), "model.weights": "a.pth", "model.backbone_weights": "b.pth"})
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+def test_weights_replace_the_backbone_weights_of_the_recipe(as_text):
+    def load(**changes):
+        notes = []
+        overrides = {"data.root": "/data", **{key.replace("__", "."): value for key, value in changes.items()}}
+        given = [f"{key}={value}" for key, value in overrides.items()] if as_text else overrides
+        return load_recipe("cityscapes/pspnet-r50-d8", given, note=notes.append).model, notes
+
+    model, notes = load(model__weights="fast-scnn-camvid")
+    assert (model.weights, model.backbone_weights) == ("fast-scnn-camvid", None)
+    (note,) = notes
+    assert note.startswith("model.weights replaces the recipe's model.backbone_weights (https://")
+    model, notes = load(batch_size=4)
+    assert (model.weights, notes) == (None, [])
+    assert model.backbone_weights.startswith("https://")
+    assert load(model__weights="a-name", model__backbone_weights="null" if as_text else None)[1] == []
+    with pytest.raises(ConfigError, match="or backbone_weights, not both"):
+        load(model__weights="a-name", model__backbone_weights="b.pth")
+
+
+def test_a_recipe_that_extends_another_replaces_what_its_network_starts_from(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("extends: cityscapes/pspnet-r50-d8\nmodel: {weights: a-name}\n")
+    model = load_recipe(path, {"data.root": "/data"}).model
+    assert (model.weights, model.backbone_weights) == ("a-name", None)
+    model = load_recipe(path, {"data.root": "/data", "model.backbone_weights": "/b.pth"}).model
+    assert (model.weights, model.backbone_weights) == (None, "/b.pth")
+    path.write_text("extends: cityscapes/pspnet-r50-d8\nmodel: {weights: a-name, backbone_weights: b.pth}\n")
+    with pytest.raises(ConfigError, match="or backbone_weights, not both"):
+        load_recipe(path, {"data.root": "/data"})
+
+
 def test_a_name_stays_a_name_and_a_file_becomes_absolute(scenes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 

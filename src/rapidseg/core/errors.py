@@ -4,6 +4,7 @@
     |-- InputError (ValueError)   invalid argument, image or array
     |   |-- ImageError            image file that cannot be read or has an unsupported pixel format
     |   |-- DatasetError          data set with missing files or invalid labels
+    |   |   `-- SplitError        split that a data set does not have
     |   `-- ConfigError           invalid recipe, override or data-set description
     |-- DependencyError           package that is not installed, or that is installed but cannot be imported
     |-- ModelFileError            checkpoint or model file that is damaged, unsupported or has no specification
@@ -29,6 +30,18 @@ class ImageError(InputError):
 
 class DatasetError(InputError):
     """A data set has missing files, or labels that would make training or scoring wrong."""
+
+
+class SplitError(DatasetError):
+    """A data set does not have a split.
+
+    Attributes:
+        available: the names of its splits.
+    """
+
+    def __init__(self, message: str, available: "tuple[str, ...]" = ()) -> None:
+        super().__init__(message)
+        self.available = available
 
 
 class ConfigError(InputError):

@@ -62,6 +62,11 @@ def explain_validation(error: ValidationError, model: type[BaseModel], *, missin
     )
 
 
+def faulty_keys(error: ValidationError, model: type[BaseModel]) -> tuple[str, ...]:
+    """Returns the dotted keys that have problems; '' for a problem of the whole model."""
+    return tuple(dict.fromkeys(_locate(details["loc"], model).key for details in error.errors(include_url=False)))
+
+
 def _list(messages: Iterable[str]) -> str:
     messages = list(messages)
     more = f"; and {len(messages) - _MAX_PROBLEMS} more" if len(messages) > _MAX_PROBLEMS else ""

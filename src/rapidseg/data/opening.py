@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rapidseg.core.arguments import check_path, checked, instance
-from rapidseg.core.errors import DatasetError, InputError, nearest_hint
+from rapidseg.core.errors import DatasetError, InputError, SplitError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.data.dataset import Dataset
 from rapidseg.data.layouts.camvid import CamVid
@@ -98,15 +98,15 @@ def parse_split(layout: HasSplits, split: str) -> tuple[str, ...]:
     """Returns the splits of a text such as `train+val`.
 
     Raises:
-        DatasetError: a split does not exist, or is named twice.
+        SplitError: a split does not exist.
+        DatasetError: a split is named twice.
     """
     names = tuple(name.strip() for name in split.split("+"))
     allowed = layout.splits()
     for name in names:
         if name not in allowed:
-            raise DatasetError(
-                f"{layout.name} has no split {name!r}; available: {', '.join(allowed)}{nearest_hint(name, allowed)}"
-            )
+            hint = nearest_hint(name, allowed)
+            raise SplitError(f"{layout.name} has no split {name!r}; available: {', '.join(allowed)}{hint}", allowed)
     if len(set(names)) < len(names):
         raise DatasetError(f"split {split!r} contains duplicates; name each split once")
     return names

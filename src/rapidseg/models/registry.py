@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.spec import ModelSpec
-from rapidseg.core.validation import explain_validation
 from rapidseg.models import deeplabv3, encnet, fast_scnn, fastfcn, pspnet
+from rapidseg.models.network_options import resolve_options
 from rapidseg.models.segmentation_model import SegmentationModel
 
 
@@ -116,7 +116,8 @@ def create_model(
         hint = nearest_hint(variant, tuple(architecture.variants))
         known = ", ".join(architecture.variants)
         raise ConfigError(f"unknown variant {variant!r} of {name}{hint}; known: {known}")
-    return architecture.build(labels, _merge_options(architecture, variant, options))
+    defaults = architecture.variants[variant].model_dump()
+    return architecture.build(labels, resolve_options(architecture.options, options, network=name, defaults=defaults))
 
 
 def model_from_spec(spec: ModelSpec) -> SegmentationModel:
@@ -124,16 +125,3 @@ def model_from_spec(spec: ModelSpec) -> SegmentationModel:
     model = create_model(spec.architecture, labels=spec.labels, **spec.options)
     model.spec = spec
     return model
-
-
-def _merge_options(architecture: Architecture, variant: str, options: dict[str, Any]) -> BaseModel:
-    allowed = tuple(architecture.options.model_fields)
-    for key in options:
-        if key not in allowed:
-            hint = nearest_hint(key, allowed)
-            raise ConfigError(f"unknown option {key!r} of {architecture.name}{hint}; known: {', '.join(allowed)}")
-    try:
-        return architecture.options.model_validate({**architecture.variants[variant].model_dump(), **options})
-    except ValidationError as error:
-        reason = explain_validation(error, architecture.options)
-        raise ConfigError(f"options of {architecture.name}: {reason}") from error

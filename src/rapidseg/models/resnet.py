@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from rapidseg.core.errors import ConfigError
@@ -35,6 +36,22 @@ STEM_CHANNELS = 64  # of the plain stem and of CIFAR's
 # By output stride: strides and dilations of layer1 to layer4. After a layer that keeps its size, all layers dilate.
 STRIDES = {8: (1, 2, 1, 1), 16: (1, 2, 2, 1), 32: (1, 2, 2, 2)}
 DILATIONS = {8: (1, 1, 2, 4), 16: (1, 1, 1, 2), 32: (1, 1, 1, 1)}
+
+
+class ResNetOptions(BaseModel):
+    """Options of a ResNet that is a network of its own, such as an encoder; `ResNet` explains them.
+
+    Attributes:
+        stem: `plain`, `deep` or `cifar`.
+        stem_width: channels of the deep stem's first two convolutions.
+        width: factor of all channel counts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    stem: Stem = "deep"
+    stem_width: Literal[32, 64] = 32
+    width: float = Field(default=1.0, gt=0, le=4)
 
 
 class ResNet(nn.Module):

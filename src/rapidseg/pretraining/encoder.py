@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from rapidseg.checkpoints import list_misfits
-from rapidseg.core.encoder_spec import EncoderSpec
-from rapidseg.core.errors import ConfigError, ModelFileError
+from rapidseg.core.encoder_spec import EncoderNetwork, EncoderSpec
+from rapidseg.core.errors import ModelFileError
 from rapidseg.importing.encoder_checkpoint import read_encoder_checkpoint
 from rapidseg.models import create_model
 from rapidseg.models.encoder_file import save_encoder
-from rapidseg.models.fast_scnn import FastScnn
+from rapidseg.models.fast_scnn import FastScnn, FastScnnOptions
 from rapidseg.models.initialization import initialize
-from rapidseg.models.resnet import ResNet
+from rapidseg.models.network_options import resolve_options
+from rapidseg.models.resnet import ResNet, ResNetOptions
 
 
 class Encoder(nn.Module):
@@ -34,6 +35,9 @@ class Encoder(nn.Module):
     Attributes:
         spec: as given; replace it with `encoder.spec.model_copy(update=...)`.
         num_channels: C, of the trunk's last map.
+
+    Raises:
+        ConfigError: an option of the network is unknown, or its value is not allowed.
     """
 
     def __init__(self, spec: EncoderSpec) -> None:
@@ -94,6 +98,11 @@ def load_encoder(path: str | os.PathLike[str]) -> Encoder:
     return encoder.eval()
 
 
+def options_schema(network: EncoderNetwork) -> type[BaseModel]:
+    """Returns the options that a network has as an encoder."""
+    return FastScnnOptions if network == "fast-scnn" else ResNetOptions
+
+
 class _FastScnnTrunk(nn.Module):
     """Fast-SCNN up to its global features, without fusion and classifier (arXiv 1902.04502, section 4.3)."""
 
@@ -116,12 +125,7 @@ def _make_trunk(spec: EncoderSpec) -> tuple[nn.Module, int]:
         with torch.no_grad():
             channels = trunk.eval()(torch.zeros(1, 3, 32, 32)).shape[1]
         return trunk.train(), channels
-    options: dict[str, Any] = dict(spec.options)
-    try:
-        resnet = ResNet(spec.network, **options)
-    except TypeError as error:
-        raise ConfigError(
-            f"options of {spec.network}: {', '.join(options)}; allowed are stem, stem_width and width"
-        ) from error
+    options = resolve_options(ResNetOptions, spec.options, network=spec.network)
+    resnet = ResNet(spec.network, **options.model_dump())
     initialize(resnet)
     return resnet, resnet.channels[-1]

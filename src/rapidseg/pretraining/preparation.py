@@ -10,11 +10,12 @@ import torch
 
 from rapidseg import __version__
 from rapidseg.core.encoder_spec import EncoderSpec
-from rapidseg.core.errors import ConfigError
+from rapidseg.core.errors import ConfigError, SplitError
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.data.classification import LabeledImages, check_classes, open_images
+from rapidseg.models.network_options import resolve_options
 from rapidseg.pretraining.batches import ImageSet, Indices, PretrainingBatches, ViewMaker
-from rapidseg.pretraining.encoder import Encoder
+from rapidseg.pretraining.encoder import Encoder, options_schema
 from rapidseg.pretraining.methods import (
     Byol,
     InstanceDiscrimination,
@@ -27,6 +28,7 @@ from rapidseg.pretraining.plan import PretrainingPlan
 from rapidseg.pretraining.pretraining_report import PretrainingCheck
 from rapidseg.recipes.pretraining_schema import (
     ByolSection,
+    EncoderSection,
     ImagesSection,
     InstanceDiscriminationSection,
     PretrainingRecipe,
@@ -75,16 +77,14 @@ def prepare_pretraining(
         DatasetError: the images are missing or damaged.
     """
     chosen = prepare_process(device, recipe.precision, recipe.seed)
+    _check_encoder(recipe.encoder)
     data = recipe.data
-    train_images = _open(data, data.train, data.train_limit, progress)
-    val_images = None if data.val is None else _open(data, data.val, data.val_limit, progress)
+    train_images = _open(data, "train", progress)
+    val_images = None if data.val is None else _open(data, "val", progress)
     _check_classes(recipe, train_images, val_images)
     cache_mb = data.max_cache_mb
     train = ImageSet(train_images, data.view, max_cache_mb=cache_mb, progress=progress)
     val = None if val_images is None else ImageSet(val_images, data.view, max_cache_mb=cache_mb, progress=progress)
-    for images in (train_images, val_images):
-        if images is not None and images.skipped:
-            progress.message(f"{images.name} {images.split}: skipped {len(images.skipped)} unreadable images")
     if recipe.evaluation.k > len(train) and val is not None and not isinstance(recipe.method, SupervisedSection):
         raise ConfigError(
             f"k is {recipe.evaluation.k}, but there are only {len(train)} training images to choose neighbors from; "
@@ -121,12 +121,35 @@ def check_pretraining(
     )
 
 
-def _open(data: ImagesSection, split: str, limit: int | None, progress: Progress) -> LabeledImages:
+def _check_encoder(section: EncoderSection) -> None:
+    """Refuses options that the encoder's constructor would refuse, before images are read."""
+    schema = options_schema(section.network)
+    try:
+        resolve_options(schema, section.options, network=section.network)
+    except ConfigError as error:
+        has_others = not schema.model_fields.keys() >= section.options.keys()
+        advice = f"; for the defaults of {section.network}, set encoder.options={{}}" if has_others else ""
+        raise ConfigError(f"encoder.options: {error}{advice}") from error
+
+
+def _open(data: ImagesSection, use: Literal["train", "val"], progress: Progress) -> LabeledImages:
+    """Opens the split of `data.train` or `data.val`."""
+    split = data.train if use == "train" else data.val
+    limit = data.train_limit if use == "train" else data.val_limit
+    assert split is not None
     if data.root is None:
         raise ConfigError("pass the folder or .zip file of the images: --root PATH, or data.root in the recipe")
-    return open_images(
-        data.root, split, layout=data.layout, skip_unreadable=data.skip_unreadable, limit=limit, progress=progress
-    )
+    if use == "train" and limit == 1:
+        raise ConfigError("data.train_limit=1 leaves 1 image to learn from; set data.train_limit to 2 or more, or null")
+    try:
+        return open_images(
+            data.root, split, layout=data.layout, skip_unreadable=data.skip_unreadable, limit=limit, progress=progress
+        )
+    except SplitError as error:
+        values = list(error.available)
+        if use == "val":  # not the images to learn from
+            values = [*(name for name in values if name not in data.train.split("+")), "null"]
+        raise SplitError(f"{error}; set {' or '.join(f'data.{use}={value}' for value in values)}") from error
 
 
 def _check_classes(recipe: PretrainingRecipe, train: LabeledImages, val: LabeledImages | None) -> None:

@@ -11,10 +11,11 @@ from rapidseg.pretraining.preparation import PreparedPretraining, prepare_pretra
 from rapidseg.pretraining.pretraining_report import PretrainingReport
 from rapidseg.pretraining.scoring import EncoderWeights, ScoringCallback
 from rapidseg.recipes.pretraining_schema import InstanceDiscriminationSection, PretrainingRecipe
-from rapidseg.recipes.recipe_file import load_pretraining_recipe
+from rapidseg.recipes.recipe_file import dump_recipe, load_pretraining_recipe
 from rapidseg.training.checkpoint_callback import CheckpointCallback
 from rapidseg.training.metrics_callback import MetricsCallback
 from rapidseg.training.run_folder import RunFolder
+from rapidseg.training.run_identity import ImageNames, RunIdentity
 from rapidseg.training.stopping import StopSignals
 from rapidseg.training.trainer import complete_run, make_trainer, quiet_lightning
 
@@ -54,10 +55,13 @@ def pretrain(
     folder = RunFolder(Path(output), read_recipe=load_pretraining_recipe, changeable=_CHANGEABLE)
     recipe, state = folder.prepare(recipe, resume=resume)
     prepared = prepare_pretraining(recipe, device, progress=progress)
+    identity = _identify(recipe, prepared)
+    if state is not None:
+        identity.check_images(state)
     if not resume:
         folder.begin(recipe, command)
     with quiet_lightning(), StopSignals() as signals:
-        run = _Run(recipe, prepared, folder, state, progress, signals)
+        run = _Run(recipe, prepared, folder, state, progress, signals, identity)
         complete_run(
             run.trainer,
             prepared.module,
@@ -82,6 +86,7 @@ class _Run:
         state: Path | None,
         progress: Progress,
         signals: StopSignals,
+        identity: RunIdentity,
     ) -> None:
         self._prepared = prepared
         self._folder = folder
@@ -103,7 +108,7 @@ class _Run:
             progress,
             signals,
         )
-        checkpoint = CheckpointCallback(plan, weights, folder, self._metrics, self._scoring, signals)
+        checkpoint = CheckpointCallback(plan, weights, folder, self._metrics, self._scoring, signals, identity)
         self.trainer = make_trainer(plan, prepared.device, folder, state, [self._metrics, self._scoring, checkpoint])
 
     def report(self) -> PretrainingReport:
@@ -121,6 +126,13 @@ class _Run:
             last_weights=self._folder.last,
             results=self._results,
         )
+
+
+def _identify(recipe: PretrainingRecipe, prepared: PreparedPretraining) -> RunIdentity:
+    sets = {"train": prepared.train, "val": prepared.val}
+    images = {use: split.images for use, split in sets.items() if split is not None}
+    names = {use: ImageNames.of(split.split, split.relative_names()) for use, split in images.items()}
+    return RunIdentity(dump_recipe(recipe), names)
 
 
 def _results_name(recipe: PretrainingRecipe) -> str:

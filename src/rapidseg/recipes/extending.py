@@ -8,6 +8,7 @@ from typing import Any
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.recipes.catalog import RecipeKind, find_recipe, recipe_names
+from rapidseg.recipes.network_start import replace_start
 from rapidseg.recipes.renames import current_name, with_current_keys
 
 EXTENDS = "extends"
@@ -25,6 +26,7 @@ def resolve_recipe(path: Path, kind: RecipeKind = "training") -> dict[str, Any]:
 
     Mappings are merged key by key; lists and scalars replace those of the base. A section of another kind than the
     base's (another `kind` of optimizer, schedule or loss, or another `model.name`) replaces the base's section.
+    `model.weights` replaces the base's `model.backbone_weights`, and the other way around.
 
     Args:
         path: a YAML file.
@@ -64,6 +66,8 @@ def _resolve(path: Path, extending: tuple[Path, ...], kind: RecipeKind) -> dict[
     merged = _resolve(base, chain, kind)
     for key, value in content.items():
         merged[key] = _merge(merged.get(key), value, _KIND.get(key))
+    model = content.get("model")
+    replace_start(merged.get("model"), model if isinstance(model, dict) else ())
     return merged
 
 

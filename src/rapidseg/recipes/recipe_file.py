@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,9 +15,11 @@ from pydantic import ValidationError
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.strict_yaml import explain_yaml, parse_yaml
-from rapidseg.core.validation import explain_validation
+from rapidseg.core.validation import explain_validation, faulty_keys
+from rapidseg.core.wording import count_of
 from rapidseg.recipes.catalog import find_recipe
 from rapidseg.recipes.extending import read_keys, resolve_recipe
+from rapidseg.recipes.network_start import replace_start
 from rapidseg.recipes.pretraining_schema import PretrainingRecipe
 from rapidseg.recipes.renames import current_key, with_current_keys
 from rapidseg.recipes.schema import Recipe, Section
@@ -30,18 +33,29 @@ OWN_DATA = "own-data"
 Overrides = Mapping[str, Any] | Sequence[str]
 """Dotted keys and their values, such as `{"optimizer.lr": 0.05}`; or texts `KEY=VALUE` with values in YAML."""
 
+_MAX_SHOWN = 3  # changes that a message lists whatever they concern
+_NO_CHANGES: Mapping[str, str] = {}
+
 _MISSING = "; pass it: {key}=VALUE, or write it into a recipe of your own"
 
 
-def load_recipe(source: str | os.PathLike[str], overrides: Overrides = (), *, iterations: int | None = None) -> Recipe:
+def load_recipe(
+    source: str | os.PathLike[str],
+    overrides: Overrides = (),
+    *,
+    iterations: int | None = None,
+    note: Callable[[str], None] | None = None,
+) -> Recipe:
     """Reads a recipe.
 
     Args:
         source: the name of a recipe, a recipe file, or a data description, for which the recipe `own-data` is taken.
         overrides: keys whose values replace the recipe's. A value replaces a whole section where the key names one.
+            `model.weights` also replaces the recipe's `model.backbone_weights`, and the other way around.
         iterations: optimizer steps, in place of the recipe's. Intervals that do not fit are shortened, unless they are
             overridden: `evaluate_every` and `save_every` to a quarter of the run if they are longer than the run;
             `schedule.warmup_iterations` to its share of the recipe's own run if it is longer than a tenth of the run.
+        note: gets a note where initial weights replace others.
 
     Raises:
         ConfigError: the file cannot be read or is not YAML, or a key is unknown, missing or has a wrong value. The
@@ -50,11 +64,14 @@ def load_recipe(source: str | os.PathLike[str], overrides: Overrides = (), *, it
     path = find_recipe(source)
     content = _own_data(path) if is_data_description(path) else resolve_recipe(path)
     overridden = _override(content, overrides)
+    replaced = replace_start(content.get("model"), [key[6:] for key in overridden if key.startswith("model.")])
+    if replaced is not None and note is not None:
+        note(replaced)
     _set_default_roots(content)
-    changes = [f"{key} overridden" for key in overridden]
+    changes = {key: f"{key} overridden" for key in overridden}
     if iterations is not None:
         _set_iterations(content, iterations, keep=overridden)
-        changes.append(f"{iterations} iterations")
+        changes["iterations"] = count_of(iterations, "iteration")
     return _validate(content, Recipe, path, changes)
 
 
@@ -63,7 +80,7 @@ def load_pretraining_recipe(source: str | os.PathLike[str], overrides: Overrides
     path = find_recipe(source, "pretraining")
     content = resolve_recipe(path, "pretraining")
     overridden = _override(content, overrides)
-    return _validate(content, PretrainingRecipe, path, [f"{key} overridden" for key in overridden])
+    return _validate(content, PretrainingRecipe, path, {key: f"{key} overridden" for key in overridden})
 
 
 def is_data_description(source: str | os.PathLike[str]) -> bool:
@@ -78,6 +95,20 @@ def is_data_description(source: str | os.PathLike[str]) -> bool:
 def dump_recipe(recipe: Section) -> str:
     """Returns a recipe as YAML with every key, defaults included; `load_recipe` reads the same recipe from it."""
     return dump_yaml(recipe.model_dump(mode="json"))
+
+
+def parse_recipe(text: str, schema: type[SchemaT], where: str) -> SchemaT:
+    """Reads what `dump_recipe` wrote, also by an earlier version.
+
+    Args:
+        text: YAML.
+        schema: of the recipe.
+        where: what messages call the text.
+
+    Raises:
+        ConfigError: it is not a valid recipe.
+    """
+    return _validate(with_current_keys(parse_yaml(text)), schema, where)
 
 
 def flatten(recipe: Section) -> dict[str, Any]:
@@ -104,13 +135,36 @@ def _override(content: dict[str, Any], overrides: Overrides) -> list[str]:
     return keys
 
 
-def _validate(content: dict[str, Any], schema: type[SchemaT], path: Path, changes: Sequence[str]) -> SchemaT:
+def _validate(
+    content: dict[str, Any], schema: type[SchemaT], path: Path | str, changes: Mapping[str, str] = _NO_CHANGES
+) -> SchemaT:
+    """Returns the recipe.
+
+    Args:
+        content: keys and values.
+        schema: of the recipe.
+        path: its file, for messages.
+        changes: what the user changed in it, by key. A message names all of a few, and of more those that concern its
+            keys.
+    """
     try:
         # As JSON, so that a list is accepted for a tuple, but never a text for a number.
         return schema.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        where = f"{path} with {', '.join(changes)}" if changes else str(path)
-        raise ConfigError(f"{where}: {explain_validation(error, schema, missing_advice=_MISSING)}") from error
+        explained = explain_validation(error, schema, missing_advice=_MISSING)
+        shown = list(changes.values())
+        if len(shown) > _MAX_SHOWN:
+            faulty = faulty_keys(error, schema)
+            shown = [change for key, change in changes.items() if _concerns(key, faulty, explained)]
+            shown = shown or [count_of(changes, "override")]
+        where = f"{path} with {', '.join(shown)}" if shown else str(path)
+        raise ConfigError(f"{where}: {explained}") from error
+
+
+def _concerns(key: str, faulty: Collection[str], explained: str) -> bool:
+    """Returns whether a change of a key may be the cause of faults in others, or is one that the message names."""
+    related = any(f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.") for other in faulty if other)
+    return related or re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.]\w)", explained) is not None
 
 
 def _own_data(description: Path) -> dict[str, Any]:

@@ -197,14 +197,23 @@ class StepSchedule(_Schedule):
     """The rate is multiplied by `gamma` at each milestone.
 
     Attributes:
-        milestones: shares of the run, such as 0.6 and 0.8; in pre-training, whole epochs, rounded down.
+        milestones: rising shares of the run, such as 0.6 and 0.8; in pre-training, whole epochs, rounded down.
         gamma: the factor.
     """
 
     kind: Literal["step"]
-    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(min_length=1)
+    milestones: tuple[float, ...] = Field(min_length=1)
     gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
     eta_min: NotNegative = 0.0
+
+    @field_validator("milestones")
+    @classmethod
+    def _are_rising_shares(cls, milestones: tuple[float, ...]) -> tuple[float, ...]:
+        if any(low >= high for low, high in zip((0.0, *milestones), (*milestones, 1.0), strict=True)):
+            raise ValueError(
+                f"these should be rising shares of the run between 0 and 1, such as [0.6, 0.8], not {list(milestones)}"
+            )
+        return milestones
 
 
 class OhemSection(Section):

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rapidseg.core.files import atomic_path
 from rapidseg.training.metrics_callback import MetricsCallback
 from rapidseg.training.run_folder import RunFolder
+from rapidseg.training.run_identity import RunIdentity
 from rapidseg.training.run_plan import RunPlan
 from rapidseg.training.stopping import StopRequested, StopSignals
 
@@ -40,6 +41,7 @@ class CheckpointCallback(Callback):
         metrics: MetricsCallback,
         validation: ScoresWeights | None,
         signals: StopSignals,
+        identity: RunIdentity,
     ) -> None:
         self._plan = plan
         self._weights = weights
@@ -47,6 +49,7 @@ class CheckpointCallback(Callback):
         self._metrics = metrics
         self._validation = validation
         self._signals = signals
+        self._identity = identity
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -62,6 +65,9 @@ class CheckpointCallback(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, StopRequested):
             self._save(trainer)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._identity.write_to(checkpoint)
 
     def _save(self, trainer: Trainer) -> None:
         with self._metrics.watch.paused():

@@ -18,8 +18,9 @@ from rapidseg import __version__
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.files import check_output_folder, write_text
 from rapidseg.importing import WeightsUse
-from rapidseg.recipes.recipe_file import dump_recipe, flatten, load_recipe
+from rapidseg.recipes.recipe_file import dump_recipe, flatten, load_recipe, parse_recipe
 from rapidseg.recipes.schema import Recipe, Section
+from rapidseg.training.run_identity import RunIdentity
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -120,6 +121,7 @@ class RunFolder(Generic[SectionT]):
 
         Raises:
             ConfigError: a new run has no recipe; or as `resume` raises.
+            TrainingError: as `resume` raises.
         """
         if resume:
             return self.resume(recipe), self.state if self.state.exists() else None
@@ -137,28 +139,47 @@ class RunFolder(Generic[SectionT]):
                 logged, not in what is learned.
 
         Raises:
-            ConfigError: the folder contains no run, or a run with another recipe.
+            ConfigError: the folder contains no run, or a run with another recipe; or its recipe was edited after its
+                state was saved.
+            TrainingError: the saved state cannot be read.
         """
         if not self.recipe.exists():
             raise ConfigError(
                 f"{self.path} contains no run to resume; start one without --resume (resume=True in Python)"
             )
         own = self._read_recipe(self.recipe)
+        self._refuse_edits(own)
         if recipe is None:
             return own
-        before, now = flatten(own), flatten(recipe)
-        differing = [
-            f"{key} ({before.get(key)!r}, now {now.get(key)!r})"
-            for key in sorted({*before, *now})
-            if before.get(key) != now.get(key) and key not in self._changeable
-        ]
+        differing = self._differences(own, recipe)
         if differing:
             raise ConfigError(
-                f"the run in {self.path} has another recipe; it differs in {', '.join(differing)}. To resume it "
+                f"the run in {self.path} has another recipe; it differs in {differing}. To resume it "
                 "with its own recipe, pass neither a recipe nor options that change it; or start a new run in another "
                 "folder"
             )
         return recipe
+
+    def _refuse_edits(self, own: SectionT) -> None:
+        """Raises an error if the recipe in the folder is not the one that the saved state was made with."""
+        identity = RunIdentity.read_from(self.state) if self.state.exists() else None
+        if identity is None:
+            return
+        differing = self._differences(parse_recipe(identity.recipe, type(own), str(self.state)), own)
+        if differing:
+            raise ConfigError(
+                f"{self.recipe} was edited after the run had started; it differs in {differing} from the recipe of the "
+                "saved state. Undo these edits to resume the run; or start a new run with this recipe in another folder"
+            )
+
+    def _differences(self, before: SectionT, now: SectionT) -> str:
+        """Returns the keys with other values, except those that may change; '' if there are none."""
+        earlier, later = flatten(before), flatten(now)
+        return ", ".join(
+            f"{key} ({earlier.get(key)!r}, now {later.get(key)!r})"
+            for key in sorted({*earlier, *later})
+            if earlier.get(key) != later.get(key) and key not in self._changeable
+        )
 
 
 def _header(command: Sequence[str]) -> str:

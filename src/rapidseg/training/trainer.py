@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from rapidseg.core.errors import TrainingError
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.training.json_lines import JsonLinesLogger
 from rapidseg.training.loader import BatchLoader
 from rapidseg.training.run_folder import RunFolder
+from rapidseg.training.run_identity import iterations_in
 from rapidseg.training.run_plan import RunPlan
 from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
 
@@ -46,7 +44,7 @@ def make_trainer(
     Raises:
         TrainingError: the state cannot be read.
     """
-    done = _iterations_in(state)
+    done = iterations_in(state)
     return Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
@@ -110,22 +108,6 @@ def complete_run(
         raise
     finally:
         loader.close()
-
-
-def _iterations_in(state: Path | None) -> int:
-    """Returns the iterations after which a state was saved; 0 without a state.
-
-    Raises:
-        TrainingError: the file cannot be read.
-    """
-    if state is None:
-        return 0
-    try:
-        return int(torch.load(state, map_location="cpu", weights_only=True)["global_step"])
-    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, EOFError) as error:
-        raise TrainingError(
-            f"cannot read {state}, the saved state of the run ({error}); start a new run in another folder"
-        ) from error
 
 
 def quiet_lightning() -> contextlib.AbstractContextManager[None]:

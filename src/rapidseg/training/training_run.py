@@ -9,12 +9,14 @@ from pathlib import Path
 from lightning.pytorch import Callback
 
 from rapidseg.core.progress import SILENT, Progress
+from rapidseg.recipes.recipe_file import dump_recipe
 from rapidseg.recipes.schema import Recipe
 from rapidseg.training.averaging import MovingAverage
 from rapidseg.training.checkpoint_callback import CheckpointCallback
 from rapidseg.training.metrics_callback import MetricsCallback
 from rapidseg.training.preparation import Prepared, prepare
 from rapidseg.training.run_folder import RunFolder
+from rapidseg.training.run_identity import ImageNames, RunIdentity
 from rapidseg.training.stopping import StopSignals
 from rapidseg.training.trainer import complete_run, make_trainer, quiet_lightning
 from rapidseg.training.training_report import TrainingReport
@@ -47,19 +49,22 @@ def train(
     Raises:
         ConfigError: the recipe does not fit the data or the network, or the folder cannot be used.
         DatasetError: the data are missing or wrong.
-        TrainingError: the loss is not finite, or the saved state cannot be read.
+        TrainingError: the loss is not finite, or the saved state cannot be read or belongs to other images.
         TrainingStopped: a signal stopped the run.
     """
     folder: RunFolder[Recipe] = RunFolder(Path(output))
     recipe, state = folder.prepare(recipe, resume=resume)
     started_from = None if state is None else folder.read_initial_weights(recipe)
     prepared = prepare(recipe, device, resuming=state is not None, initial_weights=started_from, progress=progress)
+    identity = _identify(recipe, prepared)
+    if state is not None:
+        identity.check_images(state)
     if not resume:
         folder.begin(recipe, command)
     if state is None and prepared.initial_weights is not None:
         folder.write_initial_weights(prepared.initial_weights)
     with quiet_lightning(), StopSignals() as signals:
-        run = _Run(recipe, prepared, folder, state, progress, signals)
+        run = _Run(recipe, prepared, folder, state, progress, signals, identity)
         complete_run(
             run.trainer,
             prepared.module,
@@ -73,6 +78,16 @@ def train(
         return run.report()
 
 
+def _identify(recipe: Recipe, prepared: Prepared) -> RunIdentity:
+    sets = {"train": prepared.train, "val": prepared.val}
+    names = {
+        use: ImageNames.of(split.split, map(split.sample_name, range(len(split))))
+        for use, split in sets.items()
+        if split is not None
+    }
+    return RunIdentity(dump_recipe(recipe), names)
+
+
 class _Run:
     """The callbacks and the trainer of a run."""
 
@@ -84,6 +99,7 @@ class _Run:
         state: Path | None,
         progress: Progress,
         signals: StopSignals,
+        identity: RunIdentity,
     ) -> None:
         self._folder = folder
         average = None if recipe.ema_decay is None else MovingAverage(recipe.ema_decay)
@@ -94,7 +110,7 @@ class _Run:
             self._validation = ValidationCallback(
                 recipe, prepared.val, weights, folder, self._metrics, progress, signals
             )
-        checkpoint = CheckpointCallback(recipe, weights, folder, self._metrics, self._validation, signals)
+        checkpoint = CheckpointCallback(recipe, weights, folder, self._metrics, self._validation, signals, identity)
         callbacks: list[Callback | None] = [average, self._metrics, self._validation, checkpoint]
         self.trainer = make_trainer(recipe, prepared.device, folder, state, callbacks)
 

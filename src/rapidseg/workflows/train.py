@@ -72,9 +72,9 @@ def train(
         recipe: the name of a recipe, a recipe file, or a data description (a YAML file with `classes` and `splits`),
             which is trained with the recipe `own-data`. None resumes a run with its own recipe.
         overrides: keys that differ from the recipe's: a mapping such as `{"optimizer.lr": 0.05}`, or texts `KEY=VALUE`.
-        weights: initial weights of the network, in place of the recipe's `model.weights`: the file, URL or name of a
-            checkpoint, or an encoder that `rapidseg pretrain` wrote. Tensors that do not fit, such as class layers for
-            other classes, start from random weights.
+        weights: initial weights of the network, in place of the recipe's `model.weights` or `model.backbone_weights`:
+            the file, URL or name of a checkpoint, or an encoder that `rapidseg pretrain` wrote. Tensors that do not
+            fit, such as class layers for other classes, start from random weights.
         iterations: optimizer steps, in place of the recipe's. `evaluate_every` and `save_every` become a quarter of the
             run where they are longer than the run; a warm-up that is longer than a tenth of the run keeps its share of
             the recipe's own run. Keys in `overrides` stay as they are.
@@ -90,14 +90,14 @@ def train(
             weights belong to another network, the device is not available, or the folder cannot be used.
         ModelFileError: the initial weights cannot be read, or nothing in them fits.
         DatasetError: the data are missing or wrong.
-        TrainingError: the loss is not finite, or the saved state cannot be read.
+        TrainingError: the loss is not finite, or the saved state cannot be read or belongs to other images.
         TrainingStopped: Ctrl-C or SIGTERM; a KeyboardInterrupt, raised after the state was saved.
     """
     from rapidseg.recipes.recipe_file import load_recipe
 
     require_extra("train")
     source = _find_source(recipe, output, resume)
-    loaded = load_recipe(source, _with_weights(overrides or (), weights), iterations=iterations)
+    loaded = load_recipe(source, _with_weights(overrides or (), weights), iterations=iterations, note=progress.message)
     warnings = _warnings(source, loaded)
     for warning in warnings:
         progress.message(warning)

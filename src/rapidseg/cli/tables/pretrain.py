@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from rapidseg.cli.console import console
 from rapidseg.cli.tables.train import TrainingDisplay, format_duration
+from rapidseg.core.wording import count_of
 
 if TYPE_CHECKING:
     from rapidseg.pretraining.pretraining_report import PretrainingCheck, PretrainingReport
@@ -32,7 +33,8 @@ def print_report(report: PretrainingReport) -> None:
     if report.check is not None:
         _print_check(report.check)
         return
-    parts = [f"{report.epochs} epochs, {report.iterations} iterations in {format_duration(report.seconds)}"]
+    length = f"{count_of(report.epochs, 'epoch')}, {count_of(report.iterations, 'iteration')}"
+    parts = [f"{length} in {format_duration(report.seconds)}"]
     if report.images_per_s == 0:
         parts.insert(0, "the run was complete already, nothing was left to do")
     if report.best is not None:
@@ -46,7 +48,7 @@ def print_report(report: PretrainingReport) -> None:
 def _print_check(check: PretrainingCheck) -> None:
     val = "no scores" if check.val_images is None else f"{check.val_images} to score"
     console.print(
-        f"OK: {check.train_images} training images, {val}; {check.iterations} iterations; "
+        f"OK: {count_of(check.train_images, 'training image')}, {val}; {count_of(check.iterations, 'iteration')}; "
         f"{check.parameters / 1e6:.2f} M parameters on {check.device}; loss of the first batch {check.loss:.3f}. "
         "Nothing was written.",
         highlight=False,

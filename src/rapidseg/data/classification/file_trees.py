@@ -193,6 +193,8 @@ class ZipTree:
         content = self._read(file)
         if isinstance(content, str):
             raise ImageError(f"{self.path / file}: {content}; copy or download the zip file again")
+        if not content:
+            raise ImageError(f"{self.path / file}: the file is empty")
         return decode_image(content, str(self.path / file))
 
     def _walk(self, folder: str) -> Iterator[str]:

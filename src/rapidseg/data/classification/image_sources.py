@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -30,6 +31,9 @@ class ImageSource(Protocol):
     def name(self, index: int) -> str:
         """Returns what messages call an image."""
 
+    def relative_names(self) -> list[str]:
+        """Returns the names of all images in order, without the folders above all of them."""
+
     def subset(self, indices: np.ndarray) -> ImageSource:
         """Returns the source of these images, in this order."""
 
@@ -51,6 +55,11 @@ class EncodedImages:
 
     def name(self, index: int) -> str:
         return str(self._tree.path / self._files[index])
+
+    def relative_names(self) -> list[str]:
+        folders = {posixpath.dirname(file) for file in self._files}
+        common = posixpath.commonpath(folders) if folders else ""
+        return [file[len(common) :].lstrip("/") for file in self._files]
 
     def subset(self, indices: np.ndarray) -> EncodedImages:
         return EncodedImages(self._tree, [self._files[index] for index in indices])
@@ -84,6 +93,9 @@ class PlanarImages:
         starts = [0, *accumulate(count for _, count in self._files)]
         file = bisect_right(starts, position) - 1
         return f"{self._files[file][0]} image {position - starts[file]}"
+
+    def relative_names(self) -> list[str]:
+        return [self.name(index) for index in range(len(self))]
 
     def subset(self, indices: np.ndarray) -> PlanarImages:
         return PlanarImages(self._planes[indices], self._files, self._positions[indices])

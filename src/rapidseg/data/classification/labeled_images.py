@@ -13,6 +13,7 @@ from rapidseg.core.errors import DatasetError, ImageError
 from rapidseg.core.parallel import ordered_map
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import SizeHW
+from rapidseg.core.wording import count_of
 from rapidseg.data.classification.image_sources import ImageSource
 from rapidseg.system.cpu import cpu_count
 
@@ -68,11 +69,11 @@ class LabeledImages(Sequence[np.ndarray]):
         try:
             return self._source.read(self._position(index))
         except ImageError as error:
-            raise DatasetError(f"{error}; to skip unreadable images, set skip_unreadable") from error
+            raise DatasetError(f"{error}; to skip unreadable images, set data.skip_unreadable=true") from error
 
     def __repr__(self) -> str:
         classes = f"{len(self.class_names)} classes" if self.class_names else "no classes"
-        return f"<LabeledImages {self.name} {self.split}: {len(self)} images, {classes}>"
+        return f"<LabeledImages {self.name} {self.split}: {count_of(self, 'image')}, {classes}>"
 
     @property
     def size_hw(self) -> SizeHW | None:
@@ -82,6 +83,10 @@ class LabeledImages(Sequence[np.ndarray]):
     def image_name(self, index: SupportsIndex) -> str:
         """Returns what messages call an image: its path, or such as `data_batch_1.bin image 17`."""
         return self._source.name(self._position(index))
+
+    def relative_names(self) -> list[str]:
+        """Returns the names of all images in order, which stay the same where the data are moved or zipped."""
+        return self._source.relative_names()
 
     def subset(self, indices: Iterable[SupportsIndex]) -> LabeledImages:
         """Returns these images, in this order, with the same classes."""
@@ -156,8 +161,7 @@ class LabeledImages(Sequence[np.ndarray]):
         if reasons:
             self._refuse_losses(kept, reasons)
             shown = "; ".join(list(reasons.values())[:_MAX_SHOWN]) + ("; ..." if len(reasons) > _MAX_SHOWN else "")
-            count = f"{len(reasons)} unreadable {'image' if len(reasons) == 1 else 'images'}"
-            progress.message(f"{self.name} {self.split}: skipped {count}: {shown}")
+            progress.message(f"{self.name} {self.split}: skipped {count_of(reasons, 'unreadable image')}: {shown}")
         skipped = (*self.skipped, *(self._source.name(index) for index in reasons))
         return self._take(kept, skipped, sizes.pop() if len(sizes) == 1 else None)
 
