@@ -196,7 +196,10 @@ def _explain(address: HubAddress, response: requests.Response) -> str | None:
 
 def _read_list(url: str, content: bytes) -> list[HubFile]:
     try:
-        return [_read_entry(entry) for entry in json.loads(content) if entry["type"] == "file"]
+        entries = json.loads(content)
+        if not isinstance(entries, list):
+            raise TypeError("not a list")
+        return [_read_entry(entry) for entry in entries if entry["type"] == "file"]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise RapidSegError(f"{url}: the answer is not a list of files; check HF_ENDPOINT") from error
 

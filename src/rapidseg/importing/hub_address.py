@@ -1,4 +1,4 @@
-"""Addresses of models on the Hugging Face Hub (`hf://OWNER/NAME`), and what the user's environment says about the Hub."""
+"""Addresses of models on the Hugging Face Hub (`hf://OWNER/NAME`), and the user's settings for the Hub."""
 
 from __future__ import annotations
 
