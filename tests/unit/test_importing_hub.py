@@ -235,6 +235,11 @@ def test_an_answer_that_is_not_a_list_is_said(content, site):
         hub.list_files(parse_hub_address("hf://ada/streets"))
 
 
+def test_names_with_control_characters_are_skipped(site):
+    publish(site, {"\x1b[2J.pth": OTHER, "model.pth": CONTENT})
+    assert fetch("hf://ada/streets").read_bytes() == CONTENT
+
+
 def test_the_token_is_sent_to_the_hub_and_never_to_another_host(site, environment, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", " hf_secret\n")
     monkeypatch.setenv("NETRC", str(environment / "netrc"))

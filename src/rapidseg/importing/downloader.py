@@ -44,7 +44,7 @@ def obtain(file: RemoteFile, *, progress: Counter | None, note: Note | None, off
         )
     for problem in problems:
         note(f"{problem}; it is downloaded again")
-    progress = progress or counter(DOWNLOADS, f"downloading {file.name}", unit="bytes")
+    progress = progress or counter(DOWNLOADS, f"downloading {file.plain_name}", unit="bytes")
     transfer = Transfer(folder / f"{file.kept_name}.partial", file, progress, note)
     try:
         with FileLock(folder / f"{file.kept_name}.lock"), _quiet_pooch():

@@ -199,9 +199,10 @@ def _read_list(url: str, content: bytes) -> list[HubFile]:
         entries = json.loads(content)
         if not isinstance(entries, list):
             raise TypeError("not a list")
-        return [_read_entry(entry) for entry in entries if entry["type"] == "file"]
+        files = [_read_entry(entry) for entry in entries if entry["type"] == "file"]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise RapidSegError(f"{url}: the answer is not a list of files; check HF_ENDPOINT") from error
+    return [file for file in files if file.path.isprintable()]  # messages show the names in a terminal
 
 
 def _read_entry(entry: dict[str, Any]) -> HubFile:

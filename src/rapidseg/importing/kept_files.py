@@ -48,12 +48,17 @@ class RemoteFile:
         return Path(unquote(urlsplit(self.url).path)).name or "file"
 
     @property
+    def plain_name(self) -> str:
+        """The name without characters that a file system or a terminal might take for something else."""
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.name)
+
+    @property
     def kept_name(self) -> str:
         """The name under which it is kept.
 
         It begins with 12 digits that stand for the address, since two sites may use the same name for different files.
         """
-        return f"{address_digits(self.address or self.url)}-{re.sub(r'[^A-Za-z0-9._-]', '_', self.name)}"
+        return f"{address_digits(self.address or self.url)}-{self.plain_name}"
 
 
 def address_digits(address: str) -> str:
