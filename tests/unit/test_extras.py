@@ -60,6 +60,7 @@ def test_the_tables_agree_with_pyproject(installed):
         ("nncf", "quantize"),
         ("jinja2", "report"),
         ("matplotlib", "report"),
+        ("huggingface_hub", "hub"),
         ("pynvml", "nvidia"),
         ("nvidia_ml_py", "nvidia"),
         ("openvino", ""),

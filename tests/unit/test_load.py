@@ -243,7 +243,7 @@ def test_pretrained_folders(model: SegmentationModel, image: np.ndarray, tmp_pat
 
 
 def test_a_model_card_has_scores_and_license(tmp_path: Path) -> None:
-    from rapidseg.models.pretrained import model_card
+    from rapidseg.core.model_card import model_card
 
     spec = rapidseg.load().spec
     card = model_card(spec, 1_140_000)

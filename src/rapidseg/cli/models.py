@@ -9,9 +9,10 @@ from rapidseg.cli.console import show_report
 from rapidseg.cli.help import examples
 from rapidseg.cli.options import details as options
 from rapidseg.cli.options.common import JsonOption
+from rapidseg.cli.push import push
 
 _BOTH = examples("rapidseg models", "rapidseg models show fast-scnn-camvid")
-app = CommandLine(name="models", help="List architectures, recipes and models, or show one.", epilog=_BOTH)
+app = CommandLine(name="models", help="List architectures, recipes and models, show or push one.", epilog=_BOTH)
 
 
 def register(parent: typer.Typer) -> None:
@@ -57,3 +58,7 @@ def show(
 
     details = show_model(name, num_classes=num_classes, input_size=input_size)
     show_report(details, as_json, print_details)
+
+
+_PUSH = "rapidseg models push best.safetensors ada/streets"
+app.command(epilog=examples(_PUSH, "rapidseg models push best.onnx ada/streets --private"))(push)

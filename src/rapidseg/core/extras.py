@@ -30,7 +30,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "quantize": (*_EXPORT, "nncf"),
     "train": (*_EXPORT, "lightning", "tensorboard"),
     "report": ("jinja2", "matplotlib"),
-    "all": (*_EXPORT, "lightning", "tensorboard", "nvidia-ml-py", "nncf", "jinja2", "matplotlib"),
+    "hub": ("huggingface_hub",),
+    "all": (*_EXPORT, "lightning", "tensorboard", "nvidia-ml-py", "nncf", "jinja2", "matplotlib", "huggingface_hub"),
 }
 """The packages of each extra, by the names that pip knows; without the extras for developers of RapidSeg."""
 

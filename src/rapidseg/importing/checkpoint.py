@@ -32,8 +32,8 @@ def load_checkpoint(
     Only tensors are read: no code in the file is run. docs/importing.md lists the supported sources.
 
     Args:
-        source: a file; an `http(s)` URL, whose file is downloaded once and kept; or the name of a published model,
-            such as `fast-scnn-cityscapes`, whose weights are downloaded, or of the built-in one.
+        source: a file; an `http(s)` URL or `hf://OWNER/NAME`, whose file is downloaded once and kept; or the name of a
+            published model, such as `fast-scnn-cityscapes`, whose weights are downloaded, or of the built-in one.
         labels: the classes of a published checkpoint: a label set, the name of a known one such as `cityscapes`, a YAML
             file that describes a data set, or names. None: the classes that the file names. If it names none, 19
             classes are assumed to be those of Cityscapes, and others are called `class_0` and so on.

@@ -110,19 +110,22 @@ def find_checkpoint(
     sha256: str | None = None,
     progress: Counter | None = None,
     note: Note | None = None,
+    offline: bool = False,
 ) -> Path:
-    """Returns the local file of a checkpoint, downloading it where needed; arguments are those of `load_checkpoint`.
+    """Returns the local file of a checkpoint, downloading it where needed.
+
+    Arguments are those of `load_checkpoint`, and `offline` as for `fetch`.
 
     Raises:
-        ModelFileError: a name is that of no published model.
+        ModelFileError: a name is that of no published model; or the file is not kept, and downloads are off.
         InputError: the URL is not valid.
         RapidSegError: the file cannot be downloaded, or is not the expected one.
     """
-    return locate(resolve_name(os.fspath(source)), sha256=sha256, progress=progress, note=note)
+    return locate(resolve_name(os.fspath(source)), sha256=sha256, progress=progress, note=note, offline=offline)
 
 
 def resolve_name(source: str) -> str:
-    """Returns the URL of the weights for the name of a published model, and everything else as it is."""
+    """Returns the URL of the weights for the name of a published model, and everything else as it is, also `hf://`."""
     if is_url(source) or not re.fullmatch(r"[\w-]+", source) or Path(source).exists():
         return source
     models = published_models()

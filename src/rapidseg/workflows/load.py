@@ -38,9 +38,10 @@ def load(
             - The name of a built-in model, such as `fast-scnn-camvid-int8`.
             - A model file (.onnx) that `rapidseg export` wrote.
             - A tuned file (.yaml) that `rapidseg tune` wrote; it sets what is "auto" here.
-            - A checkpoint (.safetensors, .pth, .pt, .ckpt) of RapidSeg or of a published implementation, its URL, or a
-              folder that `SegmentationModel.save_pretrained` wrote. A model file is made of it, once, and kept in the
-              cache; PyTorch is needed only for networks with unusual options.
+            - A checkpoint (.safetensors, .pth, .pt, .ckpt) of RapidSeg or of a published implementation, its URL,
+              `hf://OWNER/NAME` on the Hugging Face Hub, or a folder that `SegmentationModel.save_pretrained` wrote. A
+              model file is made of it, once, and kept in the cache; PyTorch is needed only for networks with unusual
+              options.
             - The name of a published model, such as `fast-scnn-cityscapes`; `rapidseg models` lists them. Its
               checkpoint is downloaded once, verified and cached; an interrupted download is resumed.
         engine: "openvino", "onnxruntime" or "torch"; "auto" is PyTorch on an NVIDIA GPU, and OpenVINO on a CPU.
@@ -48,7 +49,8 @@ def load(
             class map, as measured when the file was exported.
         device: "cpu", "cuda" (an NVIDIA GPU, also "cuda:1"), or another that the engine supports; "auto" is the NVIDIA
             GPU if PyTorch can use one, else the CPU. `segmenter.engine.choice` says which was chosen, and why.
-        download: whether a checkpoint that is not cached may be downloaded.
+        download: whether a checkpoint that is not cached may be downloaded; `RAPIDSEG_OFFLINE=1` in the environment
+            forbids it, too.
         progress: watches the download, and is told about a GPU that cannot be used. The default shows downloads in a
             line on standard error, if that is a terminal; `rapidseg.core.progress.SILENT` shows nothing.
 

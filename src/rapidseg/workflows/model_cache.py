@@ -69,7 +69,7 @@ def prepare_model(source: str, *, download: bool, progress: Progress) -> Prepare
         RapidSegError: it cannot be downloaded, or the model file cannot be written.
     """
     from rapidseg.evaluation.precision_agreement import measure_bf16
-    from rapidseg.importing import build_model_file, find_checkpoint, kept_download, recognize_checkpoint
+    from rapidseg.importing import build_model_file, find_checkpoint, recognize_checkpoint
 
     path = Path(source)
     published = None if path.exists() else published_models().get(source)
@@ -77,17 +77,15 @@ def prepare_model(source: str, *, download: bool, progress: Progress) -> Prepare
     if path.is_dir():
         path = path / PRETRAINED_WEIGHTS
     if url is not None:
-        if not download and kept_download(url) is None:
-            raise ModelFileError(
-                f"{source} is not downloaded, and downloads are off. Download {url} elsewhere and pass the file, or "
-                "allow the download"
-            )
         path = find_checkpoint(
             url,
             sha256=None if published is None else published.sha256_prefix,
             progress=counter(progress, f"downloading {source}", unit="bytes"),
             note=lambda text: progress.message(f"note: {text}"),
+            offline=not download,
         )
+        if path.suffix.lower() == ".onnx":  # already a model file, such as one on the Hugging Face Hub
+            return PreparedModel(path, path)
     elif not path.exists():
         raise ModelFileError(f"{source}: no such file; pass a checkpoint, a model file (.onnx) or the name of a model")
     folder = cache_folder("models")
