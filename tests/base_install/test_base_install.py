@@ -11,6 +11,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,9 @@ import pytest
 from PIL import Image
 
 import rapidseg
+from rapidseg.core.labels import CAMVID
+from rapidseg.core.spec import SPEC_KEY, ModelSpec
+from rapidseg.importing.template import find_template, variant_options
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 
 
@@ -86,6 +90,54 @@ def test_the_installation_is_sound() -> None:
     assert diagnosis.ok, diagnosis.to_dict()
 
 
+def write_weights(path: Path, variant: str, **options: Any) -> ModelSpec:
+    """Writes a Fast-SCNN with random weights as a safetensors file of ours; returns its specification."""
+    chosen = {**variant_options()["fast-scnn"][variant], **options}
+    template = find_template("fast-scnn", {**chosen, "width": 1.0})
+    assert template is not None
+    spec = ModelSpec(
+        architecture="fast-scnn", options=chosen, labels=CAMVID, stride=8, align_corners=chosen["align_corners"]
+    )
+    header: dict[str, Any] = {"__metadata__": {SPEC_KEY: spec.to_json()}}
+    random, body = np.random.default_rng(0), b""
+    for name, tensor in template.tensors(CAMVID.num_classes, chosen).items():
+        kind = "<i8" if tensor.dtype == "int64" else "<f4"
+        values = (random.random(tensor.shape) * 0.1 + 0.01).astype(kind)
+        header[name] = {
+            "dtype": "I64" if kind == "<i8" else "F32",
+            "shape": list(tensor.shape),
+            "data_offsets": [len(body), len(body) + values.nbytes],
+        }
+        body += values.tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + body)
+    return spec
+
+
+@pytest.mark.parametrize("variant", ["paper", "openmmlab", "tramac", "leftthomas"])
+def test_a_checkpoint_runs_without_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str) -> None:
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
+    spec = write_weights(tmp_path / "best.safetensors", variant)
+    segmenter = rapidseg.load(tmp_path / "best.safetensors", precision="float32")
+    assert segmenter.spec.options == spec.options
+    assert segmenter.engine.name == "openvino"
+    logits = segmenter.logits(np.asarray(Image.open(SAMPLE_IMAGE).convert("RGB")))
+    assert np.isfinite(logits).all()
+    assert np.ptp(logits) > 0
+    ended = run(tmp_path, "predict", str(SAMPLE_IMAGE), "-m", "best.safetensors", "--json")
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed here")
+def test_unusual_networks_need_pytorch(tmp_path: Path) -> None:
+    write_weights(tmp_path / "best.safetensors", "paper", width=0.5)
+    ended = run(tmp_path, "predict", "--model", "best.safetensors")
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "options of its network that need PyTorch" in ended.stderr
+    assert "pip install -c constraints.txt '.[export]'" in " ".join(ended.stderr.split())
+
+
 @pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed here")
 @pytest.mark.parametrize(
     ("arguments", "extra"),
@@ -93,7 +145,6 @@ def test_the_installation_is_sound() -> None:
         (["train", "tiny", "-o", "run"], "train"),
         (["export", "best.safetensors", "-o", "best.onnx"], "export"),
         (["import", "best.pth", "-o", "best.safetensors"], "export"),
-        (["predict", "--model", "best.safetensors"], "export"),
     ],
 )
 def test_a_missing_extra_is_named_with_the_command(tmp_path: Path, arguments: list[str], extra: str) -> None:

@@ -107,7 +107,7 @@ def test_a_cityscapes_model_is_scored_on_camvid_by_the_known_mapping(rapidseg, t
         ),
         (
             ["best.pth", "--data", "camvid", "--root", "camvid", "--engine", "openvino"],
-            "best.pth is a checkpoint, which runs only in PyTorch and float32; to use ",
+            "best.pth: no such file; pass a checkpoint, a model file (.onnx) or the name of a model",
         ),
         (
             ["other.onnx", "--data", "camvid", "--root", "camvid"],

@@ -173,7 +173,28 @@ def test_mistakes(rapidseg, model, photos, words, message):
     assert not Path("predictions").exists()
 
 
-def test_a_checkpoint_runs_in_pytorch(rapidseg, photos):
+def test_a_checkpoint_is_run_as_a_model_file(rapidseg, photos, monkeypatch, tmp_path):
+    pytest.importorskip("torch")
+    from rapidseg.models import create_model, save_model
+
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
+    save_model(create_model("fast-scnn", labels=CAMVID), "best.safetensors")
+    status, output, error = rapidseg(
+        "predict", "a/x.png", "-m", "best.safetensors", "--engine", "onnxruntime", "--json"
+    )
+    assert (status, error) == (0, "")
+    record = json.loads(output)
+    assert (record["engine"], record["model"]["file"]) == ("onnxruntime", "best.safetensors")
+    status, output, _ = rapidseg("models", "cache")
+    assert status == 0
+    assert "best-" in output
+    assert "model file" in output
+    status, output, _ = rapidseg("models", "cache", "--clear", "--json")
+    assert json.loads(output)["freed_bytes"] > 4_000_000
+    assert "no files" in rapidseg("models", "cache")[1]
+
+
+def test_an_unusual_network_runs_in_pytorch(rapidseg, photos):
     pytest.importorskip("torch")
     from rapidseg.models import create_model, save_model
 
@@ -185,7 +206,7 @@ def test_a_checkpoint_runs_in_pytorch(rapidseg, photos):
     assert record["model"]["file"] == "best.safetensors"
     status, _, error = rapidseg("predict", "a", "-m", "best.safetensors", "--engine", "openvino")
     assert status == 2
-    assert error.startswith("error: best.safetensors is a checkpoint, which runs only in PyTorch and float32")
+    assert error.startswith("error: best.safetensors has options of its network that run only in PyTorch and float32")
 
 
 def test_a_failed_run_says_where_its_record_is(rapidseg, model, photos):

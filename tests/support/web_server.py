@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -20,7 +21,9 @@ class Site:
         redirects: new location of redirected paths.
         ranges: whether Range requests are supported.
         breaks: number of bytes after which each of the next responses breaks off.
+        answers: writes whole answers, headers included, for paths that need unusual ones.
         asked: path and Range header of every request.
+        authorizations: Authorization header of every request.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -29,7 +32,9 @@ class Site:
     redirects: dict[str, str] = field(default_factory=dict)
     ranges: bool = True
     breaks: list[int] = field(default_factory=list)
+    answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    authorizations: list[str | None] = field(default_factory=list)
     url: str = ""
 
 
@@ -43,6 +48,12 @@ def serve(site: Site):
         def do_GET(self):
             wanted = self.headers.get("Range")
             site.asked.append((self.path, wanted))
+            site.authorizations.append(self.headers.get("Authorization"))
+            if self.path in site.answers:
+                self.close_connection = True
+                with contextlib.suppress(ConnectionError):  # the client has seen enough
+                    site.answers[self.path](self)
+                return
             if self.path in site.statuses:
                 self.send_error(site.statuses[self.path])
                 return

@@ -217,7 +217,7 @@ def test_no_connection_names_the_host(cache):
 def test_other_urls_are_refused(url, cache):
     assert is_url(url)
     with pytest.raises(
-        InputError, match=r"only http:// and https:// URLs can be downloaded; get the file by other means"
+        InputError, match=r"only http://, https:// and hf:// URLs can be downloaded; get the file by other means"
     ):
         fetch(url)
 

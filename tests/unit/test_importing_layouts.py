@@ -10,8 +10,8 @@ import torch
 
 from rapidseg.core.errors import ConfigError
 from rapidseg.importing import load_checkpoint
-from rapidseg.importing.checkpoint import find_layout
 from rapidseg.importing.layouts import LAYOUTS
+from rapidseg.importing.recognition import find_layout
 from rapidseg.models import create_model
 
 

@@ -7,7 +7,7 @@ import torch
 
 from rapidseg import zoo
 from rapidseg.core.errors import ModelFileError
-from rapidseg.importing import checkpoint, load_checkpoint
+from rapidseg.importing import load_checkpoint, recognition
 from tests.support.published import published_state
 
 NAME = "fast-scnn-cityscapes"
@@ -17,13 +17,13 @@ NAME = "fast-scnn-cityscapes"
 def asked(monkeypatch, tmp_path):
     """What is asked of the net, which answers every address with a checkpoint of OpenMMLab's Fast-SCNN."""
     torch.save({"state_dict": published_state("openmmlab")}, tmp_path / "published.pth")
-    places, locate = [], checkpoint.locate
+    places, locate = [], recognition.locate
 
     def locate_here(place, **options):
         places.append(place)
-        return locate(str(tmp_path / "published.pth") if checkpoint.is_url(place) else place, **options)
+        return locate(str(tmp_path / "published.pth") if recognition.is_url(place) else place, **options)
 
-    monkeypatch.setattr(checkpoint, "locate", locate_here)
+    monkeypatch.setattr(recognition, "locate", locate_here)
     monkeypatch.chdir(tmp_path)
     return places
 

@@ -12,11 +12,11 @@ import pytest
 import rapidseg
 from rapidseg.core.errors import ConfigError, EngineError, InputError, ModelFileError, RapidSegError
 from rapidseg.core.labels import CAMVID
-from rapidseg.importing import transfer
+from rapidseg.importing import load_checkpoint, recognition, transfer
 from rapidseg.runtime.engines import selection
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from rapidseg.system.gpu import Gpu
-from rapidseg.workflows import load as load_module
+from rapidseg.workflows import model_cache
 from rapidseg.zoo import published_models
 from tests.support.published import published_state
 from tests.support.tiny_onnx import write_tiny_onnx
@@ -64,36 +64,65 @@ def test_names_and_model_files(tmp_path: Path) -> None:
         rapidseg.load("fastscnn-cityscapes")
 
 
-@pytest.mark.parametrize("name", ["best.safetensors", "state.pth", "state.pt", "state.ckpt", "folder"])
-def test_checkpoints_run_in_pytorch(model: SegmentationModel, image: np.ndarray, tmp_path: Path, name: str) -> None:
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of models."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(folder))
+    return folder / "models"
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "state.pth", "state.pt", "state.ckpt", "old.pth", "folder"])
+def test_checkpoints_become_model_files(image: np.ndarray, tmp_path: Path, cache: Path, name: str) -> None:
     path = tmp_path / name
+    model = create_model("fast-scnn", labels=CAMVID, variant="tramac").eval()
     if name == "best.safetensors":
         save_model(model, path)
     elif name == "folder":
         model.save_pretrained(path)
     else:
-        torch.save({"state_dict": published_state("tramac", num_classes=3)}, path)
+        state = published_state("tramac", num_classes=3)
+        torch.save({"state_dict": state}, path, _use_new_zipfile_serialization=name != "old.pth")
+        model = load_checkpoint(path)
     watcher = Watcher()
-    segmenter = rapidseg.load(path, device="cpu", progress=watcher)
-    assert (segmenter.engine.name, segmenter.engine.precision, segmenter.engine.device) == ("torch", "float32", "cpu")
-    assert segmenter.path == path
-    assert segmenter(image).class_map.shape == (64, 96)
-    if name.startswith("state"):
+    segmenter = rapidseg.load(path, precision="float32", device="cpu", progress=watcher)
+    assert segmenter.engine.name == "openvino"
+    assert segmenter.path == (path / "model.safetensors" if name == "folder" else path)
+    if name.startswith(("state", "old")):
         assert segmenter.spec.labels.num_classes == 3
         assert "note: the file does not name its 3 classes" in watcher.messages[0]
     else:
         assert segmenter.spec.labels == CAMVID
+    expected = rapidseg.runtime.Segmenter.from_model(model).logits(image)
+    np.testing.assert_allclose(segmenter.logits(image), expected, atol=1e-4)  # sums in another order
+    (made,) = cache.iterdir()
+    before = made.stat().st_ino
+    assert rapidseg.load(path, engine="onnxruntime").engine.name == "onnxruntime"
+    assert [file.stat().st_ino for file in cache.iterdir()] == [before]  # it was not made again
+
+
+def test_a_changed_checkpoint_becomes_another_model_file(image: np.ndarray, tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = create_model("fast-scnn", labels=CAMVID)
+        model.eval()
+        save_model(model, path)
         expected = rapidseg.runtime.Segmenter.from_model(model).logits(image)
-        np.testing.assert_allclose(segmenter.logits(image), expected, atol=1e-5)  # sums in another order
+        np.testing.assert_allclose(rapidseg.load(path, precision="float32").logits(image), expected, atol=1e-4)
+    assert len(list(cache.iterdir())) == 2
 
 
-def test_checkpoints_have_one_engine_and_precision(model: SegmentationModel, tmp_path: Path) -> None:
+def test_unusual_networks_run_in_pytorch(model: SegmentationModel, image: np.ndarray, tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     save_model(model, path)
-    assert rapidseg.load(path, engine="torch", precision="float32", device="cpu").engine.name == "torch"
+    segmenter = rapidseg.load(path, engine="torch", precision="float32", device="cpu")
+    assert segmenter.engine.name == "torch"
+    expected = rapidseg.runtime.Segmenter.from_model(model).logits(image)
+    np.testing.assert_allclose(segmenter.logits(image), expected, atol=1e-5)  # sums in another order
     for options in ({"engine": "openvino"}, {"precision": "fp16"}):
         with pytest.raises(
-            EngineError, match=r"best\.safetensors is a checkpoint, which runs only in PyTorch and float32"
+            EngineError, match=r"best\.safetensors has options of its network that run only in PyTorch and float32"
         ):
             rapidseg.load(path, **options)
     with pytest.raises(EngineError, match="PyTorch: device 'gpu' not found; available: cpu"):
@@ -104,17 +133,28 @@ def test_checkpoints_have_one_engine_and_precision(model: SegmentationModel, tmp
         rapidseg.load(tmp_path)
 
 
-@pytest.mark.parametrize("package", ["torch", "safetensors", "pooch"])
+def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path, cache: Path) -> None:
+    state = published_state("tramac")
+    state["classifier.conv.1.weight"] = state["classifier.conv.1.weight"][:, :7]
+    torch.save(state, tmp_path / "state.pth")
+    with pytest.raises(
+        ModelFileError, match=r"do not fit fast-scnn; 1 misshapen: classifier\.3\.weight \(19, 7, 1, 1\)"
+    ):
+        rapidseg.load(tmp_path / "state.pth")
+    assert not list(cache.iterdir())
+
+
+@pytest.mark.parametrize("package", ["torch", "safetensors"])
 def test_a_missing_package_is_one_message(
     model: SegmentationModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     save_model(model, tmp_path / "best.safetensors")
     for name in list(sys.modules):
-        if name == package or name.startswith(("rapidseg.importing", "rapidseg.models")):
+        if name == package or name.startswith(("safetensors.", "rapidseg.importing", "rapidseg.models")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
-        EngineError, match=rf"needs PyTorch. {package} is not installed; run in the clone of RapidSeg: pip"
+        EngineError, match=rf"that need PyTorch. {package} is not installed; run in the clone of RapidSeg: pip"
     ):
         rapidseg.load(tmp_path / "best.safetensors")
     assert rapidseg.load().engine.name == "openvino"
@@ -135,14 +175,16 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         entry = published_models()[name]
         weights = entry.weights[0].model_copy(update={"url": site.url + path, "sha256_prefix": prefix})
         changed = {**published_models(), name: entry.model_copy(update={"weights": (weights,)})}
-        for module in (load_module, sys.modules["rapidseg.importing.checkpoint"]):
+        for module in (model_cache, recognition):
             monkeypatch.setattr(module, "published_models", lambda: changed)
         yield name, site, path
 
 
 def test_a_published_model_is_downloaded_once(published, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     name, site, path = published
-    message = rf"{name} is not downloaded, and download=False; download it with: rapidseg import {name} -o {name}\.saf"
+    message = (
+        f"{site.url}{path} is not downloaded, and downloads are off .*download it on another machine and put it in"
+    )
     with pytest.raises(ModelFileError, match=message):
         rapidseg.load(name, download=False)
     assert site.asked == []
@@ -160,7 +202,9 @@ def test_a_published_model_is_downloaded_once(published, image: np.ndarray, monk
     asked = len(site.asked)
     assert rapidseg.load(name, download=False, device="cpu").path == segmenter.path
     assert rapidseg.load(site.url + path, download=False, device="cpu").path == segmenter.path
-    assert SegmentationModel.from_pretrained(name).spec == segmenter.spec
+    assert "was trained on Cityscapes, whose license allows non-commercial use only" in watcher.messages[0]
+    spec = SegmentationModel.from_pretrained(name).spec
+    assert spec == segmenter.spec.model_copy(update={"checksum": None, "license": None, "precisions": {}})
     assert len(site.asked) == asked
     site.files[path] = bytes(1000)
     segmenter.path.unlink()
@@ -201,7 +245,7 @@ def test_pretrained_folders(model: SegmentationModel, image: np.ndarray, tmp_pat
 
 
 def test_a_model_card_has_scores_and_license(tmp_path: Path) -> None:
-    from rapidseg.models.pretrained import model_card
+    from rapidseg.core.model_card import model_card
 
     spec = rapidseg.load().spec
     card = model_card(spec, 1_140_000)

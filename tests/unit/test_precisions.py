@@ -8,9 +8,10 @@ from onnx import numpy_helper
 from rapidseg.core.progress import NullProgress
 from rapidseg.core.spec import ModelSpec
 from rapidseg.data import Sample, open_dataset
+from rapidseg.evaluation.precision_agreement import agreement
 from rapidseg.exporting import precisions
 from rapidseg.exporting.network_images import NetworkImages, evenly_spaced
-from rapidseg.exporting.precisions import agreement, measure_precisions, street_scenes
+from rapidseg.exporting.precisions import measure_precisions, street_scenes
 from rapidseg.runtime import Segmenter
 from rapidseg.runtime.engines.openvino import OpenVinoEngine, openvino_computes_in_bf16
 from tests.support.block_scenes import write_block_scenes

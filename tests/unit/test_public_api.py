@@ -29,7 +29,7 @@ TORCH_NAMES = ["SegmentationModel"]  # listed by `dir`, and not imported by `fro
 FUNCTIONS = {
     "load": "(model=None, *, engine='auto', precision='auto', device='auto', download=True, progress=DOWNLOADS)",
     "predict": "(images=None, *, model=None, output='predictions', save=('class-map', 'overlay'), input_size=None, "
-    "engine='auto', precision='auto', device='auto', progress=DOWNLOADS)",
+    "engine='auto', precision='auto', device='auto', download=True, progress=DOWNLOADS)",
     "train": "(recipe=None, *, overrides=None, weights=None, iterations=None, output=None, device='auto', "
     "resume=False, dry_run=False, progress=DOWNLOADS)",
     "pretrain": "(recipe=None, *, root=None, feature_dim=None, m=None, temperature=None, momentum=None, k=None, "
@@ -38,7 +38,7 @@ FUNCTIONS = {
     "evaluate": "(model=None, *, data, root=None, split='val', protocol='whole', crop=None, stride=None, scales=None, "
     "flip=None, input_size=None, subsample=1, class_mapping=None, engine='auto', precision='auto', "
     "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=(), "
-    "progress=DOWNLOADS)",
+    "download=True, progress=DOWNLOADS)",
     "compare_runs": "(paths, *, images=5)",
     "export": "(model, output=None, *, precision='float32', data=None, root=None, split='train', val_split='val', "
     "calibration_images=100, max_drop=0.5, input_size=None, check_sizes=None, labels=None, options=None, "
@@ -49,10 +49,10 @@ FUNCTIONS = {
     "progress=DOWNLOADS)",
     "benchmark": "(models=None, *, engines=None, precisions=None, image_sizes=((1024, 2048), (512, 1024)), "
     "device='auto', batch=1, image=None, rounds=5, seconds=0.5, data=None, root=None, split='val', class_mapping=None, "
-    "baseline=None, checkpoint=None, output=None, progress=SILENT)",
+    "baseline=None, checkpoint=None, output=None, download=True, progress=SILENT)",
     "tune": "(models=None, *, min_fps=None, min_miou=None, data=None, root=None, split='val', class_mapping=None, "
     "engines=None, precisions=None, input_sizes=None, image=None, image_size=None, device='auto', "
-    "rounds=3, seconds=0.5, output=None, progress=SILENT)",
+    "rounds=3, seconds=0.5, output=None, download=True, progress=SILENT)",
     "list_models": "()",
     "show_model": "(name, *, num_classes=19, input_size=(1024, 2048))",
     "open_dataset": "(name_or_path, root=None, split='train', labels=None)",

@@ -195,7 +195,7 @@ def test_two_runs_are_compared(camvid, tmp_path):
     assert "ComparisonReport" in repr(report)
     single = open_run(tmp_path / "a.json")
     assert single.to_dict()["mean_iou"] == pytest.approx(first.scores.mean_iou)
-    with pytest.raises(InputError, match="a comparison needs two documents, not 1; name run A and run B"):
+    with pytest.raises(InputError, match="a comparison needs two documents, not 1; pass those of run A and run B"):
         compare_runs([tmp_path / "a.json"])
 
 

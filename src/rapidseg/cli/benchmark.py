@@ -18,6 +18,7 @@ def benchmark(
     engines: common.EnginesOption = None,
     precisions: common.PrecisionsOption = None,
     device: common.DeviceOption = "auto",
+    offline: common.OfflineOption = False,
     image: speed.ImageOption = None,
     image_size: speed.ImageSizesOption = "1024x2048,512x1024",
     batch: speed.BatchOption = 1,
@@ -43,7 +44,7 @@ def benchmark(
         report = run(
             models, engines=engines, precisions=precisions, image_sizes=image_size, device=device, batch=batch,
             image=image, rounds=rounds, seconds=seconds, data=data, root=root, split=split, class_mapping=class_mapping,
-            baseline=baseline, checkpoint=checkpoint, output=output, progress=progress,
+            baseline=baseline, checkpoint=checkpoint, output=output, download=not offline, progress=progress,
         )
     # fmt: on
     if as_json:

@@ -24,6 +24,7 @@ def evaluate_model(
     engine: common.EngineOption = "auto",
     precision: common.PrecisionOption = "auto",
     device: common.DeviceOption = "auto",
+    offline: common.OfflineOption = False,
     input_size: common.InputSizeOption = None,
     protocol: evaluation.ProtocolOption = "whole",
     crop: evaluation.CropOption = None,
@@ -53,7 +54,7 @@ def evaluate_model(
             scales=scales, subsample=evaluation.SUBSAMPLE[subsample],
             input_size=input_size, engine=engine, precision=precision, device=device,
             worst=worst, save=save, submission=submission, output=output, html=html,
-            command=["rapidseg", *sys.argv[1:]], progress=progress,
+            command=["rapidseg", *sys.argv[1:]], download=not offline, progress=progress,
         )
     # fmt: on
     show_report(report, as_json, print_report)

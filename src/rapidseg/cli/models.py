@@ -9,9 +9,10 @@ from rapidseg.cli.console import show_report
 from rapidseg.cli.help import examples
 from rapidseg.cli.options import details as options
 from rapidseg.cli.options.common import JsonOption
+from rapidseg.cli.push import push
 
 _BOTH = examples("rapidseg models", "rapidseg models show fast-scnn-camvid")
-app = CommandLine(name="models", help="List architectures, recipes and models, or show one.", epilog=_BOTH)
+app = CommandLine(name="models", help="List architectures, recipes and models, show or push one.", epilog=_BOTH)
 
 
 def register(parent: typer.Typer) -> None:
@@ -35,6 +36,15 @@ def list_all(as_json: JsonOption = False) -> None:
     show_report(list_models(), as_json, print_list)
 
 
+@app.command(epilog=examples("rapidseg models cache", "rapidseg models cache --clear"))
+def cache(clear: options.ClearOption = False, as_json: JsonOption = False) -> None:
+    """List the weights that were downloaded, and the model files that were made of checkpoints; or delete them."""
+    from rapidseg.cli.tables.models import print_cache
+    from rapidseg.workflows.model_cache import model_cache
+
+    show_report(model_cache(clear=clear), as_json, print_cache)
+
+
 @app.command(epilog=examples("rapidseg models show tiny", "rapidseg models show fast-scnn --input-size 512x1024"))
 def show(
     name: options.NameArgument,
@@ -48,3 +58,7 @@ def show(
 
     details = show_model(name, num_classes=num_classes, input_size=input_size)
     show_report(details, as_json, print_details)
+
+
+_PUSH = "rapidseg models push best.safetensors ada/streets"
+app.command(epilog=examples(_PUSH, "rapidseg models push best.onnx ada/streets --private"))(push)

@@ -30,6 +30,7 @@ def predict(
     engine: common.EngineOption = "auto",
     precision: common.PrecisionOption = "auto",
     device: common.DeviceOption = "auto",
+    offline: common.OfflineOption = False,
     as_json: common.JsonOption = False,
 ) -> None:
     """Segment images: write a class map (PNG of class ids) and an overlay with a legend for each.
@@ -48,6 +49,7 @@ def predict(
             engine=engine,
             precision=precision,
             device=device,
+            download=not offline,
             progress=display,
         )
     show_report(report, as_json, print_summary)

@@ -20,6 +20,7 @@ def tune(
     engines: common.EnginesOption = None,
     precisions: common.PrecisionsOption = None,
     device: common.DeviceOption = "auto",
+    offline: common.OfflineOption = False,
     input_sizes: speed.InputSizesOption = None,
     image: speed.TuneImageOption = None,
     image_size: speed.TuneImageSizeOption = None,
@@ -41,7 +42,7 @@ def tune(
         report = run(
             models, min_fps=min_fps, min_miou=min_miou, data=data, root=root, split=split, class_mapping=class_mapping,
             engines=engines, precisions=precisions, input_sizes=input_sizes, image=image, image_size=image_size,
-            device=device, rounds=rounds, seconds=seconds, output=output, progress=progress,
+            device=device, rounds=rounds, seconds=seconds, output=output, download=not offline, progress=progress,
         )
     # fmt: on
     if as_json:

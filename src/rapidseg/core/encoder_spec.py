@@ -51,3 +51,12 @@ class EncoderSpec(StoredSpec):
     source: str | None = None
     license: str | None = None
     checksum: str | None = None
+
+
+def explain_encoder(path: object, spec: EncoderSpec) -> str:
+    """Returns the message for an encoder file where a segmentation network is needed."""
+    key = "model.weights" if spec.network == "fast-scnn" else "model.weights or model.backbone_weights"
+    return (
+        f"{path} is an encoder ({spec.network}, pretrained by {spec.method}), not a segmentation network; start a "
+        f"training run from it with the recipe's key {key}"
+    )

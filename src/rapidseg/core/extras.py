@@ -20,9 +20,9 @@ PACKAGE = "rapidseg"
 
 BASE_PACKAGES = (
     *("numpy", "opencv-python-headless", "pillow", "openvino", "numba", "pydantic", "PyYAML", "typer", "rich"),
-    *("platformdirs", "packaging"),
+    *("platformdirs", "packaging", "pooch", "requests", "filelock"),
 )
-_EXPORT = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "pooch", "requests", "filelock")
+_EXPORT = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime")
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime",),
     "nvidia": ("torch", "onnx", "nvidia-ml-py"),
@@ -30,7 +30,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "quantize": (*_EXPORT, "nncf"),
     "train": (*_EXPORT, "lightning", "tensorboard"),
     "report": ("jinja2", "matplotlib"),
-    "all": (*_EXPORT, "lightning", "tensorboard", "nvidia-ml-py", "nncf", "jinja2", "matplotlib"),
+    "hub": ("huggingface_hub",),
+    "all": (*_EXPORT, "lightning", "tensorboard", "nvidia-ml-py", "nncf", "jinja2", "matplotlib", "huggingface_hub"),
 }
 """The packages of each extra, by the names that pip knows; without the extras for developers of RapidSeg."""
 

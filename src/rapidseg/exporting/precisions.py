@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy as np
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import InputSize
 from rapidseg.core.spec import ModelSpec
+from rapidseg.evaluation.precision_agreement import agreement, open_in_openvino
 from rapidseg.imaging import read_image
 from rapidseg.runtime import Segmenter
-from rapidseg.runtime.engines.openvino import OpenVinoEngine, openvino_computes_in_bf16
+from rapidseg.runtime.engines.openvino import openvino_computes_in_bf16
 from rapidseg.runtime.engines.torch_onnx.torch_onnx_engine import TorchOnnxEngine
 from rapidseg.runtime.model_file import SAMPLE_IMAGE
 from rapidseg.scenes import draw_scene
@@ -64,49 +65,9 @@ def measure_precisions(
     return agreement(reference, compared, images, input_size=input_size, task=task, progress=progress)
 
 
-def open_in_openvino(path: Path, spec: ModelSpec, precision: str) -> Segmenter:
-    """Returns a segmenter on the CPU that does not use the cache of compiled models.
-
-    Args:
-        path, spec: a model file and its specification.
-        precision: float32 or bf16; in an INT8 file, that of the layers that are not INT8.
-    """
-    return Segmenter(OpenVinoEngine(path, spec, precision=precision, device="cpu", cache=False), spec, path)
-
-
 def open_emulated(path: Path, spec: ModelSpec, dtype: str) -> Segmenter:
     """Returns a segmenter on the CPU in float32 whose numbers are rounded to fp16 or bf16 after every operator."""
     return Segmenter(TorchOnnxEngine(path, spec, precision="float32", device="cpu", emulated_dtype=dtype), spec, path)
-
-
-def agreement(
-    reference: Segmenter,
-    compared: Mapping[str, Segmenter],
-    images: Sequence[np.ndarray],
-    *,
-    input_size: InputSize | None = None,
-    task: str = "comparing",
-    progress: Progress = SILENT,
-) -> dict[str, float]:
-    """Returns for each segmenter the share of all images' pixels that get the class that `reference` gives.
-
-    Args:
-        reference: gives the expected class maps.
-        compared: segmenters by name.
-        images: (H, W, 3) uint8 RGB of any sizes.
-        input_size: as for a call of `Segmenter`.
-        task: what `progress` is told, after each image.
-        progress: watches.
-    """
-    same = dict.fromkeys(compared, 0)
-    pixels = 0
-    for done, image in enumerate(images, start=1):
-        expected = reference(image, input_size=input_size).class_map
-        pixels += expected.size
-        for name, segmenter in compared.items():
-            same[name] += int((segmenter(image, input_size=input_size).class_map == expected).sum())
-        progress.update(task, done, len(images))
-    return {name: count / pixels for name, count in same.items()}
 
 
 @functools.cache

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from rapidseg.checkpoints import StoredTensor, list_misfits, read_checkpoint
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.progress import Counter
-from rapidseg.importing.checkpoint_file import read_content
+from rapidseg.importing.backbone_names import backbone_kind
 from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights
 from rapidseg.importing.download import Note, locate, log
 from rapidseg.importing.encoder import initialize_from_encoder
@@ -26,15 +26,9 @@ from rapidseg.importing.encoder_checkpoint import find_encoder
 from rapidseg.importing.weights_use import WeightsUse
 from rapidseg.models import SegmentationModel
 from rapidseg.models.resnet import BASIC, BLOCKS
-from rapidseg.models.weights_file import list_misfits
+from rapidseg.models.weights_file import to_torch
 
-_STEMS = {  # a name that only this stem has -> its source
-    "stem.6.weight": "ResNet with OpenMMLab's deep stem",
-    "conv1.6.weight": "ResNet with Hang Zhang's deep stem",
-    "conv1.weight": "ResNet with torchvision's stem",
-}
 _STEM_WIDTHS = (32, 64)  # of published weights
-_LAYER = "layer4.0.conv1.weight"
 _CLASSIFIER = ("fc.weight", "fc.bias")  # of ImageNet's 1000 classes; a backbone has none
 
 _RULES = (
@@ -43,13 +37,6 @@ _RULES = (
     *((rf"(?:conv1|stem)\.{3 * i}\.weight", f"stem.{i}.conv.weight") for i in range(3)),
     *((rf"(?:conv1|stem)\.{3 * i + 1}\.(\w+)", rf"stem.{i}.norm.\1") for i in range(3)),
 )
-
-
-def backbone_kind(names: Collection[str]) -> str | None:
-    """Describes the backbone that tensor names, without prefixes, belong to; None if they belong to something else."""
-    if _LAYER not in names:
-        return None
-    return next((kind for marker, kind in _STEMS.items() if marker in names), None)
 
 
 def load_backbone(
@@ -90,8 +77,7 @@ def load_backbone(
     encoder = find_encoder(path)
     if encoder is not None:
         return initialize_from_encoder(model, *encoder, source=os.fspath(source), note=note)
-    content, _ = read_content(path)
-    candidates = find_weights(content, lambda names: backbone_kind(names) is not None, path=path)
+    candidates = find_weights(read_checkpoint(path).content, lambda names: backbone_kind(names) is not None, path=path)
     known = [weights for weights in candidates if backbone_kind(weights.state) is not None]
     if not known:
         names = ", ".join(list(candidates[0].state)[:3]) if candidates else "none"
@@ -104,12 +90,12 @@ def load_backbone(
     expected = backbone.state_dict()
     for name in expected:
         if name.endswith("num_batches_tracked"):  # older PyTorch did not store it, and training starts counting again
-            renamed.setdefault(name, torch.zeros((), dtype=torch.long))
+            renamed.setdefault(name, StoredTensor.counter())
     problems = list_misfits(expected, renamed)
     if problems:
         raise ModelFileError(f"{path} does not fit the backbone of the model. {_advice(renamed, model)}{problems}")
     check_values(renamed, path)
-    backbone.load_state_dict(renamed)
+    backbone.load_state_dict(to_torch(renamed))
     used = [f"backbone.{name}" for name in expected]
     return WeightsUse(
         source=os.fspath(source),
@@ -119,7 +105,7 @@ def load_backbone(
     )
 
 
-def _rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _rename(state: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     last = 2 if "conv1.6.weight" in state else 0
     renamed = {}
     for name, tensor in state.items():
@@ -133,7 +119,7 @@ def _rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _advice(state: Mapping[str, Tensor], model: SegmentationModel) -> str:
+def _advice(state: Mapping[str, StoredTensor], model: SegmentationModel) -> str:
     """Returns the options that the model needs for these weights, if their shape is known."""
     width = state["stem.0.conv.weight"].shape[0] if "stem.0.conv.weight" in state else 0
     needed = {
@@ -147,7 +133,7 @@ def _advice(state: Mapping[str, Tensor], model: SegmentationModel) -> str:
     return "These weights need the model options " + ", ".join(f"{k}: {v}" for k, v in differing.items()) + "; "
 
 
-def _depth(state: Mapping[str, Tensor]) -> dict[str, str]:
+def _depth(state: Mapping[str, StoredTensor]) -> dict[str, str]:
     """Returns the option for the depth that the tensors have; empty if it is none of ours."""
     basic = "layer1.0.conv3.weight" not in state
     blocks = tuple(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from rapidseg.checkpoints import StoredTensor
 from rapidseg.core.errors import ConfigError, ModelFileError
 
 IsKnown = Callable[[Collection[str]], bool]
@@ -27,6 +27,13 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _TALLIES = ("total_ops", "total_params")  # left in every layer by thop, which counts operations
 
 
+class HasValues(Protocol):
+    """A tensor of a file or of PyTorch."""
+
+    def numpy(self) -> np.ndarray:
+        """Returns its values."""
+
+
 @dataclass(frozen=True)
 class WeightsCandidate:
     """A set of weights in a checkpoint.
@@ -39,7 +46,7 @@ class WeightsCandidate:
 
     where: str
     averaged: bool
-    state: dict[str, Tensor]
+    state: dict[str, StoredTensor]
 
 
 def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[WeightsCandidate]:
@@ -55,15 +62,15 @@ def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[Weigh
         ModelFileError: a tensor occurs twice, with different values.
     """
     candidates = []
-    for keys, tensors in _walk(content, ()):
+    for keys, tensors in _walk(content, (), set()):
         averaged = _is_averaged(keys, content)
-        copies: dict[bool, dict[str, Tensor]] = {}
+        copies: dict[bool, dict[str, StoredTensor]] = {}
         for name, tensor in tensors.items():
             if _is_tally(name, tensor):
                 continue
             prefix, bare = _split(name)
             copy = copies.setdefault(averaged or _AVERAGE.search(prefix) is not None, {})
-            if bare in copy and not torch.equal(copy[bare], tensor):
+            if bare in copy and not copy[bare].equals(tensor):
                 raise ModelFileError(
                     f"{path} has {bare} twice, with and without a prefix, and with different values; save only the "
                     "state_dict of a single network"
@@ -78,7 +85,7 @@ def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[Weigh
 
 def choose_weights(
     candidates: list[WeightsCandidate], ema: bool | None, *, path: object, note: Callable[[str], None]
-) -> dict[str, Tensor]:
+) -> dict[str, StoredTensor]:
     """Returns the tensors of one set of weights.
 
     Args:
@@ -115,13 +122,13 @@ def choose_weights(
     return state
 
 
-def check_values(state: Mapping[str, Tensor], path: object) -> None:
+def check_values(state: Mapping[str, HasValues], path: object) -> None:
     """Rejects weights that cannot predict anything.
 
     Raises:
         ModelFileError: a tensor holds NaN or infinite values.
     """
-    broken = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
+    broken = [name for name, tensor in state.items() if not np.isfinite(tensor.numpy()).all()]
     if broken:
         raise ModelFileError(
             f"{path}: NaN or infinite values in {len(broken)} of {len(state)} tensors, such as {broken[0]}; the "
@@ -129,16 +136,19 @@ def check_values(state: Mapping[str, Tensor], path: object) -> None:
         )
 
 
-def _walk(content: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
-    """Yields every dictionary with tensors in it, and the keys that lead to it; outer dictionaries first."""
-    if not isinstance(content, Mapping) or len(keys) > _MAX_DEPTH:
+def _walk(
+    content: Any, keys: tuple[str, ...], seen: set[int]
+) -> Iterator[tuple[tuple[str, ...], dict[str, StoredTensor]]]:
+    """Yields every dictionary with tensors in it once, and the keys that lead to it; outer dictionaries first."""
+    if not isinstance(content, Mapping) or len(keys) > _MAX_DEPTH or id(content) in seen:
         return
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    seen.add(id(content))
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, StoredTensor)}
     if tensors:
         yield keys, tensors
     for key, value in content.items():
         if isinstance(value, Mapping) and not _STATE_OF_TRAINING.search(str(key)):
-            yield from _walk(value, (*keys, str(key)))
+            yield from _walk(value, (*keys, str(key)), seen)
 
 
 def _is_averaged(keys: tuple[str, ...], content: Mapping[str, Any]) -> bool:
@@ -157,9 +167,9 @@ def _is_averaged(keys: tuple[str, ...], content: Mapping[str, Any]) -> bool:
     return any(_AVERAGE.search(key) for key in keys)
 
 
-def _is_tally(name: str, tensor: Tensor) -> bool:
+def _is_tally(name: str, tensor: StoredTensor) -> bool:
     """Tells a counter of training: a single number beside the network, such as `n_averaged`, or one of thop's."""
-    return (tensor.numel() == 1 and "." not in name.removeprefix("module.")) or name.endswith(_TALLIES)
+    return (tensor.size == 1 and "." not in name.removeprefix("module.")) or name.endswith(_TALLIES)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -172,7 +182,7 @@ def _split(name: str) -> tuple[str, str]:
         prefix, rest = f"{prefix}{first}.", behind
 
 
-def _strip_common(state: dict[str, Tensor], is_known: IsKnown) -> dict[str, Tensor]:
+def _strip_common(state: dict[str, StoredTensor], is_known: IsKnown) -> dict[str, StoredTensor]:
     """Removes any prefix that all names share, if known names follow it."""
     stripped = state
     while not is_known(stripped):

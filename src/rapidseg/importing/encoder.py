@@ -37,7 +37,7 @@ def initialize_from_encoder(
         ConfigError: the encoder belongs to another network, or to one of another width.
         ModelFileError: nothing in it fits, or its values are not finite.
     """
-    check_values(state, source)
+    check_values({name: tensor.float() for name, tensor in state.items()}, source)
     _check_network(model, spec, source)
     prefix = "" if spec.network == "fast-scnn" else "backbone."
     tensors = {name if name.startswith(CLASSIFIER) else prefix + name: tensor for name, tensor in state.items()}

@@ -10,15 +10,16 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
+from rapidseg.checkpoints import StoredTensor, read_checkpoint
 from rapidseg.core.encoder_spec import EncoderSpec
 from rapidseg.core.errors import ModelFileError
-from rapidseg.importing.checkpoint_file import read_content
+from rapidseg.core.spec import SPEC_KEY
 from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights
 from rapidseg.importing.download import log
 from rapidseg.models.encoder_file import is_encoder_file, read_encoder
+from rapidseg.models.weights_file import to_torch
 
 PUBLISHED_SOURCE = "leftthomas/NPID"
 _MARKERS = ("extractor.0.weight", "extractor.6.1.conv2.weight", "fc.weight", "fc.bias")
@@ -60,10 +61,10 @@ def find_encoder(path: Path) -> tuple[EncoderSpec, dict[str, Tensor]] | None:
     """
     if is_encoder_file(path):
         return read_encoder(path)
-    content, own = read_content(path)
-    if own:
+    checkpoint = read_checkpoint(path)
+    if SPEC_KEY in checkpoint.metadata:
         return None
-    candidates = find_weights(content, is_published_encoder, path=path)
+    candidates = find_weights(checkpoint.content, is_published_encoder, path=path)
     known = [weights for weights in candidates if is_published_encoder(weights.state)]
     if not known:
         return None
@@ -79,10 +80,10 @@ def find_encoder(path: Path) -> tuple[EncoderSpec, dict[str, Tensor]] | None:
         method="instance-discrimination",
         source=PUBLISHED_SOURCE,
     )
-    return spec, state
+    return spec, to_torch(state)
 
 
-def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _renamed(state: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     renamed = {}
     for name, tensor in state.items():
         match = re.fullmatch(r"extractor\.(\d+)\.(.+)", name)
@@ -95,5 +96,5 @@ def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name in list(renamed):
         if name.endswith("running_mean"):  # older PyTorch stored no counters
             counter = name.replace("running_mean", "num_batches_tracked")
-            renamed.setdefault(counter, torch.zeros((), dtype=torch.long))
+            renamed.setdefault(counter, StoredTensor.counter())
     return renamed

@@ -10,10 +10,11 @@ import torch
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.progress import Counter
 from rapidseg.importing.built_in import is_built_in
-from rapidseg.importing.checkpoint import find_checkpoint, load_checkpoint
+from rapidseg.importing.checkpoint import load_checkpoint
 from rapidseg.importing.download import Note, log
 from rapidseg.importing.encoder import check_width, initialize_from_encoder, note_differing_options
 from rapidseg.importing.encoder_checkpoint import find_encoder
+from rapidseg.importing.recognition import find_checkpoint
 from rapidseg.importing.weights_use import WeightsUse, copy_weights
 from rapidseg.models import SegmentationModel, create_model
 

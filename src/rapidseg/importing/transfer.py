@@ -9,30 +9,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pooch
 import requests
-from urllib3.exceptions import HTTPError
 
 from rapidseg.core.errors import RapidSegError
+from rapidseg.importing.content_checks import why_not_weights
+from rapidseg.importing.kept_files import RemoteFile
+from rapidseg.importing.web_requests import Broken, ask, chunks
 
 ATTEMPTS = 4  # after that many broken connections the user decides whether to try again
 WAIT_S = 1.0  # between attempts
-_TIMEOUT_S = (15, 60)  # to connect; to receive a byte
-_CHUNK_BYTES = 1 << 18
 
-_REFUSALS = {
-    401: "requires a login",
-    403: "is not accessible",
-    404: "does not exist",
-    410: "no longer exists",
-    429: "was requested too often",
-}
-
-
-class _Broken(Exception):
-    """The connection ended before the file did."""
+_NUMBER = r"\d{1,15}"  # of bytes; more digits are not a size, and Python refuses to read thousands of them
 
 
 class Transfer:
@@ -43,7 +32,7 @@ class Transfer:
 
     Args:
         partial: the partial file; only one process at a time may use it.
-        expected: the first digits of the SHA-256; None if unknown.
+        file: the file, whose SHA-256 or size may be known.
         progress: called with the bytes so far and the bytes in all, or None.
         note: called with the reason if a download restarts.
     """
@@ -51,29 +40,29 @@ class Transfer:
     def __init__(
         self,
         partial: Path,
-        expected: str | None,
+        file: RemoteFile,
         progress: Callable[[int, int | None], None],
         note: Callable[[str], None],
     ) -> None:
         self._partial = partial
         self._facts = partial.with_name(partial.name + ".json")
-        self._expected = expected
+        self._file = file
         self._progress = progress
         self._note = note
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
-        """Fetches `url` to `output_file`.
+        """Fetches `url`, the file's own or that of a mirror, to `output_file`.
 
         Raises:
-            RapidSegError: the server refuses, cannot be reached or keeps breaking off, or the file is not the expected
-                one.
+            RapidSegError: the server refuses, cannot be reached, keeps breaking off or sends too much, or the file is
+                not the expected one.
             OSError: the file cannot be written.
         """
         for attempt in range(ATTEMPTS):
             try:
                 self._receive(url)
                 break
-            except _Broken as broken:
+            except Broken as broken:
                 if attempt + 1 == ATTEMPTS:
                     raise RapidSegError(
                         f"{url}: the connection broke off after {self._size() / 1e6:.1f} MB ({broken}); "
@@ -87,82 +76,75 @@ class Transfer:
     def _receive(self, url: str) -> None:
         """Requests the missing bytes and appends them."""
         done, facts = self._size(), self._read_facts()
-        headers = {"Accept-Encoding": "identity"}  # or sizes would count compressed bytes
+        headers = {}
         if done and facts is not None:
             headers["Range"] = f"bytes={done}-"
             if facts["validator"]:
                 headers["If-Range"] = facts["validator"]
-        with self._ask(url, headers) as response:
+        # A mirror is another host: it gets no token, and what its refusals mean is not known.
+        own = url == self._file.url
+        auth, explain = (self._file.auth, self._file.explain) if own else (None, None)
+        with ask(url, headers, auth=auth, explain=explain) as response:
             if response.status_code == 416:  # nothing is left to send, so the partial file belongs to another file
                 self._restart("the partial download does not match the file on the server")
-                raise _Broken("the server does not have that part")
+                raise Broken("the server does not have that part")
             if response.status_code == 206:
-                start, total = _content_range(response)
-                if "Range" not in headers or start != done or facts is None or total != (facts["total"] or total):
+                start, end, total = _content_range(response)
+                known = facts["total"] if facts is not None else None
+                if "Range" not in headers or start != done or known not in (None, total or known):
                     self._restart("the server sent another part than requested, or part of another file")
-                    raise _Broken("the server sent another part")
+                    raise Broken("the server sent another part")
+                total = total or known
+                if total is None:  # the part may be the last one, or not
+                    self._restart("the server does not say how long the file is")
+                    raise Broken("the server sent a part of unknown length")
             else:
                 if "Range" in headers:
                     self._restart("the file has changed, or the server cannot send parts of it")
                 done, total = 0, _content_length(response)
+                end = total
                 self._facts.write_text(json.dumps({"validator": _validator(response), "total": total}))
-            self._append(response, done, total)
+            self._append(url, response, done, end, total)
 
-    def _append(self, response: requests.Response, done: int, total: int | None) -> None:
+    def _append(self, url: str, response: requests.Response, done: int, end: int | None, total: int | None) -> None:
+        """Appends a part that ends before the byte `end` of the file, if that is known."""
         self._progress(done, total)
         with self._partial.open("ab" if done else "wb") as file:
-            try:
-                # Not requests' iter_content, which drops the last chunk if the connection breaks.
-                while chunk := response.raw.read(_CHUNK_BYTES, decode_content=False):
-                    file.write(chunk)
-                    done += len(chunk)
-                    self._progress(done, total)
-            except HTTPError as error:
-                raise _Broken(_reason(error)) from error
-        if total is not None and done < total:
-            raise _Broken(f"{done} of {total} bytes received")
-
-    def _ask(self, url: str, headers: dict[str, str]) -> requests.Response:
-        host = urlsplit(url).hostname
-        try:
-            response = requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S)
-        except (requests.ConnectionError, requests.Timeout) as error:
+            for chunk in chunks(response):
+                done += len(chunk)
+                if end is not None and done > end:
+                    break
+                file.write(chunk)
+                self._progress(done, total)
+        if end is not None and done > end:
+            self._discard()
             raise RapidSegError(
-                f"{url}: no connection to {host} ({_reason(error)}); check the network and the URL, or download "
-                "the file by other means and pass its path"
-            ) from error
-        except (requests.RequestException, ValueError) as error:  # ValueError: a URL that cannot be parsed
-            raise RapidSegError(f"{url} cannot be downloaded ({_reason(error)}); check the URL") from error
-        status = response.status_code
-        if status in (200, 206, 416):
-            if response.headers.get("Content-Type", "").startswith("text/html"):
-                response.close()
-                raise RapidSegError(
-                    f"{url} is a web page (text/html), not a file of weights; pass the URL of the file itself"
-                )
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                response.close()
-                raise RapidSegError(
-                    f"{url}: the server sends only compressed data; download the file by other means and pass its path"
-                )
-            return response
-        response.close()
-        if status >= 500:
-            raise RapidSegError(f"{url}: server error (HTTP {status}); try again later")
-        why = _REFUSALS.get(status, f"was not sent ({response.reason})")
-        raise RapidSegError(f"{url}: {why} (HTTP {status}); check the URL, or pass the path of a local file")
+                f"{url}: the server sent more bytes than it announced; the download was deleted. Try again, or "
+                "download the file by other means and pass its path"
+            )
+        if total is not None and done < total:
+            raise Broken(f"{done} of {total} bytes received")
 
     def _check(self, url: str) -> None:
-        if self._expected is None:
-            return
-        actual = pooch.file_hash(str(self._partial))
-        if actual.startswith(self._expected):
-            return
-        self._discard()
-        raise RapidSegError(
-            f"{url}: its SHA-256 is {actual}, which does not begin with {self._expected}; it was deleted. If that "
-            "happens again, the file at this URL is not the expected one: pass the right hash or URL"
-        )
+        """Deletes the file and raises if it is not the expected one, or cannot be weights."""
+        if self._file.expected is not None:
+            actual = pooch.file_hash(str(self._partial))
+            if actual.startswith(self._file.expected):
+                return
+            self._discard()
+            raise RapidSegError(
+                f"{url}: its SHA-256 is {actual}, which does not begin with {self._file.expected}; it was deleted. If "
+                "that happens again, the file at this URL is not the expected one: pass the right hash or URL"
+            )
+        problem = why_not_weights(self._partial, self._file.name)
+        if problem is None and self._file.size not in (None, self._size()):
+            problem = f"has {self._size()} bytes instead of {self._file.size}"
+        if problem is not None:
+            self._discard()
+            raise RapidSegError(
+                f"{url} {problem}; it was deleted. Check the URL in a browser, or download the file by other means and "
+                "pass its path"
+            )
 
     def _size(self) -> int:
         return self._partial.stat().st_size if self._partial.exists() else 0
@@ -192,39 +174,13 @@ def _validator(response: requests.Response) -> str | None:
 
 def _content_length(response: requests.Response) -> int | None:
     length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
+    return int(length) if re.fullmatch(_NUMBER, length, re.ASCII) else None
 
 
-def _content_range(response: requests.Response) -> tuple[int | None, int | None]:
-    """Returns the first byte of the part, and the length of the whole file."""
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+def _content_range(response: requests.Response) -> tuple[int | None, int | None, int | None]:
+    """Returns the first byte of the part, the first byte after it, and the length of the whole file."""
+    text = response.headers.get("Content-Range", "").strip()
+    match = re.fullmatch(rf"bytes ({_NUMBER})-({_NUMBER})/({_NUMBER}|\*)", text, re.ASCII)
     if match is None:
-        return None, None
-    return int(match[1]), None if match[2] == "*" else int(match[2])
-
-
-_KINDS = {
-    "NameResolutionError": "unknown host",
-    "NewConnectionError": "connection refused",
-    "ConnectTimeoutError": "it does not answer",
-    "ReadTimeoutError": "it stopped answering",
-    "SSLError": "its certificate is not trusted",
-    "ProxyError": "the proxy does not connect",
-    "IncompleteRead": "the server closed it",
-    "InvalidChunkLength": "the server closed it",
-}
-
-
-def _reason(error: BaseException) -> str:
-    """Says in a few words why a request failed; requests wraps the cause in several layers of text."""
-    seen: list[BaseException] = []
-    waiting: list[Any] = [error]
-    while waiting:
-        item = waiting.pop(0)
-        if isinstance(item, BaseException) and item not in seen:
-            seen.append(item)
-            waiting += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
-    for item in seen:
-        if type(item).__name__ in _KINDS:
-            return _KINDS[type(item).__name__]
-    return str(seen[-1]) or type(error).__name__
+        return None, None, None
+    return int(match[1]), int(match[2]) + 1, None if match[3] == "*" else int(match[3])

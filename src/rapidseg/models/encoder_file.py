@@ -10,9 +10,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from rapidseg.checkpoints import read_checkpoint
 from rapidseg.core.encoder_spec import ENCODER_KEY, EncoderSpec
 from rapidseg.core.errors import ModelFileError
 from rapidseg.models.weights_file import read_weights, verify_checksum, write_weights
@@ -53,7 +53,6 @@ def read_encoder(path: str | os.PathLike[str]) -> tuple[EncoderSpec, dict[str, T
 def is_encoder_file(path: str | os.PathLike[str]) -> bool:
     """Tells whether a file is an encoder, by its content; False for files that are missing or cannot be read."""
     try:
-        with safe_open(path, framework="pt") as file:
-            return ENCODER_KEY in (file.metadata() or {})
-    except (SafetensorError, OSError):
+        return ENCODER_KEY in read_checkpoint(Path(path)).metadata
+    except ModelFileError:
         return False

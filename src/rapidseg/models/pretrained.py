@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from rapidseg.core.arguments import check_path
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.files import check_output_folder, write_text
-from rapidseg.core.spec import ModelSpec, Score
+from rapidseg.core.model_card import CARD_NAME, SPEC_NAME, model_card
 
 if TYPE_CHECKING:
     from rapidseg.models.segmentation_model import SegmentationModel
 
 WEIGHTS_NAME = "model.safetensors"
-SPEC_NAME = "spec.json"
-CARD_NAME = "README.md"
 
 # Not an import: `importing` is built on `models`. It reads what others published, where it is installed.
 _CHECKPOINT_READER = "rapidseg.importing"
@@ -46,55 +44,3 @@ def from_pretrained(source: str | os.PathLike[str]) -> SegmentationModel:
     reader: Any = importlib.import_module(_CHECKPOINT_READER)
     model: SegmentationModel = reader.load_checkpoint(source)
     return model
-
-
-def model_card(spec: ModelSpec, num_parameters: int) -> str:
-    """Returns a Markdown page about a model: what it is, its scores, its classes, its license and how to load it."""
-    labels = spec.labels
-    name = f"{spec.architecture} for {labels.num_classes} classes"
-    facts = [
-        ("Architecture", spec.architecture),
-        ("Parameters", f"{num_parameters / 1e6:.2f} M"),
-        ("Stride", f"{spec.stride} pixels"),
-        ("Input size", f"{spec.input_short_side} pixels on the shorter side" if spec.input_short_side else "any"),
-        ("Trained on", spec.training_data or "unknown"),
-        ("Source", spec.source or "unknown"),
-        ("License of the weights", spec.license or "unknown"),
-        ("SHA-256 of the weights", f"`{spec.checksum}`"),
-    ]
-    lines = [f"# {name}", "", "Semantic segmentation with RapidSeg.", "", "| | |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in facts]
-    lines += ["", "## Scores", "", *_score_lines(spec.scores)]
-    lines += ["", "## Classes", "", "| id | class | color (RGB) |", "|---|---|---|"]
-    lines += [
-        f"| {index} | {label} | {', '.join(map(str, color))} |"
-        for index, (label, color) in enumerate(zip(labels.names, labels.palette, strict=True))
-    ]
-    lines += ["", f"Pixels with the label {labels.ignore_index} are ignored.", "", "## How to load", ""]
-    lines += [
-        "```python",
-        "import rapidseg",
-        "",
-        'segmenter = rapidseg.load("path/to/this/folder")',
-        'class_map = segmenter("photo.jpg").class_map',
-        "```",
-        "",
-        "As a PyTorch module:",
-        "",
-        "```python",
-        "from rapidseg.models import SegmentationModel",
-        "",
-        'model = SegmentationModel.from_pretrained("path/to/this/folder")',
-        "```",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _score_lines(scores: tuple[Score, ...]) -> list[str]:
-    if not scores:
-        return ["Not measured."]
-    lines = ["| data set | split | mIoU | protocol |", "|---|---|---|---|"]
-    return lines + [
-        f"| {score.dataset} | {score.split} | {score.mean_iou:.3f} | {score.protocol} |" for score in scores
-    ]

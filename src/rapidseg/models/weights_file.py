@@ -8,19 +8,18 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from rapidseg.core.encoder_spec import ENCODER_KEY, EncoderSpec
+from rapidseg.checkpoints import StoredTensor, list_misfits, read_checkpoint
+from rapidseg.core.encoder_spec import ENCODER_KEY, EncoderSpec, explain_encoder
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import SPEC_KEY, AnySpec, ModelSpec
 from rapidseg.models.registry import model_from_spec
 from rapidseg.models.segmentation_model import SegmentationModel
-
-_MAX_LISTED = 12  # tensors that an error names, per kind of problem
 
 
 def save_model(model: SegmentationModel, path: str | os.PathLike[str]) -> ModelSpec:
@@ -70,7 +69,7 @@ def write_weights(state: Mapping[str, Tensor], spec: AnySpec, key: str, path: st
     return spec
 
 
-def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def read_weights(path: Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:
     """Returns the metadata and the tensors of a safetensors file.
 
     Raises:
@@ -80,13 +79,22 @@ def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise ModelFileError(
             f"{path}: no such file; pass a .safetensors file that `rapidseg train` or `rapidseg import` wrote"
         )
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(
-            f"{path} is not a readable safetensors file ({error}); if it is incomplete, download or copy it again"
-        ) from error
+    checkpoint = read_checkpoint(path)
+    if not isinstance(checkpoint.content, dict):
+        raise ModelFileError(f"{path} has no rapidseg model specification; convert it with `rapidseg import`")
+    return checkpoint.metadata, to_torch(checkpoint.content)
+
+
+def to_torch(state: Mapping[str, StoredTensor]) -> dict[str, Tensor]:
+    """Returns the tensors of a file, in their own types, as tensors of PyTorch."""
+    tensors = {}
+    for name, stored in state.items():
+        values = np.array(stored.raw())
+        if stored.dtype == "bfloat16":
+            tensors[name] = torch.from_numpy(values.view(np.int16)).view(torch.bfloat16)
+        else:
+            tensors[name] = torch.from_numpy(values.astype(values.dtype.newbyteorder("="), copy=False))
+    return tensors
 
 
 def verify_checksum(state: Mapping[str, Tensor], checksum: str | None, *, where: str) -> None:
@@ -97,15 +105,6 @@ def verify_checksum(state: Mapping[str, Tensor], checksum: str | None, *, where:
     """
     if checksum is not None and weights_checksum(state) != checksum:
         raise ModelFileError(f"{where}: the weights do not match their checksum; the file is damaged, copy it again")
-
-
-def explain_encoder(path: object, spec: EncoderSpec) -> str:
-    """Returns the message for an encoder file where a segmentation network is needed."""
-    key = "model.weights" if spec.network == "fast-scnn" else "model.weights or model.backbone_weights"
-    return (
-        f"{path} is an encoder ({spec.network}, pretrained by {spec.method}), not a segmentation network; start a "
-        f"training run from it with the recipe's key {key}"
-    )
 
 
 def load_state(model: SegmentationModel, state: Mapping[str, Tensor], *, where: str) -> None:
@@ -119,34 +118,6 @@ def load_state(model: SegmentationModel, state: Mapping[str, Tensor], *, where: 
     if problems:
         raise ModelFileError(f"{where}: the tensors do not fit {model.spec.architecture}; {problems}")
     model.load_state_dict(dict(state))
-
-
-def list_misfits(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
-    """Returns how a state differs from the tensors that a model expects; an empty text if it fits.
-
-    Up to 12 tensors are named per problem: missing, unexpected, of another shape, of another kind of dtype.
-    """
-    common = [(name, state[name], tensor) for name, tensor in expected.items() if name in state]
-    problems = {
-        "missing": [name for name in expected if name not in state],
-        "unexpected": [name for name in state if name not in expected],
-        "misshapen": [
-            f"{name} {tuple(given.shape)} instead of {tuple(tensor.shape)}"
-            for name, given, tensor in common
-            if given.shape != tensor.shape
-        ],
-        "of another type": [  # half precision is fine; integers of quantization and complex numbers are not
-            f"{name} {given.dtype} instead of {tensor.dtype}"
-            for name, given, tensor in common
-            if given.is_floating_point() != tensor.is_floating_point() or given.is_complex()
-        ],
-    }
-    lines = []
-    for kind, names in problems.items():
-        if names:
-            more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-            lines.append(f"{len(names)} {kind}: {', '.join(names[:_MAX_LISTED])}{more}")
-    return "; ".join(lines)
 
 
 def weights_checksum(state: Mapping[str, Tensor]) -> str:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from rapidseg.checkpoints import list_misfits
 from rapidseg.core.encoder_spec import EncoderNetwork, EncoderSpec
 from rapidseg.core.errors import ModelFileError
 from rapidseg.importing.encoder_checkpoint import read_encoder_checkpoint
@@ -20,7 +21,6 @@ from rapidseg.models.fast_scnn import FastScnn, FastScnnOptions
 from rapidseg.models.initialization import initialize
 from rapidseg.models.network_options import resolve_options
 from rapidseg.models.resnet import ResNet, ResNetOptions
-from rapidseg.models.weights_file import list_misfits
 
 
 class Encoder(nn.Module):

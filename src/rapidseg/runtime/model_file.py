@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.files import file_in_folder
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
+from rapidseg.runtime.protobuf import BYTES, read_fields
 from rapidseg.zoo import model_hint, published_models
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -22,10 +22,9 @@ SAMPLE_IMAGE = ASSETS / "sample.png"
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".bin")
 
-# Field numbers of ModelProto and StringStringEntryProto in onnx.proto, and wire types of protocol buffers.
+# Field numbers of ModelProto and StringStringEntryProto in onnx.proto.
 _GRAPH, _METADATA_PROPS = 7, 14
 _KEY, _VALUE = 1, 2
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def find_model(model: str | os.PathLike[str] | None) -> Path:
@@ -48,10 +47,8 @@ def find_model(model: str | os.PathLike[str] | None) -> Path:
     if path.exists():
         return path
     if name in published_models():
-        fetch, export, _ = published_models()[name].commands()
         raise ModelFileError(
-            f"{name} is a published model, whose weights are not part of the package; export it, and pass the file:\n"
-            f"  {fetch}\n  {export}"
+            f"{name} is a published model, whose weights are not part of the package; rapidseg.load downloads them"
         )
     raise ModelFileError(f"{name} is neither a file nor the name of a model{model_hint(name)}")
 
@@ -67,7 +64,7 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
         raise ModelFileError(f"{path} is a checkpoint, not a model file; create one with: rapidseg export {path}")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            metadata = _metadata(content)
+            metadata = read_metadata(content)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError) as error:
@@ -82,56 +79,19 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
     return ModelSpec.from_json(metadata[SPEC_KEY], where=str(path))
 
 
-def _metadata(content: mmap.mmap) -> dict[str, str]:
-    """Returns the metadata of an ONNX file; raises ValueError or KeyError for other bytes."""
-    fields = list(_fields(content))
-    if not any(number == _GRAPH for number, _, _ in fields):
-        raise ValueError("no graph")
-    metadata = {}
-    for number, start, end in fields:
-        if number == _METADATA_PROPS:
-            body = content[start:end]
-            entry = {key: body[first:last].decode() for key, first, last in _fields(body)}
-            metadata[entry[_KEY]] = entry.get(_VALUE, "")
-    return metadata
-
-
-def _fields(message: bytes | mmap.mmap) -> Iterator[tuple[int, int, int]]:
-    """Yields number, start and end of each field of bytes; fields of numbers are skipped.
+def read_metadata(content: bytes | mmap.mmap) -> dict[str, str]:
+    """Returns the metadata of an ONNX file.
 
     Raises:
-        ValueError: this is not a message of protocol buffers, or it ends too early.
+        ValueError, KeyError: the bytes are not an ONNX file, or cut off.
     """
-    position = 0
-    while position < len(message):
-        tag, position = _varint(message, position)
-        number, wire_type = tag >> 3, tag & 7
-        if number == 0:
-            raise ValueError("field number 0")
-        if wire_type == _VARINT:
-            _, position = _varint(message, position)
-            continue
-        if wire_type == _BYTES:
-            length, position = _varint(message, position)
-        elif wire_type in (_FIXED64, _FIXED32):
-            length = 8 if wire_type == _FIXED64 else 4
-        else:
-            raise ValueError(f"wire type {wire_type}")
-        if position + length > len(message):
-            raise ValueError("a field reaches beyond the end")
-        if wire_type == _BYTES:
-            yield number, position, position + length
-        position += length
-
-
-def _varint(message: bytes | mmap.mmap, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(message):
-            raise ValueError("a number reaches beyond the end")
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError("a number of more than 10 bytes")
+    fields = [field for field in read_fields(content) if field.wire_type == BYTES]
+    if not any(field.number == _GRAPH for field in fields):
+        raise ValueError("no graph")
+    metadata = {}
+    for field in fields:
+        if field.number == _METADATA_PROPS:
+            body = content[field.body : field.end]
+            entry = {part.number: body[part.body : part.end].decode() for part in read_fields(body)}
+            metadata[entry[_KEY]] = entry.get(_VALUE, "")
+    return metadata

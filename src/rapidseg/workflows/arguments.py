@@ -83,6 +83,7 @@ RULES: Mapping[str, Rule] = {
     "html": check_path,
     "submission": check_path,
     "checkpoint": check_path,
+    "download": FLAG,
     "workers": integer(1),
     "rounds": integer(1),
     "seconds": number(0),

@@ -17,6 +17,7 @@ from rapidseg.core.errors import InputError
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import SizeHW, SizeLike, to_sizes
 from rapidseg.workflows.arguments import TEXT, checked
+from rapidseg.workflows.model_cache import link_model_files
 
 if TYPE_CHECKING:
     from rapidseg.benchmarking.benchmark_report import BenchmarkReport
@@ -29,7 +30,7 @@ REPORT_NAME = "benchmark.json"
 
 @checked(
     *("models", "engines", "precisions", "image_sizes", "device", "batch", "image", "rounds", "seconds"),
-    *("data", "root", "split", "class_mapping", "checkpoint", "output", "progress"),
+    *("data", "root", "split", "class_mapping", "checkpoint", "output", "download", "progress"),
     baseline=TEXT,
 )
 def benchmark(
@@ -50,6 +51,7 @@ def benchmark(
     baseline: Baseline | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
+    download: bool = True,
     progress: Progress = SILENT,
 ) -> BenchmarkReport:
     """Measures every model in every engine, precision and size that this machine can run.
@@ -58,8 +60,8 @@ def benchmark(
     shared machine.
 
     Args:
-        models: model files (.onnx) or names of built-in models; None: the built-in Fast-SCNN. With `baseline` also a
-            single checkpoint, which is exported for the run.
+        models: model files (.onnx), checkpoints, or names of built-in and published models; None: the built-in
+            Fast-SCNN. With `baseline`, a single checkpoint is exported for the run.
         engines: names, as a sequence or as comma-separated text; None: all that can run here.
         precisions: names, as a sequence or as comma-separated text; None: all that can run here.
         image_sizes: sizes of the images, which are also the sizes at which the network sees them: (height, width),
@@ -77,6 +79,7 @@ def benchmark(
         baseline: "eager": also measure eager PyTorch with the same weights, in alternation.
         checkpoint: with `baseline`: the checkpoint that the models were exported from.
         output: a folder for the report as JSON and for a plot of speed against mIoU; None writes nothing.
+        download: whether weights that are not on disk may be downloaded.
         progress: told about each step.
 
     Raises:
@@ -93,6 +96,8 @@ def benchmark(
 
     with ExitStack() as stack:
         names, weights = _with_baseline(as_model_list(models), baseline, checkpoint, stack, progress)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapidseg-models-")))
+        names = link_model_files(names, folder, download=download, progress=progress)
         plan = BenchmarkPlan(
             models=names,
             engines=installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),

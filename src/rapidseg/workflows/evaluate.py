@@ -121,7 +121,7 @@ def _check_class_mapping(name: str, value: object) -> None:
 
 @checked(
     *("data", "root", "split", "crop", "stride", "scales", "input_size", "engine", "precision", "device"),
-    *("submission", "output", "html", "progress"),
+    *("submission", "output", "html", "download", "progress"),
     model=model_or_segmenter,
     protocol=TEXT,
     flip=FLAG,
@@ -154,6 +154,7 @@ def evaluate(
     output: str | os.PathLike[str] | None = None,
     html: str | os.PathLike[str] | None = None,
     command: str | Sequence[str] = (),
+    download: bool = True,
     progress: Progress = DOWNLOADS,
 ) -> EvaluationReport:
     """Predicts every image of a split and scores the class maps at the labels' own size.
@@ -185,6 +186,7 @@ def evaluate(
         output: file for the JSON document. It is checked before the first prediction.
         html: file for the HTML page. It is checked before the first prediction.
         command: words of the command line, which the report states; none: it states this call.
+        download: whether weights that are not on disk may be downloaded.
         progress: watches the predictions.
 
     Raises:
@@ -210,7 +212,7 @@ def evaluate(
     scaling = InputScaling(input_size, subsample)
     _check_files(output, html)
     dataset = open_dataset(data, root, split)
-    segmenter, name = _open(model, engine, precision, device, progress)
+    segmenter, name = _open(model, engine, precision, device, download, progress)
     predict = settings.protocol(segmenter, scaling)
     mapping = ClassMapping.between(segmenter.spec.labels, dataset.labels, class_mapping)
     pictures, windows = ExtremeImages(dataset.labels, worst), _CoveringWindows(predict)
@@ -305,6 +307,7 @@ def _open(
     engine: EngineChoice,
     precision: PrecisionChoice,
     device: str,
+    download: bool,
     progress: Progress,
 ) -> tuple[Segmenter, str]:
     """Returns the model, and what reports call it."""
@@ -313,7 +316,7 @@ def _open(
     from rapidseg.workflows.load import load
 
     if not isinstance(model, Segmenter):
-        segmenter = load(model, engine=engine, precision=precision, device=device, progress=progress)
+        segmenter = load(model, engine=engine, precision=precision, device=device, download=download, progress=progress)
         return segmenter, BUILT_IN_MODELS[0] if model is None else os.fspath(model)
     if (engine, precision, device) != ("auto", "auto", "auto"):
         raise InputError(

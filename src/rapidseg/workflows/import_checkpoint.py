@@ -78,7 +78,8 @@ def import_checkpoint(
     are resumed.
 
     Args:
-        source: a file, an `http(s)` URL, or the name of a published model, such as `fast-scnn-cityscapes`.
+        source: a file, an `http(s)` URL, `hf://OWNER/NAME`, or the name of a published model, such as
+            `fast-scnn-cityscapes`.
         output: the file to write, ending in .safetensors. None: beside the checkpoint, under its name; for a URL or a
             name, in the current folder.
         labels: the classes: a label set, the name of a known one such as `cityscapes`, a YAML file that describes a

@@ -10,19 +10,16 @@ from rapidseg import runtime
 from rapidseg.core.choices import EngineChoice, PrecisionChoice
 from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.import_errors import dependency_error
-from rapidseg.core.progress import DOWNLOADS, Progress, counter
+from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.imaging import IMAGE_SUFFIXES
-from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
-from rapidseg.workflows.arguments import FLAG, checked
-from rapidseg.zoo import published_models
+from rapidseg.workflows.arguments import checked
+from rapidseg.workflows.model_cache import is_checkpoint, prepare_model
 
 if TYPE_CHECKING:
     from rapidseg.runtime import Segmenter
 
-PRETRAINED_WEIGHTS = "model.safetensors"  # the file in a folder of `SegmentationModel.save_pretrained`
 
-
-@checked("model", "engine", "precision", "device", "progress", download=FLAG)
+@checked("model", "engine", "precision", "device", "download", "progress")
 def load(
     model: str | os.PathLike[str] | None = None,
     *,
@@ -41,9 +38,10 @@ def load(
             - The name of a built-in model, such as `fast-scnn-camvid-int8`.
             - A model file (.onnx) that `rapidseg export` wrote.
             - A tuned file (.yaml) that `rapidseg tune` wrote; it sets what is "auto" here.
-            - A checkpoint (.safetensors, .pth, .pt, .ckpt) of RapidSeg or of a published implementation, its URL, or a
-              folder that `SegmentationModel.save_pretrained` wrote. It runs in PyTorch in float32; `rapidseg export`
-              makes a faster model file of it.
+            - A checkpoint (.safetensors, .pth, .pt, .ckpt) of RapidSeg or of a published implementation, its URL,
+              `hf://OWNER/NAME` on the Hugging Face Hub, or a folder that `SegmentationModel.save_pretrained` wrote. A
+              model file is made of it, once, and kept in the cache; PyTorch is needed only for networks with unusual
+              options.
             - The name of a published model, such as `fast-scnn-cityscapes`; `rapidseg models` lists them. Its
               checkpoint is downloaded once, verified and cached; an interrupted download is resumed.
         engine: "openvino", "onnxruntime" or "torch"; "auto" is PyTorch on an NVIDIA GPU, and OpenVINO on a CPU.
@@ -51,7 +49,8 @@ def load(
             class map, as measured when the file was exported.
         device: "cpu", "cuda" (an NVIDIA GPU, also "cuda:1"), or another that the engine supports; "auto" is the NVIDIA
             GPU if PyTorch can use one, else the CPU. `segmenter.engine.choice` says which was chosen, and why.
-        download: whether a checkpoint that is not cached may be downloaded.
+        download: whether a checkpoint that is not cached may be downloaded; `RAPIDSEG_OFFLINE=1` in the environment
+            forbids it, too.
         progress: watches the download, and is told about a GPU that cannot be used. The default shows downloads in a
             line on standard error, if that is a terminal; `rapidseg.core.progress.SILENT` shows nothing.
 
@@ -65,7 +64,7 @@ def load(
     source = None if model is None else os.fspath(model)
     if source is not None and Path(source).suffix.lower() in IMAGE_SUFFIXES and Path(source).is_file():
         raise ModelFileError(f"{source} is an image, not a model; load a model, then call it with the image")
-    if source is not None and _is_checkpoint(source):
+    if source is not None and is_checkpoint(source):
         segmenter = _load_checkpoint(source, engine, precision, device, download=download, progress=progress)
     else:
         segmenter = runtime.load(source, engine=engine, precision=precision, device=device)
@@ -74,53 +73,32 @@ def load(
     return segmenter
 
 
-def _is_checkpoint(source: str) -> bool:
-    path = Path(source)
-    if source in BUILT_IN_MODELS:
-        return False
-    if path.is_dir():
-        return (path / PRETRAINED_WEIGHTS).is_file()
-    if path.exists():
-        return path.suffix.lower() in CHECKPOINT_SUFFIXES
-    return "://" in source or source in published_models() or path.suffix.lower() in CHECKPOINT_SUFFIXES
-
-
 def _load_checkpoint(
-    source: str, engine: str, precision: str, device: str, *, download: bool, progress: Progress
+    source: str, engine: EngineChoice, precision: PrecisionChoice, device: str, *, download: bool, progress: Progress
 ) -> Segmenter:
-    """Loads a checkpoint file, folder, URL or published name in PyTorch."""
+    """Loads a checkpoint file, folder, URL or published name: as a model file, or else in PyTorch."""
+    prepared = prepare_model(source, download=download, progress=progress)
+    if prepared.model_file is not None:
+        segmenter = runtime.load(prepared.model_file, engine=engine, precision=precision, device=device)
+        segmenter.path = prepared.checkpoint
+        return segmenter
     if engine not in ("auto", "torch") or precision not in ("auto", "float32"):
         wanted = [f"engine {engine}"] * (engine not in ("auto", "torch"))
         wanted += [f"precision {precision}"] * (precision not in ("auto", "float32"))
         raise EngineError(
-            f"{source} is a checkpoint, which runs only in PyTorch and float32; to use {' and '.join(wanted)}, "
+            f"{source} has options of its network that run only in PyTorch and float32; to use {' and '.join(wanted)}, "
             f"create a model file: rapidseg export {source}"
         )
-    path = Path(source)
-    published = None if path.exists() else published_models().get(source)
-    url = source if "://" in source else None if published is None else published.url
-    if url is None and not path.exists():
-        raise ModelFileError(f"{source}: no such file; pass a checkpoint, a model file (.onnx) or the name of a model")
     try:
-        from rapidseg.importing import kept_download, load_checkpoint
+        from rapidseg.importing import load_checkpoint
         from rapidseg.runtime import Segmenter
     except Exception as error:  # broken packages raise errors of any type
         problem = dependency_error(error, "export")
         if problem is None:
             raise
-        raise EngineError(f"{source} is a checkpoint, which needs PyTorch. {problem}") from error
-    if url is not None and not download and kept_download(url) is None:
-        raise ModelFileError(
-            f"{source} is not downloaded, and download=False; download it with: rapidseg import {source} -o "
-            f"{'model' if published is None else source}.safetensors"
-        )
-    network = load_checkpoint(
-        path / PRETRAINED_WEIGHTS if path.is_dir() else source,
-        sha256=None if published is None else published.sha256_prefix,
-        progress=counter(progress, f"downloading {source}", unit="bytes"),
-        note=lambda text: progress.message(f"note: {text}"),
-    )
-    return Segmenter.from_model(network.to(_torch_device(device)), path if url is None else kept_download(url))
+        raise EngineError(f"{source} has options of its network that need PyTorch. {problem}") from error
+    network = load_checkpoint(prepared.checkpoint)
+    return Segmenter.from_model(network.to(_torch_device(device)), prepared.checkpoint)
 
 
 def _torch_device(device: str) -> str:

@@ -70,6 +70,14 @@ class Published(Report):
     def name(self) -> str:
         return self.entry.name
 
+    @property
+    def needs_pytorch(self) -> bool:
+        """Whether its network has options for which no graph comes with the package."""
+        from rapidseg.importing.template import has_template, variant_options
+
+        options = variant_options()[self.entry.architecture][self.entry.variant]
+        return not has_template(self.entry.architecture, {**options, **self.entry.options})
+
     def headline(self) -> str:
         percent = self.entry.published.mean_iou_percent
         score = "" if percent is None else f"mIoU {percent / 100:.3f} on {self.entry.dataset} val, as published"
@@ -82,7 +90,12 @@ class Published(Report):
             {**weights.model_dump(mode="json"), "sha256_prefix": weights.sha256_prefix}
             for weights in self.entry.weights
         ]
-        return {**document, "commands": list(self.entry.commands())}
+        return {
+            **document,
+            "license": self.entry.terms,
+            "needs_pytorch": self.needs_pytorch,
+            "commands": list(self.entry.commands()),
+        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,9 @@ from rapidseg.runtime import Segmenter, model_file
 from rapidseg.runtime.output_folder import KINDS, OutputFolder, make_record, write_record
 from rapidseg.workflows.arguments import checked, model_or_segmenter
 from rapidseg.workflows.load import load
+from rapidseg.zoo import built_in_models
 
+_SUGGESTED_MODEL = "fast-scnn-cityscapes"  # instead of the built-in demonstration
 _TASK = "segmenting"
 
 
@@ -69,7 +71,7 @@ class PredictionReport(Report):
 
 
 @checked(
-    *("output", "input_size", "engine", "precision", "device", "progress"),
+    *("output", "input_size", "engine", "precision", "device", "download", "progress"),
     images=as_paths,
     model=model_or_segmenter,
     save=as_names,
@@ -84,6 +86,7 @@ def predict(
     engine: EngineChoice = "auto",
     precision: PrecisionChoice = "auto",
     device: str = "auto",
+    download: bool = True,
     progress: Progress = DOWNLOADS,
 ) -> PredictionReport:
     """Segments image files and writes class maps and pictures; images that cannot be read are skipped.
@@ -103,6 +106,7 @@ def predict(
         engine: as for `rapidseg.load`; ignored for a segmenter.
         precision: as for `rapidseg.load`; ignored for a segmenter.
         device: as for `rapidseg.load`; ignored for a segmenter.
+        download: as for `rapidseg.load`; ignored for a segmenter.
         progress: watches the images, and is told which are skipped.
 
     Raises:
@@ -119,7 +123,7 @@ def predict(
     if isinstance(model, Segmenter):
         segmenter = model
     else:
-        segmenter = load(model, engine=engine, precision=precision, device=device, progress=progress)
+        segmenter = load(model, engine=engine, precision=precision, device=device, download=download, progress=progress)
     entries: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
 
@@ -147,4 +151,10 @@ def predict(
         if at_end or entries:  # also after an interruption
             record = make_record(segmenter, entries, failed, num_images=len(paths))
             record_path = write_record(folder.folder, record)
+    if model is None:
+        name = model_file.BUILT_IN_MODELS[0]
+        progress.message(
+            f"note: {name} is {built_in_models()[name].remark}; for photos of other streets pass --model "
+            f"{_SUGGESTED_MODEL} (model= in Python)"
+        )
     return PredictionReport(record, record_path, {kind: folder.folder / KINDS[kind][0] for kind in folder.kinds})

@@ -43,11 +43,11 @@ def output_path(model: object, output: str | os.PathLike[str] | None, suffix: st
         return check_output_file(output, (suffix,))
     if not isinstance(model, (str, os.PathLike)):
         raise InputError(f"a model in memory has no name; pass output, a file name that ends in {suffix}")
-    source = _file_of(os.fspath(model))
+    source, stem = _file_and_stem(os.fspath(model))
     if source.name in ("", ".."):
         what = "names no file" if "://" in os.fspath(model) else "is a folder"
         raise InputError(f"{os.fspath(model)} {what}; pass a file")
-    path = check_output_file(source.with_name(f"{source.stem}{tag}{suffix}"), (suffix,))
+    path = check_output_file(source.with_name(f"{stem}{tag}{suffix}"), (suffix,))
     if path == source:
         raise InputError(
             f"{source} would be replaced; pass another name that ends in {suffix}: --output FILE (output= in Python)"
@@ -71,6 +71,12 @@ def load_network(
     return load_checkpoint(model, labels=labels, options=options, progress=downloading, note=progress.message)
 
 
-def _file_of(model: str) -> Path:
-    """Returns the path of a model; of a URL, the name of its file."""
-    return Path(model.partition("?")[0].rpartition("/")[2]) if "://" in model else Path(model)
+def _file_and_stem(model: str) -> tuple[Path, str]:
+    """Returns the path of a model, of a URL the name of its file; and the name of new files that are made of it."""
+    if model.lower().startswith("hf://"):
+        from rapidseg.importing.hub_address import parse_hub_address
+
+        stem = parse_hub_address(model).stem  # names of repositories may have dots
+        return Path(stem), stem
+    path = Path(model.partition("?")[0].rpartition("/")[2]) if "://" in model else Path(model)
+    return path, path.stem

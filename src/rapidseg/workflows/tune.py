@@ -17,6 +17,7 @@ from rapidseg.core.sizes import InputSize, InputSizeLike, SizeHW, SizeLike, form
 from rapidseg.core.wording import count_of
 from rapidseg.workflows.arguments import checked
 from rapidseg.workflows.benchmark import ModelPath, as_model_list
+from rapidseg.workflows.model_cache import link_model_files
 
 if TYPE_CHECKING:
     from rapidseg.benchmarking.accuracy import LabeledData
@@ -82,7 +83,7 @@ class TuningReport(Report):
 
 @checked(
     *("models", "data", "root", "split", "class_mapping", "engines", "precisions", "input_sizes", "image"),
-    *("image_size", "device", "rounds", "seconds", "output", "progress"),
+    *("image_size", "device", "rounds", "seconds", "output", "download", "progress"),
     min_fps=number(0),
     min_miou=number(0, 1, "; a mIoU is a fraction, so write 50 % as 0.5"),
 )
@@ -104,6 +105,7 @@ def tune(
     rounds: int = 3,
     seconds: float = 0.5,
     output: str | os.PathLike[str] | None = None,
+    download: bool = True,
     progress: Progress = SILENT,
 ) -> TuningReport:
     """Finds the fastest or most accurate configuration for a target, and saves it for `rapidseg.load`.
@@ -112,8 +114,8 @@ def tune(
     is accurate enough. Writes no file if no configuration meets the target.
 
     Args:
-        models: model files (.onnx) or names of built-in models, such as a model and its INT8 version; None: the
-            built-in Fast-SCNN.
+        models: model files (.onnx), checkpoints, or names of built-in and published models, such as a model and its
+            INT8 version; None: the built-in Fast-SCNN. A checkpoint's model file is written beside the tuned file.
         min_fps: target for images per second, from memory to memory.
         min_miou: target for the mIoU, from 0 to 1; needs `data`.
         data: labeled images to measure mIoU on, as for `evaluate`.
@@ -131,6 +133,7 @@ def tune(
         rounds: how many times each configuration is measured.
         seconds: approximate length of a measurement.
         output: the file to write, ending in .yaml; None: `MODEL.tuned.yaml` in the current folder.
+        download: whether weights that are not on disk may be downloaded.
         progress: told about each step.
 
     Raises:
@@ -152,6 +155,7 @@ def tune(
     file = Path(f"{Path(names[0]).stem}.tuned.yaml" if output is None else output)
     if file.suffix not in (".yaml", ".yml"):
         raise InputError(f"{file}: the name of a tuned file must end in .yaml; use {file.with_suffix('.yaml').name}")
+    names = link_model_files(names, file.parent, download=download, progress=progress)
     labeled = LabeledData.from_paths(data, root, split, class_mapping)
     check_target(target, labeled)
     image = _first_image(labeled) if image is None else Path(image)

@@ -22,6 +22,10 @@ Address = Annotated[str, Field(pattern=r"^https://\S+$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
+# By training data. See https://www.cityscapes-dataset.com/license/.
+_TERMS = {"cityscapes": "trained on Cityscapes, whose license allows non-commercial use only"}
+
+
 class _Entry(BaseModel):
     """A part of a data file: unknown keys are rejected, and values are immutable."""
 
@@ -153,6 +157,11 @@ class PublishedModel(NamedEntry):
     measured: tuple[MeasuredScore, ...] = ()
 
     @property
+    def terms(self) -> str | None:
+        """Terms of use that follow from its training data; None if unknown."""
+        return _TERMS.get(self.dataset)
+
+    @property
     def url(self) -> str:
         """The URL of its weights."""
         return self.weights[0].url
@@ -163,11 +172,11 @@ class PublishedModel(NamedEntry):
         return self.weights[0].sha256_prefix
 
     def commands(self) -> tuple[str, str, str]:
-        """Returns the command lines that download the weights, export them to a model file, and evaluate it."""
+        """Returns the command lines that predict with it, evaluate it, and export it; they download the weights."""
         return (
-            f"rapidseg import {self.name} -o {self.name}.safetensors",
-            f"rapidseg export {self.name}.safetensors -o {self.name}.onnx",
-            f"rapidseg eval {self.name}.onnx --data {self.dataset} --root DIR",
+            f"rapidseg predict photo.jpg --model {self.name}",
+            f"rapidseg eval {self.name} --data {self.dataset} --root DIR",
+            f"rapidseg export {self.name} -o {self.name}.onnx",
         )
 
 
@@ -186,11 +195,13 @@ class BuiltInModel(NamedEntry):
     Attributes:
         name: its name for `rapidseg.load`.
         recipe: the recipe that trained it.
+        remark: what users must know before they rely on it.
         page: the page that describes it.
         scores: command and machine of each score in the file.
     """
 
     recipe: Words
+    remark: Words
     page: Words
     scores: tuple[_ScoreOrigin, ...]
 

@@ -50,9 +50,7 @@ ModelOption = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
-EngineOption = Annotated[
-    EngineChoice, typer.Option("--engine", help="Inference engine; checkpoints run in torch.", rich_help_panel=MODEL)
-]
+EngineOption = Annotated[EngineChoice, typer.Option("--engine", help="Inference engine.", rich_help_panel=MODEL)]
 PrecisionOption = Annotated[
     PrecisionChoice,
     typer.Option(
@@ -69,6 +67,10 @@ DeviceOption = Annotated[
         autocompletion=completion.complete_device,
         rich_help_panel=MODEL,
     ),
+]
+OfflineOption = Annotated[
+    bool,
+    typer.Option("--offline", help="Do not download; use only what is on this machine.", rich_help_panel=MODEL),
 ]
 EnginesOption = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""Options of the commands that write model files: `export` and `import`."""
+"""Options of the commands that write or upload model files: `export`, `import` and `models push`."""
 
 from __future__ import annotations
 
@@ -143,5 +143,29 @@ NetworkOptions = Annotated[
         help="Option of the network that its tensors do not determine, such as output_stride=32; may be repeated.",
         show_default=False,
         rich_help_panel=MODEL,
+    ),
+]
+
+# What is uploaded, and where to.
+PushedModelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="Checkpoint of RapidSeg (.safetensors), or model file (.onnx).",
+        show_default=False,
+        autocompletion=completion.complete_model,
+    ),
+]
+RepositoryArgument = Annotated[
+    str, typer.Argument(metavar="OWNER/NAME", help="Repository on the Hugging Face Hub.", show_default=False)
+]
+PrivateOption = Annotated[
+    bool,
+    typer.Option("--private", help="Only you may see the repository.", rich_help_panel=OUTPUT),
+]
+CommitMessageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--message", metavar="TEXT", help="Message of the commit.", show_default="Upload", rich_help_panel=OUTPUT
     ),
 ]

@@ -27,7 +27,7 @@ BenchmarkModelsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL",
-        help="Model files (.onnx), names of built-in models, or with --baseline a single checkpoint.",
+        help="Model files (.onnx), checkpoints, or names of built-in and published models.",
         show_default="fast-scnn-camvid",
         autocompletion=complete_model,
     ),
@@ -36,8 +36,8 @@ TuneModelsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL",
-        help="Model files (.onnx) or names of built-in models. Pass several, such as a model and its INT8 version, to "
-        "choose between them.",
+        help="Model files (.onnx), checkpoints, or names of built-in and published models. Pass several, such as a "
+        "model and its INT8 version, to choose between them.",
         show_default="fast-scnn-camvid",
         autocompletion=complete_model,
     ),

@@ -1,4 +1,4 @@
-"""Tables and lines of `rapidseg export` and `rapidseg import`."""
+"""Tables and lines of `rapidseg export`, `rapidseg import` and `rapidseg models push`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rapidseg.exporting import ExportReport, QuantizationReport
     from rapidseg.exporting.onnx_export import ExportedFile
     from rapidseg.workflows.import_checkpoint import ImportReport
+    from rapidseg.workflows.push import PushReport
 
 _SHOWN_CLASSES = 3
 
@@ -34,6 +35,12 @@ def print_export(report: ExportReport) -> None:
     _print_precision(report, "bf16", "on CPUs that compute in it")
     _print_precision(report, "fp16", "on NVIDIA GPUs")
     _print_written(report, f"{report.size_bytes / 1e6:.1f} MB")
+
+
+def print_push(report: PushReport) -> None:
+    """Prints what was uploaded, and how to load it."""
+    print_line(f"{', '.join(report.files)} ({report.size_bytes / 1e6:.1f} MB) uploaded: {report.url}")
+    print_line(f"Load it: rapidseg predict photo.jpg --model {report.address}")
 
 
 def print_quantization(report: QuantizationReport) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from rapidseg.cli.console import console, print_line
@@ -14,7 +15,15 @@ from rapidseg.core.sizes import format_size
 if TYPE_CHECKING:
     from rapidseg.core.spec import ModelSpec
     from rapidseg.recipes import PretrainingSummary, RecipeSummary
-    from rapidseg.workflows.models import ArchitectureDetails, BuiltIn, ModelDetails, ModelList, RecipeDetails
+    from rapidseg.workflows.model_cache import ModelCache
+    from rapidseg.workflows.models import (
+        ArchitectureDetails,
+        BuiltIn,
+        ModelDetails,
+        ModelList,
+        Published,
+        RecipeDetails,
+    )
     from rapidseg.zoo import ArchitectureEntry, Figures, MeasuredScore, PublishedModel, Reported
 
 NOT_PUBLISHED = "not published"
@@ -24,7 +33,7 @@ def print_list(models: ModelList) -> None:
     """Prints every architecture, published model, built-in model and recipe."""
     for table in (
         _architecture_table(models.architectures),
-        _published_table([model.entry for model in models.published]),
+        _published_table(models.published),
         _measured_table(models),
         _recipe_table(models.recipes),
         _pretraining_table(models.pretraining),
@@ -48,6 +57,20 @@ def print_details(details: ModelDetails) -> None:
         _print_recipe(details)
 
 
+def print_cache(cache: ModelCache) -> None:
+    """Prints one line per cached file, and their size together."""
+    if cache.files:
+        table = _table("Cached models", "file", "kind")
+        table.add_column("MB", justify="right", no_wrap=True)
+        table.add_column("last used", no_wrap=True)
+        for file in cache.files:
+            table.add_row(
+                escape(file.path.name), file.kind, f"{file.size_bytes / 1e6:.1f}", f"{file.last_used:%Y-%m-%d}"
+            )
+        console.print(table)
+    print_line(cache.headline())
+
+
 def _architecture_table(entries: Iterable[ArchitectureEntry]) -> Table:
     """One line per architecture."""
     table = _table("Architectures", "name", "variants", "paper")
@@ -56,20 +79,26 @@ def _architecture_table(entries: Iterable[ArchitectureEntry]) -> Table:
     return table
 
 
-def _published_table(models: Iterable[PublishedModel]) -> Table:
+def _published_table(models: Sequence[Published]) -> Table:
     """One line per model, narrow enough for 80 columns; what is the same for nearly all models is left to `show`."""
     table = _table("Published models, figures as published", "name")
     for heading in ("GPUs", "GB", "frames/s", "mIoU", "ms+flip"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for model in models:
+    for model in (published.entry for published in models):
         cells = [model.name + ("*" if model.revised else ""), _gpus(model)]
         table.add_row(*cells, *(cell or "-" for cell in _figures(model.published)))
     table.caption = (
         "GPUs: number x images per GPU. GB: training memory per GPU. -: not published. *: revised in a later table. "
-        "Details, such as backbone, crop and iterations: rapidseg models show NAME"
+        "Details, such as backbone, crop and iterations: rapidseg models show NAME. Every command takes the names: "
+        f"weights are downloaded once, and run {_without_pytorch(models)}."
     )
     table.caption_justify = "left"
     return table
+
+
+def _without_pytorch(models: Sequence[Published]) -> str:
+    needing = [model.name for model in models if model.needs_pytorch]
+    return f"without PyTorch, apart from {', '.join(needing)}" if needing else "without PyTorch"
 
 
 def _gpus(model: PublishedModel) -> str:
@@ -120,6 +149,7 @@ def _print_published(model: PublishedModel) -> None:
             "iterations": f"{training.iterations}",
             "batch": f"{training.num_gpus} GPUs x {training.images_per_gpu} images = {training.batch_size}",
             "configuration": model.configuration,
+            "license": model.terms or "-",
             "recipe": model.recipe,
         }
     )
@@ -130,7 +160,7 @@ def _print_published(model: PublishedModel) -> None:
     for index, weights in enumerate(model.weights):
         _print_title("weights" if index == 0 else "other weights", weights.note or "")
         _print_lines({"URL": weights.url, "SHA-256": f"{weights.sha256_prefix}..."})
-    _print_commands("download, export and evaluate it", model.commands())
+    _print_commands("predict with it, evaluate and export it; the first downloads the weights", model.commands())
 
 
 def _print_built_in(model: BuiltIn) -> None:

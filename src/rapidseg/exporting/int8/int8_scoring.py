@@ -9,8 +9,8 @@ from rapidseg.core.progress import SILENT, Progress, counter
 from rapidseg.core.sizes import format_size
 from rapidseg.core.spec import Score
 from rapidseg.evaluation import ClassMapping, score
+from rapidseg.evaluation.precision_agreement import open_in_openvino
 from rapidseg.exporting.network_images import NetworkImages
-from rapidseg.exporting.precisions import open_in_openvino
 
 
 class Scorer:

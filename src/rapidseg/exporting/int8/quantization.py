@@ -19,6 +19,7 @@ from rapidseg.core.sizes import InputSize, SizeHW
 from rapidseg.core.spec import SPEC_KEY, ModelSpec, Quantization, Score
 from rapidseg.core.wording import count_of
 from rapidseg.data import Dataset
+from rapidseg.evaluation.precision_agreement import agreement, open_in_openvino
 from rapidseg.exporting.int8.calibration import quantize_graph
 from rapidseg.exporting.int8.equalization import equalize_channels
 from rapidseg.exporting.int8.fallback_layers import FallbackSearch, Int8Network
@@ -26,7 +27,7 @@ from rapidseg.exporting.int8.int8_scoring import Scorer
 from rapidseg.exporting.int8.int8_verification import MARGIN, MAX_ERROR_RATIO, Int8Check, verify_quantized
 from rapidseg.exporting.network_images import NetworkImages
 from rapidseg.exporting.onnx_export import ExportedFile
-from rapidseg.exporting.precisions import COMPARED_IMAGES, agreement, measure_precisions, open_in_openvino
+from rapidseg.exporting.precisions import COMPARED_IMAGES, measure_precisions
 from rapidseg.exporting.verification import CHECK_SIZES, validate_check_sizes
 from rapidseg.runtime.model_file import read_spec
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from rapidseg.checkpoints import StoredTensor
 
 Rules = list[tuple[str, str]]
 """(pattern of a whole name of the source, replacement) pairs; the first pattern that matches is used."""
@@ -15,7 +15,7 @@ Rules = list[tuple[str, str]]
 NORM = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
 
 
-def _no_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
+def _no_options(state: Mapping[str, StoredTensor]) -> dict[str, Any]:
     return {}
 
 
@@ -40,7 +40,7 @@ class Layout:
     rules: tuple[tuple[str, str], ...]
     classifier: str
     unused: tuple[str, ...] = ()
-    tell_options: Callable[[Mapping[str, Tensor]], dict[str, Any]] = field(default=_no_options)
+    tell_options: Callable[[Mapping[str, StoredTensor]], dict[str, Any]] = field(default=_no_options)
 
     def rename(self, name: str) -> str | None:
         """Returns our name of a tensor of the source, or None if no rule matches it."""
@@ -49,7 +49,7 @@ class Layout:
                 return re.sub(pattern, replacement, name)
         return None
 
-    def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def renamed(self, state: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
         """Returns the tensors under our names, unknown tensors under their own, without the unused."""
         return {
             self.rename(name) or name: tensor
@@ -57,7 +57,7 @@ class Layout:
             if not any(re.fullmatch(pattern, name) for pattern in self.unused)
         }
 
-    def options(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
+    def options(self, state: Mapping[str, StoredTensor]) -> dict[str, Any]:
         """Returns the options that differ from the variant's, as the names and shapes in `state` tell them."""
         return self.tell_options(state)
 
@@ -99,7 +99,7 @@ def bottlenecks(prefix: str, parts: Mapping[str, tuple[str, str]]) -> Rules:
     return rules
 
 
-def resnet_options(state: Mapping[str, Tensor], backbone: str, stem: str) -> dict[str, Any]:
+def resnet_options(state: Mapping[str, StoredTensor], backbone: str, stem: str) -> dict[str, Any]:
     """Returns the options of the ResNet that the tensors belong to.
 
     Args:

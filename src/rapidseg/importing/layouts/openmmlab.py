@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
+from rapidseg.checkpoints import StoredTensor
 from rapidseg.importing.layouts.checkpoint_layout import (
     Layout,
     Rules,
@@ -67,7 +66,7 @@ def _fast_scnn() -> Layout:
     )
 
 
-def _fast_scnn_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
+def _fast_scnn_options(state: Mapping[str, StoredTensor]) -> dict[str, Any]:
     heads = enumerate(("deep", "stem"))
     return {"aux_heads": tuple(feature for i, feature in heads if f"auxiliary_head.{i}.conv_seg.weight" in state)}
 
@@ -137,7 +136,7 @@ _HEAD_RULES = {
 def _encoder_decoder(architecture: str, head: str) -> Layout:
     has_jpu = architecture == "fastfcn"
 
-    def tell(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    def tell(state: Mapping[str, StoredTensor]) -> dict[str, Any]:
         options = resnet_options(state, "backbone", "stem.0.weight")
         options["aux_head"] = AUX_HEAD in state
         if has_jpu:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
+from rapidseg.checkpoints import StoredTensor
 from rapidseg.importing.layouts.checkpoint_layout import NORM, Layout, Rules, conv_norm, plain, resnet_options, same
 
 # A name that identifies each head and neck.
@@ -95,7 +94,7 @@ _HEAD_RULES = {"enc": _enc_rules(), "psp": _psp_rules(), "aspp": _aspp_rules(), 
 
 
 def _encoder_decoder(architecture: str, head: str, neck: str | None = None) -> Layout:
-    def tell(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    def tell(state: Mapping[str, StoredTensor]) -> dict[str, Any]:
         options = resnet_options(state, "pretrained", "conv1.0.weight")
         options["aux_head"] = AUX_HEAD in state
         if neck is not None:

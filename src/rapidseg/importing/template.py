@@ -1,0 +1,153 @@
+"""Graphs without weights, which come with the package: their names, rules and shapes.
+
+`rapidseg.exporting.templates` makes them; `rapidseg.importing.model_file` fills them. In the metadata
+of a template, `rapidseg.template` is a JSON object. Its `rules` say how each value of the graph is computed:
+
+    {"tensor": NAME}                                            a tensor of the network, reshaped if "shape" is given
+    {"conv": NAME, "norm": PREFIX, "eps": E, "part": "weight"}  a convolution with its batch normalization folded in
+    {"spec": "mean"}                                            normalization of the image
+
+Its `shapes` are those of the network's tensors, auxiliary heads apart; a size may be `classes` or a multiple of
+`stem_width`. `stride` is that of the logits.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rapidseg.checkpoints import StoredTensor, list_misfits
+from rapidseg.runtime.model_file import read_metadata
+
+FOLDER = Path(__file__).with_name("templates")  # an archive per architecture: its graphs differ little, so it is small
+VARIANTS = FOLDER / "variants.json"
+TEMPLATE_KEY = "rapidseg.template"
+AUXILIARY = ("aux_heads.", "head.se_branch.")  # beginnings of the names of tensors that only training uses
+
+# Options of networks that do not change the graph from image to logits, apart from the shapes of its tensors.
+_OTHER_OPTIONS = ("aux_head", "aux_heads", "se_branch", "dropout", "stem_width")
+
+
+def network_name(architecture: str, options: Mapping[str, Any]) -> str:
+    """Returns the name of the graph of a network: its architecture and the options that shape the graph."""
+    parts = [architecture]
+    for key, value in sorted(options.items()):
+        if key not in _OTHER_OPTIONS:
+            text = "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            parts.append(f"{key}={text}")
+    return ",".join(parts)
+
+
+@dataclass(frozen=True)
+class TensorShape:
+    """A tensor that a network has."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Template:
+    """A graph without weights.
+
+    Attributes:
+        graph: an ONNX file.
+        rules: of which tensors each value of the graph is computed.
+        shapes: of all tensors of the network; sizes may be expressions.
+        stride: of the logits.
+    """
+
+    graph: bytes
+    rules: Mapping[str, Mapping[str, Any]]
+    shapes: Mapping[str, Sequence[int | str]]
+    stride: int
+
+    def tensors(self, num_classes: int, options: Mapping[str, Any]) -> dict[str, TensorShape]:
+        """Returns the tensors of the network with these options, without those of auxiliary heads."""
+        sizes = {"classes": num_classes, "stem_width": options.get("stem_width", 0)}
+
+        def size(value: int | str) -> int:
+            if isinstance(value, int):
+                return value
+            name, _, factor = value.partition("*")
+            return sizes[name] * int(factor or 1)
+
+        return {
+            name: TensorShape(tuple(map(size, shape)), "int64" if name.endswith("num_batches_tracked") else "float32")
+            for name, shape in self.shapes.items()
+        }
+
+    def misfits(self, state: Mapping[str, StoredTensor], num_classes: int, options: Mapping[str, Any]) -> str:
+        """Returns how tensors differ from those of the network, as `list_misfits` does.
+
+        Counters that older PyTorch did not store may be missing; those of auxiliary heads may be there.
+        """
+        expected = self.tensors(num_classes, options)
+        counters = {name: StoredTensor.counter() for name in expected if name.endswith("num_batches_tracked")}
+        used = {name: tensor for name, tensor in state.items() if not name.startswith(AUXILIARY)}
+        return list_misfits(expected, {**counters, **used})
+
+
+def find_template(architecture: str, options: Mapping[str, Any]) -> Template | None:
+    """Returns the template of a network with these options, or None if there is none."""
+    if not has_template(architecture, options):
+        return None
+    with tarfile.open(archive_of(architecture)) as archive:
+        file = archive.extractfile(f"{network_name(architecture, options)}.onnx")
+        assert file is not None, "the archive has files only"
+        graph = file.read()
+    facts = json.loads(read_metadata(graph)[TEMPLATE_KEY])
+    return Template(graph, facts["rules"], facts["shapes"], facts["stride"])
+
+
+def has_template(architecture: str, options: Mapping[str, Any]) -> bool:
+    """Returns whether there is a template of a network with these options."""
+    return f"{network_name(architecture, options)}.onnx" in _names(architecture)
+
+
+def archive_of(architecture: str) -> Path:
+    """Returns the archive with the templates of an architecture."""
+    return FOLDER / f"{architecture}.tar.xz"
+
+
+@functools.cache
+def _names(architecture: str) -> frozenset[str]:
+    if architecture not in variant_options():
+        return frozenset()
+    with tarfile.open(archive_of(architecture)) as archive:
+        return frozenset(archive.getnames())
+
+
+@functools.cache
+def variant_options() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """Returns the options of the variants of each architecture."""
+    variants: dict[str, dict[str, dict[str, Any]]] = json.loads(VARIANTS.read_text(encoding="utf-8"))
+    return variants
+
+
+def fold_norm(rule: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns weight and bias, float32, of a convolution with its batch normalization folded in.
+
+    In evaluation mode, batch normalization multiplies each channel by weight / sqrt(running_var + eps); the sums are
+    computed in float64.
+
+    Args:
+        rule: has `conv`, the name of the convolution's weight; `norm`, the prefix of the normalization; and `eps`.
+        state: the tensors of the network.
+    """
+    conv, norm = rule["conv"], rule["norm"]
+    scale = np.float64(1) / np.sqrt(state[f"{norm}.running_var"].astype(np.float64) + rule["eps"])
+    scale = scale * state[f"{norm}.weight"]
+    weight = state[conv] * scale.reshape(-1, *[1] * (state[conv].ndim - 1))
+    shift = -state[f"{norm}.running_mean"].astype(np.float64)
+    own_bias = state.get(conv.removesuffix("weight") + "bias")
+    if own_bias is not None:
+        shift = shift + own_bias
+    return weight.astype(np.float32), (state[f"{norm}.bias"] + shift * scale).astype(np.float32)

@@ -1,0 +1,229 @@
+"""Model files that are made of checkpoints, once, and kept in the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from rapidseg.core.errors import ModelFileError, RapidSegError
+from rapidseg.core.files import write_bytes
+from rapidseg.core.progress import Progress, counter
+from rapidseg.core.report import Report
+from rapidseg.core.wording import count_of
+from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
+from rapidseg.system.cache import cache_folder, cache_root, keep_newest
+from rapidseg.workflows.arguments import FLAG, checked
+from rapidseg.zoo import published_models
+
+PRETRAINED_WEIGHTS = "model.safetensors"  # the file in a folder of `SegmentationModel.save_pretrained`
+
+_FORMAT = 1  # of the model files in the cache; others are made when it changes
+_CHUNK_BYTES = 1 << 22
+_KINDS: Mapping[str, Literal["download", "model file"]] = {"downloads": "download", "models": "model file"}
+_HELPERS = (".lock", ".json", ".partial")  # of downloads
+
+
+@dataclass(frozen=True)
+class PreparedModel:
+    """A checkpoint and the model file that was made of it.
+
+    Attributes:
+        checkpoint: the file of weights.
+        model_file: None where its network has options for which no graph comes with the package.
+    """
+
+    checkpoint: Path
+    model_file: Path | None
+
+
+def is_checkpoint(source: str) -> bool:
+    """Returns whether a text names a checkpoint: a file, a folder of `save_pretrained`, a URL or a published model."""
+    path = Path(source)
+    if source in BUILT_IN_MODELS:
+        return False
+    if path.is_dir():
+        return (path / PRETRAINED_WEIGHTS).is_file()
+    if path.exists():
+        return path.suffix.lower() in CHECKPOINT_SUFFIXES
+    return "://" in source or source in published_models() or path.suffix.lower() in CHECKPOINT_SUFFIXES
+
+
+def prepare_model(source: str, *, download: bool, progress: Progress) -> PreparedModel:
+    """Makes a model file of a checkpoint, unless the cache has it. PyTorch is not needed.
+
+    Args:
+        source: a checkpoint, for which `is_checkpoint` is true.
+        download: whether a checkpoint that is not on disk may be downloaded.
+        progress: watches the download; is told what was assumed, and the license of a published model.
+
+    Raises:
+        ModelFileError: the checkpoint does not exist, is not downloaded, or is not one of a known network.
+        RapidSegError: it cannot be downloaded, or the model file cannot be written.
+    """
+    from rapidseg.evaluation.precision_agreement import measure_bf16
+    from rapidseg.importing import build_model_file, find_checkpoint, recognize_checkpoint
+
+    path = Path(source)
+    published = None if path.exists() else published_models().get(source)
+    url = source if "://" in source else None if published is None else published.url
+    if path.is_dir():
+        path = path / PRETRAINED_WEIGHTS
+    if url is not None:
+        path = find_checkpoint(
+            url,
+            sha256=None if published is None else published.sha256_prefix,
+            progress=counter(progress, f"downloading {source}", unit="bytes"),
+            note=lambda text: progress.message(f"note: {text}"),
+            offline=not download,
+        )
+        if path.suffix.lower() == ".onnx":  # already a model file, such as one on the Hugging Face Hub
+            return PreparedModel(path, path)
+    elif not path.exists():
+        raise ModelFileError(f"{source}: no such file; pass a checkpoint, a model file (.onnx) or the name of a model")
+    folder = cache_folder("models")
+    if folder is None:
+        raise RapidSegError(
+            "the cache folder for models is not writable; set RAPIDSEG_CACHE to a folder that is, or create a model "
+            f"file: rapidseg export {source}"
+        )
+    stem = source if published is not None else re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
+    model_file = folder / f"{stem[:80]}-{_digest(path)}.onnx"
+    if model_file.exists():
+        os.utime(model_file)  # the newest are kept
+        return PreparedModel(path, model_file)
+    labels = None if published is None else published.dataset
+    found = recognize_checkpoint(path, labels=labels, note=lambda text: progress.message(f"note: {text}"))
+    terms = None if published is None else published.terms
+    if terms is not None:
+        progress.message(f"note: {source} was {terms}")
+    if build_model_file(found, model_file, license=terms, measure=measure_bf16) is None:
+        return PreparedModel(path, None)
+    keep_newest(folder)
+    return PreparedModel(path, model_file)
+
+
+def link_model_files(models: Sequence[str], folder: Path, *, download: bool, progress: Progress) -> tuple[str, ...]:
+    """Returns models as model files and built-in names, for jobs that open them in processes of their own.
+
+    Args:
+        models: what `rapidseg.load` takes, tuned files apart.
+        folder: where checkpoints appear as model files, under their own names.
+        download, progress: as for `prepare_model`.
+
+    Raises:
+        ModelFileError, RapidSegError: as `prepare_model`; or a checkpoint has options for which no graph comes with the
+            package.
+    """
+    files = []
+    for model in models:
+        if not is_checkpoint(model):
+            files.append(model)
+            continue
+        prepared = prepare_model(model, download=download, progress=progress)
+        if prepared.model_file is None:
+            raise ModelFileError(f"{model} has unusual options; create a model file of it: rapidseg export {model}")
+        name = model if model in published_models() else prepared.checkpoint.stem
+        file = folder / f"{name}.onnx"
+        if file.exists() and not filecmp.cmp(prepared.model_file, file, shallow=False):
+            file = folder / prepared.model_file.name  # another model has the name
+        write_bytes(file, prepared.model_file.read_bytes())
+        files.append(str(file))
+    return tuple(files)
+
+
+@dataclass(frozen=True)
+class CachedFile:
+    """A file of the cache.
+
+    Attributes:
+        path: the file.
+        kind: "download" or "model file", which is made again when it is needed.
+        size_bytes: its size.
+        last_used: when it was downloaded or last used.
+    """
+
+    path: Path
+    kind: Literal["download", "model file"]
+    size_bytes: int
+    last_used: datetime
+
+
+@dataclass(frozen=True)
+class ModelCache(Report):
+    """Downloaded weights and the model files made of checkpoints.
+
+    Attributes:
+        folder: of the cache; None where the user has no home folder.
+        files: newest first.
+        freed_bytes: what was deleted.
+    """
+
+    folder: Path | None
+    files: tuple[CachedFile, ...]
+    freed_bytes: int = 0
+
+    def headline(self) -> str:
+        size = sum(file.size_bytes for file in self.files)
+        freed = f"; {self.freed_bytes / 1e6:.1f} MB deleted" if self.freed_bytes else ""
+        return f"{count_of(self.files, 'file')}, {size / 1e6:.1f} MB, in {self.folder}{freed}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything for JSON."""
+        return {
+            "folder": None if self.folder is None else str(self.folder),
+            "freed_bytes": self.freed_bytes,
+            "files": [
+                {**asdict(file), "path": str(file.path), "last_used": file.last_used.isoformat()} for file in self.files
+            ],
+        }
+
+
+@checked(clear=FLAG)
+def model_cache(*, clear: bool = False) -> ModelCache:
+    """Lists the cached downloads and model files.
+
+    Args:
+        clear: whether to delete all of them.
+    """
+    try:
+        root = cache_root()
+    except RuntimeError:
+        return ModelCache(None, ())
+    files = []
+    for folder, kind in _KINDS.items():
+        for path in sorted((root / folder).glob("*")):
+            if path.is_file() and path.suffix not in _HELPERS:
+                facts = path.stat()
+                used = datetime.fromtimestamp(facts.st_mtime).astimezone()
+                files.append(CachedFile(path, kind, facts.st_size, used))
+    files.sort(key=lambda file: file.last_used, reverse=True)
+    if not clear:
+        return ModelCache(root, tuple(files))
+    freed_bytes = 0
+    for folder in _KINDS:
+        for path in (root / folder).glob("*"):
+            with contextlib.suppress(OSError):  # another process may use or delete it
+                size = path.stat().st_size
+                path.unlink()
+                freed_bytes += size
+    return ModelCache(root, (), freed_bytes)
+
+
+def _digest(path: Path) -> str:
+    """Returns 16 digits that identify a checkpoint's content and what this version makes of it."""
+    from rapidseg.importing.template import FOLDER
+
+    digest = hashlib.sha256(f"{_FORMAT}".encode())
+    for file in (*sorted(FOLDER.iterdir()), path):
+        with file.open("rb") as content:
+            while chunk := content.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()[:16]
