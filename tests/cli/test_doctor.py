@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -134,7 +135,7 @@ def test_missing_packages_are_listed_once_below_the_smallest_extra(rapidseg, mon
     text = " ".join(output.split())
     for name in absent:
         assert text.count(f"{name},") + text.count(f"{name};") == 1, name
-    assert "complete: onnxruntime" in text
+    assert re.search(r"complete: [a-z, ]*\bonnxruntime\b", text)
     document = json.loads(rapidseg("doctor", "--json")[1])
     assert sorted(name for entry in document["not_installed"] for name in entry["packages"]) == sorted(absent)
     assert document["not_installed"][0]["command"].startswith("pip install -c constraints.txt '.[")

@@ -117,6 +117,6 @@ def test_loading_raises_our_error_with_the_original_as_its_cause(package, failur
     assert cause == {"system": "OSError", "inner import": "ModuleNotFoundError"}[failure]
 
 
-def test_the_packages_above_are_all_but_those_of_the_command_line():
+def test_the_packages_above_are_all_but_those_of_the_command_line_and_of_downloads():
     others = {DISTRIBUTIONS.get(package, package) for package in NEEDED_BY_LOAD} ^ set(BASE_PACKAGES)
-    assert others == {"llvmlite", "typer", "rich", "packaging"}
+    assert others == {"llvmlite", "typer", "rich", "packaging", "pooch", "requests", "filelock"}

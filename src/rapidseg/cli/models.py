@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from rapidseg.cli.cache import cache
 from rapidseg.cli.command_line import CommandLine
 from rapidseg.cli.console import show_report
 from rapidseg.cli.help import examples
@@ -36,15 +37,6 @@ def list_all(as_json: JsonOption = False) -> None:
     show_report(list_models(), as_json, print_list)
 
 
-@app.command(epilog=examples("rapidseg models cache", "rapidseg models cache --clear"))
-def cache(clear: options.ClearOption = False, as_json: JsonOption = False) -> None:
-    """List the weights that were downloaded, and the model files that were made of checkpoints; or delete them."""
-    from rapidseg.cli.tables.models import print_cache
-    from rapidseg.workflows.model_cache import model_cache
-
-    show_report(model_cache(clear=clear), as_json, print_cache)
-
-
 @app.command(epilog=examples("rapidseg models show tiny", "rapidseg models show fast-scnn --input-size 512x1024"))
 def show(
     name: options.NameArgument,
@@ -60,5 +52,6 @@ def show(
     show_report(details, as_json, print_details)
 
 
+app.command(epilog=examples("rapidseg models cache", "rapidseg models cache --clear"))(cache)
 _PUSH = "rapidseg models push best.safetensors ada/streets"
 app.command(epilog=examples(_PUSH, "rapidseg models push best.onnx ada/streets --private"))(push)
