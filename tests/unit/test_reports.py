@@ -42,8 +42,8 @@ CLASSES = sorted(
 def test_every_report_of_the_workflows_is_one() -> None:
     expected = """
         ArchitectureDetails BenchmarkReport BuiltIn CheckReport ComparisonReport Diagnosis EvaluationReport ExportReport
-        ImportReport ModelCache ModelList PredictionReport PreparationReport PretrainingCheck PretrainingReport Published
-        PushReport QuantizationReport RecipeDetails RunCheck
+        ImportReport ModelCache ModelList PredictionReport PreparationReport PretrainingCheck PretrainingReport
+        Published PushReport QuantizationReport RecipeDetails RunCheck
         RunReport ScenesReport TrainingReport TuningReport
     """
     assert [cls.__name__ for cls in CLASSES] == sorted(expected.split())
