@@ -27,6 +27,9 @@ def main() -> None:
 
 
 def _run() -> None:
+    from rapidseg.cli.interrupts import interrupt_is_pending, remember_interrupts
+
+    remember_interrupts()
     from rapidseg.core.errors import DependencyError, RapidSegError
     from rapidseg.core.import_errors import explained_imports
 
@@ -36,7 +39,13 @@ def _run() -> None:
             from rapidseg.cli.commands import app
 
             app()
+    except SystemExit as end:
+        if end.code == 128 + _SIGINT and interrupt_is_pending():  # Typer ended it while it read the arguments
+            sys.stderr.write("interrupted\n")
+        raise
     except DependencyError as error:
+        if interrupt_is_pending():  # libraries that are interrupted while they are imported seem to be broken
+            raise KeyboardInterrupt from error
         if sys.argv[1:2] == ["doctor"]:
             _fail_to_diagnose(error)
         _fail(error)

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from rapidseg.cli.console import console, print_interrupted
-from rapidseg.cli.interrupts import forget_interrupts, remember_interrupts
+from rapidseg.cli.interrupts import forget_interrupts
 from rapidseg.cli.renames import RENAMED_OPTIONS
 from rapidseg.core.errors import Interrupted, did_you_mean, nearest_hint
 
@@ -53,7 +53,6 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         if ctx.parent is not None:
             return super().invoke(ctx)
-        remember_interrupts()
         try:
             return super().invoke(ctx)
         except UsageError as error:

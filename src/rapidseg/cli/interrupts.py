@@ -31,8 +31,13 @@ def raise_pending_interrupt() -> None:
 
 
 def forget_interrupts() -> None:
-    """Is called once an interrupt is handled."""
+    """Is called once an interrupt is reported."""
     _pending.clear()
+
+
+def interrupt_is_pending() -> bool:
+    """Returns whether there was an interrupt that nobody has reported."""
+    return _pending.is_set()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
