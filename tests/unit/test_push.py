@@ -101,6 +101,7 @@ def test_a_checkpoint_or_folder_is_uploaded_with_its_card(hub, tmp_path):
     }
     # The same page as in the folder, but for the address.
     assert text.strip() == (folder / "README.md").read_text().replace("path/to/this/folder", "hf://ada/streets").strip()
+    assert rapidseg.load("hf://ada/streets", device="cpu").spec.labels == report.spec.labels
     loaded = SegmentationModel.from_pretrained("hf://ada/streets")
     assert loaded.spec == report.spec
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in loaded.state_dict().items())
