@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,29 @@ def test_the_selection_is_written_and_used(rapidseg, model, tmp_path):
     status, output, _ = rapidseg("eval", "tiny.tuned.yaml", "--data", "camvid", "--root", camvid, "--json")
     assert status == 0
     assert json.loads(output)["mean_iou"] == pytest.approx(tuned["measured"]["mean_iou"])
+
+
+def test_a_checkpoint_is_tuned_as_a_model_file(rapidseg, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from rapidseg.models import create_model, save_model
+
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
+    save_model(create_model("fast-scnn", 3), "best.safetensors")
+    Path("best.onnx").write_bytes(b"another model")
+    options = ["--image-size", "64x96", "--input-sizes", "64", *SHORT]
+    assert rapidseg("tune", "best.safetensors", "--min-fps", "1e9", *options)[0] == 1
+    assert sorted(path.name for path in Path().glob("best*")) == ["best.onnx", "best.safetensors"]
+    status, _, error = rapidseg("tune", "best.safetensors", "--min-fps", "0.001", *options)
+    assert status == 0, error
+    tuned = yaml.safe_load(Path("best.tuned.yaml").read_text())
+    assert re.fullmatch(r"best-[0-9a-f]{16}\.onnx", tuned["model"])
+    assert Path("best.onnx").read_bytes() == b"another model"
+    status, output, error = rapidseg("benchmark", "best.safetensors", *options[:2], *SHORT)
+    assert status == 0, error
+    assert "best" in output
+    status, output, error = rapidseg("predict", "-m", "best.tuned.yaml", "--json")
+    assert status == 0, error
+    assert json.loads(output)["engine"] == "openvino"
 
 
 def test_where_the_target_is_not_met_no_file_is_written_and_the_best_trial_is_shown(rapidseg, model):

@@ -15,23 +15,7 @@ from rapidseg.importing import build_model_file, load_checkpoint, recognize_chec
 from rapidseg.importing.template import find_template, has_template, network_name, variant_options
 from rapidseg.models import create_model, save_model
 from rapidseg.zoo import published_models
-
-FIXTURES = [
-    "openmmlab/deeplabv3_r50-d8",
-    "openmmlab/encnet_r50-d8",
-    "openmmlab/fast_scnn",
-    "openmmlab/fastfcn_jpu_aspp",
-    "openmmlab/fastfcn_jpu_enc",
-    "openmmlab/fastfcn_jpu_psp",
-    "openmmlab/pspnet_r50-d8",
-    "standalone/fastfcn_deeplab_jpu",
-    "standalone/fastfcn_encnet_jpu",
-    "standalone/fastfcn_encnet_jpu_x",
-    "standalone/fastfcn_fcn_jpu",
-    "standalone/fastfcn_psp_jpu",
-    "standalone/leftthomas_fast_scnn",
-    "standalone/tramac_fast_scnn",
-]
+from tests.support.published import PARITY_FIXTURES
 
 
 def without_normalization(path):
@@ -46,7 +30,7 @@ def without_normalization(path):
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("fixture", FIXTURES)
+@pytest.mark.parametrize("fixture", PARITY_FIXTURES)
 @pytest.mark.parametrize("zip_format", [True, False], ids=["zip", "old format"])
 def test_a_model_file_computes_what_the_published_code_computes(check, parity_dir, fixture, zip_format, tmp_path):
     path = parity_dir / f"{fixture}.json"

@@ -7,6 +7,24 @@ import re
 from rapidseg.importing.layouts import LAYOUTS
 from rapidseg.models import create_model
 
+PARITY_FIXTURES = (
+    "openmmlab/deeplabv3_r50-d8",
+    "openmmlab/encnet_r50-d8",
+    "openmmlab/fast_scnn",
+    "openmmlab/fastfcn_jpu_aspp",
+    "openmmlab/fastfcn_jpu_enc",
+    "openmmlab/fastfcn_jpu_psp",
+    "openmmlab/pspnet_r50-d8",
+    "standalone/fastfcn_deeplab_jpu",
+    "standalone/fastfcn_encnet_jpu",
+    "standalone/fastfcn_encnet_jpu_x",
+    "standalone/fastfcn_fcn_jpu",
+    "standalone/fastfcn_psp_jpu",
+    "standalone/leftthomas_fast_scnn",
+    "standalone/tramac_fast_scnn",
+)
+"""Checkpoints whose reference outputs stand beside the parity checks."""
+
 FAST_SCNN = {layout.variant: layout for layout in LAYOUTS if layout.architecture == "fast-scnn"}
 
 

@@ -1,6 +1,5 @@
 """Zip archives that are damaged or lie about their sizes: each is refused in a single sentence, and never unpacked."""
 
-import functools
 import struct
 import tracemalloc
 import zipfile
@@ -15,17 +14,10 @@ from rapidseg.core.errors import ModelFileError
 from tests.support.checkpoint_files import (
     changed,
     pickled,
-    refusal_of,
     storage,
     tensor,
     write_zip,
 )
-
-
-@pytest.fixture
-def refusal(tmp_path):
-    """Reads a file, or bytes as a file, that must be refused, and returns the reason."""
-    return functools.partial(refusal_of, tmp_path)
 
 
 def stored_zip(tmp_path):

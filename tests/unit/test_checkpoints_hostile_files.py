@@ -1,6 +1,5 @@
 """safetensors files that are damaged, and files of other kinds: each is refused in a single sentence."""
 
-import functools
 import os
 import struct
 import zipfile
@@ -12,15 +11,8 @@ import torch
 from rapidseg.checkpoints import read_checkpoint
 from rapidseg.core.errors import ModelFileError
 from tests.support.checkpoint_files import (
-    refusal_of,
     safetensors_bytes,
 )
-
-
-@pytest.fixture
-def refusal(tmp_path):
-    """Reads a file, or bytes as a file, that must be refused, and returns the reason."""
-    return functools.partial(refusal_of, tmp_path)
 
 
 def header(*, dtype="F32", shape=(4,), offsets=(0, 16), **more):

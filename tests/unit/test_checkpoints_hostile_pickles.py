@@ -1,6 +1,5 @@
 """Pickles that are damaged, endless or full of code: each is refused in a single sentence or read without the code."""
 
-import functools
 import os
 import pickle
 import struct
@@ -18,17 +17,10 @@ from tests.support.checkpoint_files import (
     called,
     legacy_bytes,
     named,
-    refusal_of,
     storage,
     tensor,
     write_zip,
 )
-
-
-@pytest.fixture
-def refusal(tmp_path):
-    """Reads a file, or bytes as a file, that must be refused, and returns the reason."""
-    return functools.partial(refusal_of, tmp_path)
 
 
 def text(value):

@@ -1,7 +1,5 @@
 """Tensors and storages that do not fit each other: each file is refused in a single sentence."""
 
-import functools
-
 import pytest
 
 from rapidseg.checkpoints import read_checkpoint
@@ -11,18 +9,10 @@ from tests.support.checkpoint_files import (
     Code,
     legacy_bytes,
     pickled,
-    refusal_of,
     storage,
     tensor,
     write_zip,
 )
-
-
-@pytest.fixture
-def refusal(tmp_path):
-    """Reads a file, or bytes as a file, that must be refused, and returns the reason."""
-    return functools.partial(refusal_of, tmp_path)
-
 
 TWINS = b"]q\x00" + b"".join(b"(h" + bytes([i]) + b"h" + bytes([i]) + b"lq" + bytes([i + 1]) for i in range(60))
 

@@ -20,31 +20,23 @@ NAMED = f"/fast_scnn_cityscapes_20210630-{SHA256[:8]}.pth"  # as OpenMMLab names
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer, "WAIT_S", 0.0)
-    return tmp_path / "cache" / "downloads"
-
-
-@pytest.fixture
-def site(cache):
+def site(downloads):
     with serve(Site({"/weights.pth": CONTENT, NAMED: CONTENT})) as site:
         yield site
 
 
-def parts(cache):
-    return sorted(path.name for path in cache.iterdir() if not path.name.endswith(".lock"))
+def parts(downloads):
+    return sorted(path.name for path in downloads.iterdir() if not path.name.endswith(".lock"))
 
 
-def test_a_file_is_fetched_once_with_progress(site, cache):
+def test_a_file_is_fetched_once_with_progress(site, downloads):
     seen = []
     path = fetch(site.url + NAMED, progress=lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == CONTENT
-    assert path.parent == cache
+    assert path.parent == downloads
     assert path.name.endswith(NAMED.removeprefix("/"))  # the end of the name tells the kind of file
     assert (seen[0], seen[-1]) == ((0, len(CONTENT)), (len(CONTENT), len(CONTENT)))
-    assert parts(cache) == [path.name]
+    assert parts(downloads) == [path.name]
     assert fetch(site.url + NAMED) == path
     assert len(site.asked) == 1
 
@@ -98,7 +90,7 @@ def test_an_error_follows_on_a_line_of_its_own(site):
     assert in_a_terminal(program).splitlines()[-1].startswith("error: http")
 
 
-def test_a_break_is_gone_on_from(site, cache):
+def test_a_break_is_gone_on_from(site, downloads):
     site.breaks = [300_000, 200_000]
     seen = []
     path = fetch(site.url + "/weights.pth", progress=lambda done, total: seen.append(done))
@@ -108,22 +100,22 @@ def test_a_break_is_gone_on_from(site, cache):
 
 
 @pytest.mark.parametrize("headers", [{"ETag": '"1"'}, {"Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}, {}])
-def test_another_process_goes_on_where_one_gave_up(headers, site, cache, monkeypatch):
+def test_another_process_goes_on_where_one_gave_up(headers, site, downloads, monkeypatch):
     site.headers, site.breaks = headers, [300_000]
     monkeypatch.setattr(transfer, "ATTEMPTS", 1)
     with pytest.raises(
         RapidSegError, match=r"the connection broke off after 0\.3 MB .*; run the same command to resume"
     ):
         fetch(site.url + "/weights.pth")
-    assert any(name.endswith(".partial") for name in parts(cache))
+    assert any(name.endswith(".partial") for name in parts(downloads))
     path = fetch(site.url + "/weights.pth")
     assert path.read_bytes() == CONTENT
     assert site.asked[-1] == ("/weights.pth", "bytes=300000-")
-    assert parts(cache) == [path.name]
+    assert parts(downloads) == [path.name]
 
 
 @pytest.mark.parametrize("change", ["ETag", "length", "shorter", "no ranges"])
-def test_a_file_that_changed_or_comes_whole_begins_again(change, site, cache, monkeypatch):
+def test_a_file_that_changed_or_comes_whole_begins_again(change, site, downloads, monkeypatch):
     site.breaks = [300_000]
     monkeypatch.setattr(transfer, "ATTEMPTS", 1)
     if change in ("length", "shorter"):
@@ -142,7 +134,7 @@ def test_a_file_that_changed_or_comes_whole_begins_again(change, site, cache, mo
     assert notes[0].endswith("the download restarts")
 
 
-def test_a_connection_that_breaks_again_and_again_is_given_up(site, cache):
+def test_a_connection_that_breaks_again_and_again_is_given_up(site, downloads):
     site.breaks = [1000] * 10
     with pytest.raises(RapidSegError, match="broke off"):
         fetch(site.url + "/weights.pth")
@@ -154,7 +146,7 @@ def test_the_hash_is_taken_from_the_name_or_given(sha256, site):
     assert fetch(site.url + NAMED, sha256=sha256).read_bytes() == CONTENT
 
 
-def test_a_wrong_hash_deletes_the_file_and_says_so(site, cache):
+def test_a_wrong_hash_deletes_the_file_and_says_so(site, downloads):
     site.files[NAMED] = CONTENT[:-1] + b"!"
     with pytest.raises(
         RapidSegError, match=rf"which does not begin with {SHA256[:8]}; it was deleted\. If that happens"
@@ -162,7 +154,7 @@ def test_a_wrong_hash_deletes_the_file_and_says_so(site, cache):
         fetch(site.url + NAMED)
     with pytest.raises(RapidSegError, match="does not begin with 00000000; it was deleted"):
         fetch(site.url + "/weights.pth", sha256="0" * 8)
-    assert parts(cache) == []
+    assert parts(downloads) == []
 
 
 def test_a_kept_file_that_was_damaged_is_fetched_again(site):
@@ -190,21 +182,21 @@ def test_a_redirect_is_followed_and_the_name_stays_that_of_the_address(site):
         (503, r"server error \(HTTP 503\); try again later"),
     ],
 )
-def test_a_refusal_is_said_in_words(status, message, site, cache):
+def test_a_refusal_is_said_in_words(status, message, site, downloads):
     site.statuses["/weights.pth"] = status
     with pytest.raises(RapidSegError, match=message):
         fetch(site.url + "/weights.pth")
-    assert parts(cache) == []
+    assert parts(downloads) == []
 
 
-def test_a_web_page_is_no_file(site, cache):
+def test_a_web_page_is_no_file(site, downloads):
     site.headers = {"Content-Type": "text/html; charset=utf-8"}
     with pytest.raises(RapidSegError, match=r"is a web page \(text/html\), not a file of weights"):
         fetch(site.url + "/weights.pth")
-    assert parts(cache) == []
+    assert parts(downloads) == []
 
 
-def test_no_connection_names_the_host(cache):
+def test_no_connection_names_the_host(downloads):
     with serve(Site()) as site:
         url = site.url + "/weights.pth"
     with pytest.raises(RapidSegError, match=r"no connection to 127\.0\.0\.1 \(connection refused\); check the"):
@@ -214,7 +206,7 @@ def test_no_connection_names_the_host(cache):
 
 
 @pytest.mark.parametrize("url", ["ftp://host/a.pth", "file:///etc/passwd", "s3://bucket/a.pth", "https:///a.pth"])
-def test_other_urls_are_refused(url, cache):
+def test_other_urls_are_refused(url, downloads):
     assert is_url(url)
     with pytest.raises(
         InputError, match=r"only http://, https:// and hf:// URLs can be downloaded; get the file by other means"
@@ -227,16 +219,16 @@ def test_paths_are_not_urls(path):
     assert not is_url(path)
 
 
-def test_a_hash_of_another_form_is_refused(cache):
+def test_a_hash_of_another_form_is_refused(downloads):
     with pytest.raises(InputError, match="'abc' is not a SHA-256; pass its 64 hex digits, or the first 8 or more"):
         fetch("http://host.invalid/a.pth", sha256="abc")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's device that is always full")
-def test_a_full_disk_is_said(site, cache):
+def test_a_full_disk_is_said(site, downloads):
     url = site.url + "/weights.pth"
-    partial = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-weights.pth.partial"
-    cache.mkdir(parents=True)
+    partial = downloads / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-weights.pth.partial"
+    downloads.mkdir(parents=True)
     partial.symlink_to("/dev/full")
     with pytest.raises(
         RapidSegError, match=r"No space left on device; free disk space, .* RAPIDSEG_CACHE names the folder"

@@ -18,21 +18,13 @@ PATH = "/weights.pth"
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer, "WAIT_S", 0.0)
-    return tmp_path / "cache" / "downloads"
-
-
-@pytest.fixture
-def site(cache):
+def site(downloads):
     with serve(Site({PATH: CONTENT})) as site:
         yield site
 
 
-def kept(cache):
-    return sorted(path.name for path in cache.iterdir() if not path.name.endswith(".lock"))
+def kept(downloads):
+    return sorted(path.name for path in downloads.iterdir() if not path.name.endswith(".lock"))
 
 
 def answer(status, headers, *pieces, wait_s=0.0, endless=False):
@@ -64,7 +56,7 @@ def interrupted(site, monkeypatch, done=1000):
 
 
 @pytest.mark.parametrize("length", ["none", "of the body", "chunked"])
-def test_a_part_with_more_bytes_than_announced_is_refused(site, cache, monkeypatch, length):
+def test_a_part_with_more_bytes_than_announced_is_refused(site, downloads, monkeypatch, length):
     interrupted(site, monkeypatch)
     rest = CONTENT[1000:] + b"and more"
     headers = {"Content-Range": f"bytes 1000-{len(CONTENT) - 1}/{len(CONTENT)}", "ETag": '"1"'}
@@ -76,10 +68,10 @@ def test_a_part_with_more_bytes_than_announced_is_refused(site, cache, monkeypat
     site.answers[PATH] = answer(206, headers, rest)
     with pytest.raises(RapidSegError, match="the server sent more bytes than it announced; the download was deleted"):
         fetch(site.url + PATH)
-    assert kept(cache) == []
+    assert kept(downloads) == []
 
 
-def test_a_part_of_a_file_of_unknown_length_restarts_the_download(site, cache, monkeypatch):
+def test_a_part_of_a_file_of_unknown_length_restarts_the_download(site, downloads, monkeypatch):
     # Neither the first answer nor the part says how long the file is, so the part may not be the last one.
     monkeypatch.setattr(transfer, "ATTEMPTS", 1)
     first = answer(200, {"Transfer-Encoding": "chunked"}, b"3e8\r\n" + CONTENT[:1000] + b"\r\n")
@@ -96,7 +88,7 @@ def test_a_part_of_a_file_of_unknown_length_restarts_the_download(site, cache, m
     assert site.asked[-1] == (PATH, None)
 
 
-def test_a_server_that_drips_is_given_up(site, cache, monkeypatch):
+def test_a_server_that_drips_is_given_up(site, downloads, monkeypatch):
     monkeypatch.setattr(web_requests, "SLOW_WINDOW_S", 0.1)
     monkeypatch.setattr(transfer, "ATTEMPTS", 2)
     site.answers[PATH] = answer(200, {"Content-Length": str(len(CONTENT))}, b"x", wait_s=0.01, endless=True)
@@ -168,11 +160,11 @@ def safetensors_file(num_bytes=400):
         ("a.safetensors", (9000).to_bytes(8, "little") + b"[" * 9000, "is not a safetensors file"),
     ],
 )
-def test_what_cannot_be_weights_is_not_kept(site, cache, name, content, message):
+def test_what_cannot_be_weights_is_not_kept(site, downloads, name, content, message):
     site.files[f"/{name}"] = content
     with pytest.raises(RapidSegError, match=f"{message}.*; it was deleted. Check the URL in a browser"):
         fetch(f"{site.url}/{name}")
-    assert kept(cache) == []
+    assert kept(downloads) == []
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.pth", zip_file()), ("a.safetensors", safetensors_file())])
@@ -181,7 +173,7 @@ def test_whole_files_are_kept(site, name, content):
     assert fetch(f"{site.url}/{name}").read_bytes() == content
 
 
-def test_a_disk_that_fills_up_is_one_message_and_the_bytes_before_are_kept(site, cache, monkeypatch):
+def test_a_disk_that_fills_up_is_one_message_and_the_bytes_before_are_kept(site, downloads, monkeypatch):
     real = Path.open
 
     def open_until_full(path, mode="r", *arguments, **options):

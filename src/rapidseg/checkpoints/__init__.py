@@ -14,6 +14,6 @@ from __future__ import annotations
 from rapidseg.checkpoints.comparison import checksum, list_misfits
 from rapidseg.checkpoints.pickled_values import OpaqueValue
 from rapidseg.checkpoints.reading import Checkpoint, read_checkpoint
-from rapidseg.checkpoints.stored_tensor import StoredTensor
+from rapidseg.checkpoints.stored_tensor import StoredTensor, with_counters
 
-__all__ = ["Checkpoint", "OpaqueValue", "StoredTensor", "checksum", "list_misfits", "read_checkpoint"]
+__all__ = ["Checkpoint", "OpaqueValue", "StoredTensor", "checksum", "list_misfits", "read_checkpoint", "with_counters"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +33,7 @@ DTYPES: dict[str, np.dtype] = {
     "uint8": np.dtype("u1"),
     "bool": np.dtype("?"),
 }
+_MEAN = "running_mean"
 _FLOATING = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -120,11 +121,6 @@ class StoredTensor:
         """Whether its elements are complex numbers."""
         return self.dtype.startswith("complex")
 
-    @classmethod
-    def counter(cls) -> StoredTensor:
-        """Returns a zero like `num_batches_tracked`, which older PyTorch did not store."""
-        return cls.make(Storage("counter", "int64", 8, data=np.zeros(8, np.uint8)), "int64", (), (), 0)
-
     def raw(self) -> np.ndarray:
         """Returns its elements as they are stored, without a copy where possible; bfloat16 as uint16."""
         dtype = DTYPES[self.dtype]
@@ -158,3 +154,10 @@ class StoredTensor:
         if mine == (id(other.storage), other.dtype, other.strides, other.offset):
             return True
         return bool(np.array_equal(self.numpy(), other.numpy()))
+
+
+def with_counters(state: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """Adds `num_batches_tracked`, which older PyTorch did not store and prediction ignores, beside running means."""
+    zero = StoredTensor.make(Storage("counter", "int64", 8, data=np.zeros(8, np.uint8)), "int64", (), (), 0)
+    means = [name for name in state if name.endswith(_MEAN)]
+    return {**{name.removesuffix(_MEAN) + "num_batches_tracked": zero for name in means}, **state}

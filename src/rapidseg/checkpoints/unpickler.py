@@ -42,8 +42,8 @@ class Unpickler:
         position: of its first byte.
 
     Attributes:
-        position: after `load`, that of the first byte behind the pickle.
-        opaque: names of what was not read, in the order of the file.
+        position: after `load`, the offset of the first byte behind the pickle.
+        opaque: names of the classes and functions that were skipped, in the order of the file.
     """
 
     def __init__(self, data: memoryview, read_storage: StorageReader, position: int = 0) -> None:

@@ -37,7 +37,7 @@ def open_in_openvino(path: Path, spec: ModelSpec, precision: str) -> Segmenter:
 
     Args:
         path, spec: a model file and its specification.
-        precision: float32 or bf16; in an INT8 file, that of the layers that are not INT8.
+        precision: float32 or bf16; in an INT8 file it applies to the layers that are not INT8.
     """
     return Segmenter(OpenVinoEngine(path, spec, precision=precision, device="cpu", cache=False), spec, path)
 

@@ -1,4 +1,4 @@
-"""Graphs without weights: what `rapidseg.importing.model_file` fills with the weights of a checkpoint.
+"""Graphs without weights: what `rapidseg.importing.model_building` fills with the weights of a checkpoint.
 
 A template is the ONNX graph that `export_onnx` writes for a network, without the values that depend on weights. For
 each of these, its metadata says of which tensors of the network it is computed: of one tensor, or of a convolution and
@@ -25,7 +25,15 @@ from torch import nn
 from rapidseg.core.errors import ExportError
 from rapidseg.core.files import atomic_path
 from rapidseg.exporting.onnx_graph import build_graph
-from rapidseg.importing.template import FOLDER, TEMPLATE_KEY, VARIANTS, archive_of, fold_norm, network_name
+from rapidseg.importing.template import (
+    FOLDER,
+    TEMPLATE_KEY,
+    VARIANTS,
+    archive_of,
+    folded_bias,
+    folded_weight,
+    network_name,
+)
 from rapidseg.models import SegmentationModel, create_model
 from rapidseg.models.registry import ARCHITECTURES
 
@@ -49,6 +57,13 @@ class TemplateNetwork:
     architecture: str
     variant: str
     options: Mapping[str, Any]
+
+    def resolved_options(self) -> dict[str, Any]:
+        """Returns all options of the network, as its specification has them."""
+        architecture = ARCHITECTURES[self.architecture]
+        options = {**architecture.variants[self.variant].model_dump(), **self.options}
+        dumped: dict[str, Any] = architecture.options.model_validate(options).model_dump(mode="json")
+        return dumped
 
     def build(self, num_classes: int, **options: Any) -> SegmentationModel:
         """Returns the network with random weights, in evaluation mode."""
@@ -78,8 +93,7 @@ def _own_options(architecture: str, variant: str) -> Iterator[dict[str, Any]]:
 
 
 NETWORKS: dict[str, TemplateNetwork] = {
-    network_name(network.architecture, network.build(2, width=1 / 32).spec.options | {"width": 1.0}): network
-    for network in _networks()
+    network_name(network.architecture, network.resolved_options()): network for network in _networks()
 }
 """Every network that has a template, by its name."""
 
@@ -162,8 +176,7 @@ def _find_rule(
         rule = {"conv": conv, "norm": norm, "eps": float(module.eps)}  # type: ignore[arg-type]
         if state[f"{norm}.weight"].size != state[conv].shape[0]:
             continue
-        weight, bias = fold_norm(rule, state)
-        folded = bias if is_bias else weight
+        folded = folded_bias(rule, state) if is_bias else folded_weight(rule, state)
         if folded.shape == values.shape and np.allclose(folded, values, rtol=_RELATIVE_ERROR, atol=_RELATIVE_ERROR):
             return {**rule, "part": "bias" if is_bias else "weight"}
     return None

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from rapidseg.checkpoints import StoredTensor, list_misfits, read_checkpoint
+from rapidseg.checkpoints import StoredTensor, list_misfits, read_checkpoint, with_counters
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.progress import Counter
 from rapidseg.importing.backbone_names import backbone_kind
@@ -86,11 +86,8 @@ def load_backbone(
             "or -101 as torchvision, OpenMMLab or Hang Zhang publish them"
         )
     state = choose_weights(known, None, path=path, note=note)
-    renamed = _rename(state)
+    renamed = with_counters(_rename(state))  # training starts counting again
     expected = backbone.state_dict()
-    for name in expected:
-        if name.endswith("num_batches_tracked"):  # older PyTorch did not store it, and training starts counting again
-            renamed.setdefault(name, StoredTensor.counter())
     problems = list_misfits(expected, renamed)
     if problems:
         raise ModelFileError(f"{path} does not fit the backbone of the model. {_advice(renamed, model)}{problems}")

@@ -6,13 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from rapidseg.checkpoints import StoredTensor
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.progress import Counter
 from rapidseg.importing.built_in import is_built_in, load_built_in
 from rapidseg.importing.class_names import LabelsLike
 from rapidseg.importing.download import Note
-from rapidseg.importing.recognition import recognize_checkpoint
+from rapidseg.importing.recognition import RecognizedCheckpoint, recognize_checkpoint
 from rapidseg.models import SegmentationModel, create_model, load_state, model_from_spec
 from rapidseg.models.weights_file import to_torch
 
@@ -60,6 +59,11 @@ def load_checkpoint(
             raise ConfigError(f"{source} has its own labels, options and weights; pass the name alone")
         return load_built_in(os.fspath(source))
     found = recognize_checkpoint(source, labels=labels, sha256=sha256, ema=ema, progress=progress, note=note)
+    return build_model(found, options)
+
+
+def build_model(found: RecognizedCheckpoint, options: Mapping[str, Any] | None = None) -> SegmentationModel:
+    """Returns the model of a checkpoint that was read, in evaluation mode; `options` as for `load_checkpoint`."""
     if found.spec is not None:
         if options:
             raise ConfigError(
@@ -71,11 +75,5 @@ def load_checkpoint(
         chosen = {**found.options, **(options or {})}
         model = create_model(found.layout.architecture, labels=found.labels, variant=found.layout.variant, **chosen)
         model.spec = model.spec.model_copy(update={"source": found.layout.source})
-    load_state(model, to_torch(_with_counters(found.state, model)), where=found.where)
+    load_state(model, to_torch(found.state), where=found.where)
     return model.eval()
-
-
-def _with_counters(state: Mapping[str, StoredTensor], model: SegmentationModel) -> dict[str, StoredTensor]:
-    """Adds `num_batches_tracked`, which older PyTorch did not store and prediction does not use."""
-    counters = (name for name in model.state_dict() if name.endswith("num_batches_tracked"))
-    return {**{name: StoredTensor.counter() for name in counters}, **state}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from rapidseg.checkpoints import StoredTensor, read_checkpoint
+from rapidseg.checkpoints import StoredTensor, read_checkpoint, with_counters
 from rapidseg.core.encoder_spec import EncoderSpec
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.spec import SPEC_KEY
@@ -93,8 +93,4 @@ def _renamed(state: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
             renamed[f"{_STEM[match[1]]}.{match[2]}"] = tensor
         else:
             renamed[f"layer{int(match[1]) - 2}.{match[2]}"] = tensor
-    for name in list(renamed):
-        if name.endswith("running_mean"):  # older PyTorch stored no counters
-            counter = name.replace("running_mean", "num_batches_tracked")
-            renamed.setdefault(counter, StoredTensor.counter())
-    return renamed
+    return with_counters(renamed)

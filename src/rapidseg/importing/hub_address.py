@@ -44,7 +44,7 @@ class HubAddress:
 
     @property
     def stem(self) -> str:
-        """A name for files that are made of the model: that of its file, else that of the repository."""
+        """The base name of files that are made from the model: the name of its file, or else of the repository."""
         return Path(self.file).stem if self.file else self.repository.partition("/")[2]
 
     def __str__(self) -> str:

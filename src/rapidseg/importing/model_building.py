@@ -18,7 +18,14 @@ from rapidseg.core.errors import ModelFileError
 from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.importing.recognition import RecognizedCheckpoint
-from rapidseg.importing.template import Template, find_template, fold_norm, variant_options
+from rapidseg.importing.template import (
+    Template,
+    find_template,
+    folded_bias,
+    folded_weight,
+    norm_inputs,
+    variant_options,
+)
 from rapidseg.runtime.protobuf import bytes_field, field_header, read_fields, varint_field
 
 # Field numbers in onnx.proto.
@@ -29,27 +36,6 @@ _FLOAT = 1
 
 _Chunk = bytes | tuple[int, Callable[[], np.ndarray]]
 """A part of the file: bytes, or their number and a function that computes them."""
-
-
-def network_spec(checkpoint: RecognizedCheckpoint) -> ModelSpec | None:
-    """Returns the specification of a checkpoint's network; None if it has options for which there is no template."""
-    if checkpoint.spec is not None:
-        return checkpoint.spec
-    layout = checkpoint.layout
-    assert layout is not None
-    told = {key: list(value) if isinstance(value, tuple) else value for key, value in checkpoint.options.items()}
-    options = {**variant_options()[layout.architecture][layout.variant], **told}
-    template = find_template(layout.architecture, options)
-    if template is None:
-        return None
-    return ModelSpec(
-        architecture=layout.architecture,
-        options=options,
-        labels=checkpoint.labels,
-        stride=template.stride,
-        align_corners=options["align_corners"],
-        source=layout.source,
-    )
 
 
 def build_model_file(
@@ -74,11 +60,15 @@ def build_model_file(
         ModelFileError: the tensors do not fit the network.
         RapidSegError: the file cannot be written.
     """
-    spec = network_spec(checkpoint)
-    template = None if spec is None else find_template(spec.architecture, spec.options)
-    if spec is None or template is None:
+    architecture, options = _network(checkpoint)
+    template = find_template(architecture, options)
+    if template is None:
         return None
-    state = _fitting(checkpoint, spec, template)
+    spec = checkpoint.spec or _specify(checkpoint, template, options)
+    state = checkpoint.state
+    problems = template.misfits(state, spec.labels.num_classes, options)
+    if problems:
+        raise ModelFileError(f"{checkpoint.where}: the tensors do not fit {architecture}; {problems}")
     spec = spec.model_copy(update={"checksum": checksum(state), "license": spec.license or license})
     with atomic_path(path) as temporary:
         with temporary.open("wb") as file:
@@ -92,14 +82,27 @@ def build_model_file(
     return spec
 
 
-def _fitting(checkpoint: RecognizedCheckpoint, spec: ModelSpec, template: Template) -> dict[str, StoredTensor]:
-    """Returns the tensors of the network; counters that older PyTorch did not store are added."""
-    problems = template.misfits(checkpoint.state, spec.labels.num_classes, spec.options)
-    if problems:
-        raise ModelFileError(f"{checkpoint.where}: the tensors do not fit {spec.architecture}; {problems}")
-    means = (name for name in checkpoint.state if name.endswith("running_mean"))
-    counters = (name.replace("running_mean", "num_batches_tracked") for name in means)
-    return {**{name: StoredTensor.counter() for name in counters}, **checkpoint.state}
+def _network(checkpoint: RecognizedCheckpoint) -> tuple[str, dict[str, Any]]:
+    """Returns the architecture and all options of the network, as JSON has them."""
+    if checkpoint.spec is not None:
+        return checkpoint.spec.architecture, checkpoint.spec.options
+    layout = checkpoint.layout
+    assert layout is not None, "a file has a specification of ours or a layout"
+    told = {key: list(value) if isinstance(value, tuple) else value for key, value in checkpoint.options.items()}
+    return layout.architecture, {**variant_options()[layout.architecture][layout.variant], **told}
+
+
+def _specify(checkpoint: RecognizedCheckpoint, template: Template, options: dict[str, Any]) -> ModelSpec:
+    """Returns the specification of a published checkpoint."""
+    assert checkpoint.layout is not None, "a file has a specification of ours or a layout"
+    return ModelSpec(
+        architecture=checkpoint.layout.architecture,
+        options=options,
+        labels=checkpoint.labels,
+        stride=template.stride,
+        align_corners=options["align_corners"],
+        source=checkpoint.layout.source,
+    )
 
 
 def _model(template: Template, state: Mapping[str, StoredTensor], spec: ModelSpec) -> Iterator[_Chunk]:
@@ -161,10 +164,8 @@ def _values(rule: Mapping[str, Any], state: Mapping[str, StoredTensor], spec: Mo
         return np.asarray(getattr(spec, rule["spec"]), np.float32)
     if "tensor" in rule:
         return state[rule["tensor"]].numpy()
-    bias = rule["conv"].removesuffix("weight") + "bias"
-    names = [rule["conv"], *([bias] if bias in state else [])]
-    names += [f"{rule['norm']}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
-    return fold_norm(rule, {name: state[name].numpy() for name in names})[rule["part"] == "bias"]
+    values = {name: state[name].numpy() for name in norm_inputs(rule) if name in state}
+    return folded_bias(rule, values) if rule["part"] == "bias" else folded_weight(rule, values)
 
 
 def _logits(num_classes: int) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rapidseg.checkpoints import Checkpoint, StoredTensor, checksum, read_checkpoint
+from rapidseg.checkpoints import Checkpoint, StoredTensor, checksum, read_checkpoint, with_counters
 from rapidseg.core.encoder_spec import ENCODER_KEY, EncoderSpec, explain_encoder
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.labels import LabelSet
@@ -86,7 +86,7 @@ def recognize_checkpoint(
     state = choose_weights(known, ema, path=path, note=note)
     layout = find_layout(state)
     assert layout is not None, "the names that identify the layout are in the state"
-    renamed = layout.renamed(state)
+    renamed = with_counters(layout.renamed(state))
     counts = renamed[layout.classifier].shape[:1] if layout.classifier in renamed else ()
     chosen = labels_for(counts[0] if counts else 0, labels, checkpoint.content, path=path, note=note)
     check_values(state, path)
@@ -117,7 +117,7 @@ def find_checkpoint(
     Arguments are those of `load_checkpoint`, and `offline` as for `fetch`.
 
     Raises:
-        ModelFileError: a name is that of no published model; or the file is not kept, and downloads are off.
+        ModelFileError: no published model has the name; or the file is not on disk, and downloads are off.
         InputError: the URL is not valid.
         RapidSegError: the file cannot be downloaded, or is not the expected one.
     """
@@ -169,7 +169,7 @@ def _explain_unknown(state: Mapping[str, StoredTensor], checkpoint: Checkpoint) 
 
 def _misfits(layout: Layout, state: Mapping[str, StoredTensor]) -> str:
     """Returns how tensors differ from those of a layout's network, after a semicolon; empty if that is not known."""
-    renamed = layout.renamed(state)
+    renamed = with_counters(layout.renamed(state))
     counts = renamed[layout.classifier].shape[:1] if layout.classifier in renamed else ()
     classes = max((2, *counts))
     options = {**variant_options()[layout.architecture][layout.variant], **layout.options(state)}

@@ -1,14 +1,14 @@
 """Graphs without weights, which come with the package: their names, rules and shapes.
 
-`rapidseg.exporting.templates` makes them; `rapidseg.importing.model_file` fills them. In the metadata
-of a template, `rapidseg.template` is a JSON object. Its `rules` say how each value of the graph is computed:
+`rapidseg.exporting.templates` makes them; `rapidseg.importing.model_building` fills them. In the metadata of a
+template, `rapidseg.template` is a JSON object. Its `rules` say how each value of the graph is computed:
 
     {"tensor": NAME}                                            a tensor of the network, reshaped if "shape" is given
     {"conv": NAME, "norm": PREFIX, "eps": E, "part": "weight"}  a convolution with its batch normalization folded in
     {"spec": "mean"}                                            normalization of the image
 
 Its `shapes` are those of the network's tensors, auxiliary heads apart; a size may be `classes` or a multiple of
-`stem_width`. `stride` is that of the logits.
+`stem_width`. `stride` is the stride of the logits.
 """
 
 from __future__ import annotations
@@ -85,22 +85,20 @@ class Template:
         }
 
     def misfits(self, state: Mapping[str, StoredTensor], num_classes: int, options: Mapping[str, Any]) -> str:
-        """Returns how tensors differ from those of the network, as `list_misfits` does.
-
-        Counters that older PyTorch did not store may be missing; those of auxiliary heads may be there.
-        """
-        expected = self.tensors(num_classes, options)
-        counters = {name: StoredTensor.counter() for name in expected if name.endswith("num_batches_tracked")}
+        """Returns how tensors, auxiliary heads apart, differ from those of the network, as `list_misfits` does."""
         used = {name: tensor for name, tensor in state.items() if not name.startswith(AUXILIARY)}
-        return list_misfits(expected, {**counters, **used})
+        return list_misfits(self.tensors(num_classes, options), used)
 
 
 def find_template(architecture: str, options: Mapping[str, Any]) -> Template | None:
     """Returns the template of a network with these options, or None if there is none."""
-    if not has_template(architecture, options):
+    if architecture not in variant_options():
         return None
     with tarfile.open(archive_of(architecture)) as archive:
-        file = archive.extractfile(f"{network_name(architecture, options)}.onnx")
+        try:
+            file = archive.extractfile(f"{network_name(architecture, options)}.onnx")
+        except KeyError:
+            return None
         assert file is not None, "the archive has files only"
         graph = file.read()
     facts = json.loads(read_metadata(graph)[TEMPLATE_KEY])
@@ -132,22 +130,36 @@ def variant_options() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     return variants
 
 
-def fold_norm(rule: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns weight and bias, float32, of a convolution with its batch normalization folded in.
+def norm_inputs(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the tensors of a convolution with batch normalization; the convolution may have no bias of its own."""
+    parts = ("weight", "bias", "running_mean", "running_var")
+    return (rule["conv"], _own_bias(rule), *(f"{rule['norm']}.{part}" for part in parts))
 
-    In evaluation mode, batch normalization multiplies each channel by weight / sqrt(running_var + eps); the sums are
-    computed in float64.
+
+def folded_weight(rule: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns the float32 weight of a convolution with its batch normalization folded in; products are in float64.
+
+    In evaluation mode, batch normalization multiplies each channel by weight / sqrt(running_var + eps).
 
     Args:
         rule: has `conv`, the name of the convolution's weight; `norm`, the prefix of the normalization; and `eps`.
         state: the tensors of the network.
     """
-    conv, norm = rule["conv"], rule["norm"]
-    scale = np.float64(1) / np.sqrt(state[f"{norm}.running_var"].astype(np.float64) + rule["eps"])
-    scale = scale * state[f"{norm}.weight"]
-    weight = state[conv] * scale.reshape(-1, *[1] * (state[conv].ndim - 1))
-    shift = -state[f"{norm}.running_mean"].astype(np.float64)
-    own_bias = state.get(conv.removesuffix("weight") + "bias")
-    if own_bias is not None:
-        shift = shift + own_bias
-    return weight.astype(np.float32), (state[f"{norm}.bias"] + shift * scale).astype(np.float32)
+    weight = state[rule["conv"]]
+    return np.asarray((weight * _scale(rule, state).reshape(-1, *[1] * (weight.ndim - 1))).astype(np.float32))
+
+
+def folded_bias(rule: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns the float32 bias that goes with `folded_weight`."""
+    shift = state.get(_own_bias(rule), 0) - state[f"{rule['norm']}.running_mean"].astype(np.float64)
+    return np.asarray((state[f"{rule['norm']}.bias"] + shift * _scale(rule, state)).astype(np.float32))
+
+
+def _scale(rule: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> np.ndarray:
+    norm = rule["norm"]
+    std = np.sqrt(state[f"{norm}.running_var"].astype(np.float64) + rule["eps"])
+    return np.asarray(state[f"{norm}.weight"] / std)
+
+
+def _own_bias(rule: Mapping[str, Any]) -> str:
+    return str(rule["conv"]).removesuffix("weight") + "bias"

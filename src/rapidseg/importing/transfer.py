@@ -51,7 +51,7 @@ class Transfer:
         self._note = note
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
-        """Fetches `url`, the file's own or that of a mirror, to `output_file`.
+        """Fetches `url`, which is the file's own or a mirror's, to `output_file`.
 
         Raises:
             RapidSegError: the server refuses, cannot be reached, keeps breaking off or sends too much, or the file is

@@ -90,14 +90,15 @@ def _load_checkpoint(
             f"create a model file: rapidseg export {source}"
         )
     try:
-        from rapidseg.importing import load_checkpoint
+        from rapidseg.importing.checkpoint import build_model
         from rapidseg.runtime import Segmenter
     except Exception as error:  # broken packages raise errors of any type
         problem = dependency_error(error, "export")
         if problem is None:
             raise
         raise EngineError(f"{source} has options of its network that need PyTorch. {problem}") from error
-    network = load_checkpoint(prepared.checkpoint)
+    assert prepared.content is not None, "it was read where there is no model file"
+    network = build_model(prepared.content)
     return Segmenter.from_model(network.to(_torch_device(device)), prepared.checkpoint)
 
 

@@ -7,21 +7,26 @@ import filecmp
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rapidseg.core.errors import ModelFileError, RapidSegError
-from rapidseg.core.files import write_bytes
+from rapidseg.core.files import atomic_path
 from rapidseg.core.progress import Progress, counter
 from rapidseg.core.report import Report
 from rapidseg.core.wording import count_of
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
+from rapidseg.runtime.tuned_file import file_sha256
 from rapidseg.system.cache import cache_folder, cache_root, keep_newest
 from rapidseg.workflows.arguments import FLAG, checked
 from rapidseg.zoo import published_models
+
+if TYPE_CHECKING:
+    from rapidseg.importing import RecognizedCheckpoint
 
 PRETRAINED_WEIGHTS = "model.safetensors"  # the file in a folder of `SegmentationModel.save_pretrained`
 
@@ -38,10 +43,12 @@ class PreparedModel:
     Attributes:
         checkpoint: the file of weights.
         model_file: None where its network has options for which no graph comes with the package.
+        content: what was read of the checkpoint, where there is no model file.
     """
 
     checkpoint: Path
     model_file: Path | None
+    content: RecognizedCheckpoint | None = None
 
 
 def is_checkpoint(source: str) -> bool:
@@ -105,7 +112,7 @@ def prepare_model(source: str, *, download: bool, progress: Progress) -> Prepare
     if terms is not None:
         progress.message(f"note: {source} was {terms}")
     if build_model_file(found, model_file, license=terms, measure=measure_bf16) is None:
-        return PreparedModel(path, None)
+        return PreparedModel(path, None, found)
     keep_newest(folder)
     return PreparedModel(path, model_file)
 
@@ -131,12 +138,24 @@ def link_model_files(models: Sequence[str], folder: Path, *, download: bool, pro
         if prepared.model_file is None:
             raise ModelFileError(f"{model} has unusual options; create a model file of it: rapidseg export {model}")
         name = model if model in published_models() else prepared.checkpoint.stem
-        file = folder / f"{name}.onnx"
-        if file.exists() and not filecmp.cmp(prepared.model_file, file, shallow=False):
-            file = folder / prepared.model_file.name  # another model has the name
-        write_bytes(file, prepared.model_file.read_bytes())
-        files.append(str(file))
+        files.append(str(copy_model_file(prepared.model_file, folder / f"{name}.onnx")))
     return tuple(files)
+
+
+def copy_model_file(source: Path, target: Path) -> Path:
+    """Copies a model file; where another model has the name, the copy's name also has digits of its content.
+
+    Returns:
+        The copy.
+
+    Raises:
+        RapidSegError: it cannot be written.
+    """
+    if target.exists() and not filecmp.cmp(source, target, shallow=False):
+        target = target.with_stem(f"{target.stem}-{file_sha256(source)[:16]}")
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+    return target
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def push_model(
     """Uploads a model with a model card, which is made of its specification, in one commit.
 
     The repository is created if it does not exist. A model and a model card that are there are replaced. The token is
-    that of `HF_TOKEN`, or the one that `hf auth login` stored; `HF_ENDPOINT` names another server.
+    `HF_TOKEN`, or the one that `hf auth login` stored; `HF_ENDPOINT` names another server.
 
     Args:
         model: a checkpoint of RapidSeg (.safetensors), a folder that `SegmentationModel.save_pretrained` wrote, or a

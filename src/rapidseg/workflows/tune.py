@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from rapidseg.core.sizes import InputSize, InputSizeLike, SizeHW, SizeLike, form
 from rapidseg.core.wording import count_of
 from rapidseg.workflows.arguments import checked
 from rapidseg.workflows.benchmark import ModelPath, as_model_list
-from rapidseg.workflows.model_cache import link_model_files
+from rapidseg.workflows.model_cache import copy_model_file, link_model_files
 
 if TYPE_CHECKING:
     from rapidseg.benchmarking.accuracy import LabeledData
@@ -115,7 +116,8 @@ def tune(
 
     Args:
         models: model files (.onnx), checkpoints, or names of built-in and published models, such as a model and its
-            INT8 version; None: the built-in Fast-SCNN. A checkpoint's model file is written beside the tuned file.
+            INT8 version; None: the built-in Fast-SCNN. If a checkpoint is selected, its model file is
+            written beside the tuned file.
         min_fps: target for images per second, from memory to memory.
         min_miou: target for the mIoU, from 0 to 1; needs `data`.
         data: labeled images to measure mIoU on, as for `evaluate`.
@@ -155,23 +157,28 @@ def tune(
     file = Path(f"{Path(names[0]).stem}.tuned.yaml" if output is None else output)
     if file.suffix not in (".yaml", ".yml"):
         raise InputError(f"{file}: the name of a tuned file must end in .yaml; use {file.with_suffix('.yaml').name}")
-    names = link_model_files(names, file.parent, download=download, progress=progress)
     labeled = LabeledData.from_paths(data, root, split, class_mapping)
     check_target(target, labeled)
     image = _first_image(labeled) if image is None else Path(image)
     size_hw = to_size(read_image(image).shape[:2] if image_size is None else image_size, "image_size")
-    configurations = combinations(
-        names,
-        installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
-        PRECISIONS if precisions is None else parse_names(precisions, "precision", PRECISIONS),
-        _input_sides(input_sizes, names, size_hw),
-        size_hw,
-        device,
-    )
-    result = run_tuning(configurations, image, target, labeled, rounds=rounds, seconds=seconds, progress=progress)
-    if not result.is_met:
-        return TuningReport(result, None)
-    write_tuned(file, to_tuned_model(result, file))
+    with tempfile.TemporaryDirectory(prefix="rapidseg-models-") as folder:
+        names = link_model_files(names, Path(folder), download=download, progress=progress)
+        configurations = combinations(
+            names,
+            installed_engines(device) if engines is None else parse_names(engines, "engine", ENGINES),
+            PRECISIONS if precisions is None else parse_names(precisions, "precision", PRECISIONS),
+            _input_sides(input_sizes, names, size_hw),
+            size_hw,
+            device,
+        )
+        result = run_tuning(configurations, image, target, labeled, rounds=rounds, seconds=seconds, progress=progress)
+        if not result.is_met:
+            return TuningReport(result, None)
+        tuned = to_tuned_model(result, file)
+        if result.best.path.parent == Path(folder):  # made of a checkpoint
+            kept = copy_model_file(result.best.path, file.parent / result.best.path.name)
+            tuned = tuned.model_copy(update={"model": kept.name})
+        write_tuned(file, tuned)
     return TuningReport(result, file)
 
 
