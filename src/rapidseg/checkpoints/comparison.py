@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rapidseg.checkpoints.stored_tensor import StoredTensor
+from rapidseg.checkpoints.stored_tensor import COUNTER, RUNNING_MEAN, StoredTensor
 
 _MAX_LISTED = 12  # tensors that a message names, per kind of problem
 
@@ -29,12 +29,13 @@ class Described(Protocol):
 def list_misfits(expected: Mapping[str, Described], state: Mapping[str, Described]) -> str:
     """Returns how a state differs from the tensors that a network expects; an empty text if it fits.
 
-    Up to 12 tensors are named per problem: missing, unexpected, of another shape, of another kind of dtype.
+    Up to 12 tensors are named per problem: missing, unexpected, of another shape, of another kind of dtype. The counter
+    of a batch norm is not named beside its running mean.
     """
     common = [(name, state[name], tensor) for name, tensor in expected.items() if name in state]
     problems = {
-        "missing": [name for name in expected if name not in state],
-        "unexpected": [name for name in state if name not in expected],
+        "missing": _without_counters([name for name in expected if name not in state]),
+        "unexpected": _without_counters([name for name in state if name not in expected]),
         "misshapen": [
             f"{name} {tuple(given.shape)} instead of {tuple(tensor.shape)}"
             for name, given, tensor in common
@@ -62,6 +63,13 @@ def checksum(state: Mapping[str, StoredTensor]) -> str:
         digest.update(json.dumps([name, f"torch.{tensor.dtype}", list(tensor.shape)]).encode())
         digest.update(np.ascontiguousarray(tensor.raw()).tobytes())
     return digest.hexdigest()
+
+
+def _without_counters(names: list[str]) -> list[str]:
+    listed = set(names)
+    return [
+        name for name in names if not (name.endswith(COUNTER) and name.removesuffix(COUNTER) + RUNNING_MEAN in listed)
+    ]
 
 
 def _type(tensor: Described) -> str:

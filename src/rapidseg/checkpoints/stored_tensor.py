@@ -33,7 +33,7 @@ DTYPES: dict[str, np.dtype] = {
     "uint8": np.dtype("u1"),
     "bool": np.dtype("?"),
 }
-_MEAN = "running_mean"
+RUNNING_MEAN, COUNTER = "running_mean", "num_batches_tracked"  # of a batch norm, at the end of their names
 _FLOATING = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -159,5 +159,5 @@ class StoredTensor:
 def with_counters(state: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     """Adds `num_batches_tracked`, which older PyTorch did not store and prediction ignores, beside running means."""
     zero = StoredTensor.make(Storage("counter", "int64", 8, data=np.zeros(8, np.uint8)), "int64", (), (), 0)
-    means = [name for name in state if name.endswith(_MEAN)]
-    return {**{name.removesuffix(_MEAN) + "num_batches_tracked": zero for name in means}, **state}
+    means = [name for name in state if name.endswith(RUNNING_MEAN)]
+    return {**{name.removesuffix(RUNNING_MEAN) + COUNTER: zero for name in means}, **state}
