@@ -6,7 +6,8 @@ import os
 import pytest
 
 from rapidseg.core.errors import InputError, RapidSegError
-from rapidseg.core.files import check_output_folder, create_folder, file_in_folder, write_error, write_text
+from rapidseg.core.files import check_output_folder, create_folder, file_in_folder, write_text
+from rapidseg.core.os_errors import write_error
 from rapidseg.core.wording import count_of
 
 

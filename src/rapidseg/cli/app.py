@@ -12,18 +12,52 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from rapidseg.core.errors import DependencyError, RapidSegError
+    from rapidseg.core.errors import DependencyError
 
 _SIGINT = 2
+_NOT_DONE, _WRONG = 1, 2  # exit statuses
+
+# What torch and OpenCV say, in small letters.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "(-4:insufficient",
+)
 
 
 def main() -> None:
     """Runs the command line and exits."""
-    try:
-        _run()
-    except KeyboardInterrupt:  # a running command ends on its own; this one was still being imported
-        sys.stderr.write("interrupted\n")
-        sys.exit(128 + _SIGINT)
+    from rapidseg.cli.streams import guarded_streams, open_missing_streams
+
+    output_is_open = open_missing_streams()
+    status: int | str | None = 0
+    with guarded_streams() as output:
+        try:
+            _check_surroundings(output_is_open)
+            _run()
+        except KeyboardInterrupt:  # a running command ends on its own; this one was still being imported
+            sys.stderr.write("interrupted\n")
+            status = 128 + _SIGINT
+        except SystemExit as end:
+            status = end.code
+        output.flush()
+        if output.error is not None:
+            _print_error(f"cannot write to standard output: {output.error.strerror}; not all results were printed")
+            status = status or _NOT_DONE
+    sys.exit(status)
+
+
+def _check_surroundings(output_is_open: bool) -> None:
+    """Ends the program where nothing could work, before a library fails at it in words of its own."""
+    from rapidseg.core.os_errors import current_folder_problem
+
+    problem = current_folder_problem()
+    if not output_is_open and "--json" in sys.argv:
+        problem = "standard output is closed, where --json prints; redirect it to a file"
+    if problem is not None:
+        _fail(problem)
 
 
 def _run() -> None:
@@ -32,8 +66,8 @@ def _run() -> None:
     remember_interrupts()
     from rapidseg.core.errors import DependencyError, RapidSegError
     from rapidseg.core.import_errors import explained_imports
+    from rapidseg.core.os_errors import explain_error
 
-    _escape_unencodable_characters()
     try:
         with explained_imports():
             from rapidseg.cli.commands import app
@@ -48,14 +82,32 @@ def _run() -> None:
             raise KeyboardInterrupt from error
         if sys.argv[1:2] == ["doctor"]:
             _fail_to_diagnose(error)
-        _fail(error)
+        _fail(str(error))
     except RapidSegError as error:
-        _fail(error)
+        _fail(str(error))
+    except Exception as error:
+        if _is_out_of_memory(error):
+            _fail(f"memory ran out{_detail(error)}; free memory, or use smaller images or a smaller batch", _NOT_DONE)
+        message = explain_error(error)
+        if message is None:  # a fault of this program, whose traceback is needed to mend it
+            raise
+        _fail(message)
 
 
-def _fail(error: RapidSegError) -> NoReturn:
-    _print_error(str(error))
-    sys.exit(2)
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tells whether memory ran out; libraries have types of their own for that, which are not imported here."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
+
+
+def _detail(error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0]
+    return f" ({text[:200]})" if text else ""
+
+
+def _fail(message: str, status: int = _WRONG) -> NoReturn:
+    _print_error(message)
+    sys.exit(status)
 
 
 def _fail_to_diagnose(error: DependencyError) -> NoReturn:
@@ -84,12 +136,3 @@ def _print_error(text: str) -> None:
         sys.stderr.write(f"error: {text}\n")
     else:
         print_error(text)
-
-
-def _escape_unencodable_characters() -> None:
-    """Makes both streams print an escape for each character that the terminal's encoding lacks."""
-    import io
-
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import (
@@ -22,15 +22,26 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.segment import Segment
 from rich.text import Text
 
 from rapidseg.cli.interrupts import raise_pending_interrupt
+from rapidseg.core.printable import printable
 
 if TYPE_CHECKING:
     from rapidseg.core.progress import Unit
 
-console = Console()  # results, on standard output
-errors = Console(stderr=True)  # messages and progress, on standard error
+
+class SafeConsole(Console):
+    """A console on which names of files cannot act: control characters in text are printed as escapes."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+console = SafeConsole()  # results, on standard output
+errors = SafeConsole(stderr=True)  # messages and progress, on standard error
 
 
 class Report(Protocol):
@@ -133,7 +144,7 @@ def print_line(text: str) -> None:
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Prints one JSON document to standard output, with nothing else around it."""
+    """Prints one JSON document to standard output, in ASCII, with nothing else around it."""
     json.dump(document, sys.stdout, indent=2, allow_nan=False, default=str)
     sys.stdout.write("\n")
 

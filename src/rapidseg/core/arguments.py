@@ -14,7 +14,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
-from rapidseg.core.errors import InputError
+from rapidseg.core.errors import InputError, RapidSegError
+from rapidseg.core.os_errors import explain_error
 
 Rule = Callable[[str, Any], object]
 
@@ -27,6 +28,9 @@ Returned = TypeVar("Returned")
 
 def checked(**rules: Rule) -> Callable[[Callable[Parameters, Returned]], Callable[Parameters, Returned]]:
     """Returns a decorator that checks arguments before the function runs. None is allowed where it is the default.
+
+    Whatever the operating system refuses while the function runs, and no code nearer to it explains, is raised as
+    `RapidSegError`: a folder without permission, a path that is too long, text that cannot be encoded.
 
     Args:
         rules: a rule for every parameter of the function.
@@ -42,10 +46,16 @@ def checked(**rules: Rule) -> Callable[[Callable[Parameters, Returned]], Callabl
                 given = signature.bind(*args, **kwargs).arguments
             except TypeError:
                 return function(*args, **kwargs)  # a parameter is missing or unknown, as Python itself says
-            for name, value in given.items():
-                if value is not None or signature.parameters[name].default is not None:
-                    rules[name](name, value)
-            return function(*args, **kwargs)
+            try:
+                for name, value in given.items():
+                    if value is not None or signature.parameters[name].default is not None:
+                        rules[name](name, value)
+                return function(*args, **kwargs)
+            except (OSError, ValueError, RecursionError) as error:
+                message = None if isinstance(error, RapidSegError) else explain_error(error)
+                if message is None:
+                    raise
+                raise RapidSegError(message) from error
 
         return call
 

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
+from rapidseg.core.printable import printable
+
 Unit = Literal["items", "bytes"]
 
 Counter = Callable[[int, int | None], None]
@@ -77,6 +79,7 @@ class DownloadLine(NullProgress):
         self._last = now, done
         columns = shutil.get_terminal_size().columns - 1  # a full line would scroll
         figures = self._figures(done, total)
+        task = printable(task)
         name = task if len(task) + len(figures) <= columns else f"{task[: max(0, columns - len(figures) - 3)]}..."
         sys.stderr.write(f"\r{f'{name}{figures}'[:columns]:<{columns}}")
         sys.stderr.flush()

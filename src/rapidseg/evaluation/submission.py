@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 import numpy as np
 
 from rapidseg.core.cityscapes_labels import CITYSCAPES_CLASSES
 from rapidseg.core.errors import InputError
-from rapidseg.core.files import create_folder
+from rapidseg.core.files import check_output_folder, create_folder
 from rapidseg.core.labels import CITYSCAPES, LabelSet
 from rapidseg.evaluation.scoring import ImageScore, LabeledImage
-from rapidseg.imaging import write_image
+from rapidseg.imaging import is_own_picture, write_image
 
 SUFFIX = "_pred_labelIds.png"
 
@@ -35,7 +34,8 @@ class SubmissionWriter:
             labels: the data set's classes.
 
         Raises:
-            InputError: the classes are not those of Cityscapes, or the folder contains other PNGs.
+            InputError: the classes are not those of Cityscapes, or the folder contains PNGs that RapidSeg did not
+                write as a submission.
             RapidSegError: the folder cannot be created.
         """
         if labels.names != CITYSCAPES.names:
@@ -43,15 +43,20 @@ class SubmissionWriter:
                 "a submission consists of label ids of Cityscapes, so it can be written for its 19 classes only; this "
                 f"data set has {labels.num_classes} classes ({', '.join(labels.names)})"
             )
-        self.folder = Path(folder)
-        self.num_written = 0
-        foreign = next((path for path in self.folder.rglob("*.png") if not path.name.endswith(SUFFIX)), None)
+        self.folder = check_output_folder(folder)
+        self._written: dict[str, str] = {}  # names of samples by the names of their files
+        pictures = self.folder.rglob("*.png")
+        foreign = next((path for path in pictures if not (path.name.endswith(SUFFIX) and is_own_picture(path))), None)
         if foreign is not None:
             raise InputError(
                 f"{self.folder} contains other PNGs, such as {foreign.name}, which the official evaluation would "
                 "read as predictions; choose an empty folder for the submission"
             )
         create_folder(self.folder)
+
+    @property
+    def num_written(self) -> int:
+        return len(self._written)
 
     def __call__(self, sample: LabeledImage, class_map: np.ndarray, score: ImageScore) -> None:
         """Writes a class map.
@@ -62,7 +67,8 @@ class SubmissionWriter:
             score: is not used.
 
         Raises:
-            InputError: the image is not named like those of Cityscapes, or the class map contains another value.
+            InputError: the image is not named like those of Cityscapes or as another one of the data set, or the class
+                map contains another value.
             RapidSegError: the file cannot be written.
         """
         core = sample.name.rpartition("/")[2]
@@ -76,5 +82,10 @@ class SubmissionWriter:
                 f"{sample.name}: the prediction contains class {class_map.max()}; "
                 f"0 to {len(_LABEL_IDS) - 1} are allowed"
             )
+        if core in self._written:
+            raise InputError(
+                f"{self._written[core]} and {sample.name} have the same name in a submission, {core}{SUFFIX}; submit "
+                "them one at a time"
+            )
+        self._written[core] = sample.name
         write_image(self.folder / f"{core}{SUFFIX}", _LABEL_IDS[class_map])
-        self.num_written += 1

@@ -10,7 +10,7 @@ from rapidseg.imaging.inputs import ImageInput, check_image, to_image
 from rapidseg.imaging.polygons import Polygon, mask_to_polygons, polygons_to_mask
 from rapidseg.imaging.resizing import MINIMUM_SIDE, input_size_hw, resize_image
 from rapidseg.imaging.rle import mask_to_rle, rle_to_mask
-from rapidseg.imaging.writing import encode_jpeg, write_class_map, write_image
+from rapidseg.imaging.writing import encode_jpeg, is_own_picture, write_class_map, write_image
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -25,6 +25,7 @@ __all__ = [
     "find_images",
     "from_pillow",
     "input_size_hw",
+    "is_own_picture",
     "mask_to_polygons",
     "mask_to_rle",
     "overlay",

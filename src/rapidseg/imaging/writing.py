@@ -13,10 +13,14 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from rapidseg.core.errors import InputError, RapidSegError
 from rapidseg.core.files import atomic_path, check_output_file, write_bytes
+from rapidseg.core.sizes import format_size
 
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
+MAX_JPEG_SIDE = 65_500  # of libjpeg
 # 4:4:4, because subsampled colors blur the borders between classes.
 _JPEG_OPTIONS = (
     *(cv2.IMWRITE_JPEG_QUALITY, 92),
@@ -24,6 +28,11 @@ _JPEG_OPTIONS = (
 )
 # Level 3 takes a third of the time of zlib's default, 6, and files of photos are a tenth larger.
 _PNG_OPTIONS = {"compress_level": 3}
+# Every picture says who wrote it, so that a later run knows which files it may replace.
+_WRITER = b"RapidSeg"
+_PNG_MARK = b"tEXtSoftware\0" + _WRITER
+_JPEG_MARK = b"\xff\xfe" + (2 + len(_WRITER)).to_bytes(2, "big") + _WRITER
+_HEAD_BYTES = 256  # the marks follow the header of a file
 # Class maps are runs of equal bytes: run-length matching takes as long as level 3 and makes smaller files.
 _CLASS_MAP_OPTIONS = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 
@@ -54,22 +63,48 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         image: (H, W, 3) uint8 RGB or (H, W) uint8 gray; for PNG also (H, W) uint16 gray.
 
     Raises:
-        InputError: the path has another suffix.
+        InputError: the path has another suffix, or a JPEG file cannot have as many pixels.
         RapidSegError: the file cannot be written.
     """
     file = check_output_file(path, (".png", *_JPEG_SUFFIXES))
     if file.suffix.lower() == ".png":
         _write_png(file, Image.fromarray(np.ascontiguousarray(image)), _PNG_OPTIONS)
     else:
-        write_bytes(file, encode_jpeg(image))
+        content = encode_jpeg(image)
+        header = 4 + int.from_bytes(content[4:6], "big")  # the start of the image and its JFIF segment
+        write_bytes(file, content[:header] + _JPEG_MARK + content[header:])
 
 
 def encode_jpeg(image: np.ndarray) -> bytes:
-    """Returns (H, W, 3) uint8 RGB or (H, W) uint8 gray as the bytes of a JPEG file."""
+    """Returns (H, W, 3) uint8 RGB or (H, W) uint8 gray as the bytes of a JPEG file.
+
+    Raises:
+        InputError: a side is longer than the format allows.
+    """
+    if max(image.shape[:2]) > MAX_JPEG_SIDE:
+        raise InputError(
+            f"a JPEG file has at most {MAX_JPEG_SIDE} pixels a side, and the picture {format_size(image.shape[:2])}; "
+            "save it as .png"
+        )
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    return cv2.imencode(".jpg", pixels, _JPEG_OPTIONS)[1].tobytes()
+    encoded, content = cv2.imencode(".jpg", pixels, _JPEG_OPTIONS)
+    if not encoded:
+        raise RapidSegError(f"OpenCV could not encode an array of shape {image.shape} as JPEG; report this as a bug")
+    return content.tobytes()
+
+
+def is_own_picture(path: Path) -> bool:
+    """Returns whether a file is a PNG or JPEG that this module wrote."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return _PNG_MARK in head or _JPEG_MARK in head
 
 
 def _write_png(path: Path, image: Image.Image, options: dict[str, Any]) -> None:
+    marks = PngInfo()
+    marks.add_text("Software", _WRITER.decode())
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", **options)
+        image.save(temporary, format="PNG", pnginfo=marks, **options)

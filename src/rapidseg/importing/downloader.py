@@ -13,7 +13,7 @@ import pooch
 from filelock import FileLock
 
 from rapidseg.core.errors import InputError, RapidSegError
-from rapidseg.core.files import write_error
+from rapidseg.core.os_errors import write_error
 from rapidseg.core.progress import DOWNLOADS, Counter, TaskCounter, counter
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.importing.kept_files import FOLDER, RemoteFile, find_kept, offline_error, offline_reason

@@ -6,14 +6,17 @@ import json
 import os
 import statistics
 import time
+import unicodedata
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rapidseg.core.errors import InputError
-from rapidseg.core.files import check_output_folder, write_bytes
+from rapidseg.core.files import check_output_folder, write_text
+from rapidseg.core.output_paths import check_derived_files, fitting_name
 from rapidseg.core.parallel import ordered_map
-from rapidseg.imaging import write_class_map, write_image
+from rapidseg.imaging import is_own_picture, write_class_map, write_image
+from rapidseg.imaging.writing import MAX_JPEG_SIDE
 from rapidseg.runtime.result import Result, check_kind
 from rapidseg.runtime.segmenter import Segmenter
 
@@ -22,6 +25,7 @@ KINDS = {"class-map": ("class_maps", ".png"), "overlay": ("overlays", ".jpg"), "
 DEFAULT_KINDS = ("class-map", "overlay")
 RECORD_NAME = "predictions.json"
 INCOMPLETE_RECORD_NAME = "predictions.incomplete.json"
+_LONGEST_SUFFIX = ".png"
 _WRITERS = 2  # threads
 
 
@@ -42,7 +46,9 @@ class OutputFolder:
             kinds: which of `KINDS` to write.
 
         Raises:
-            InputError: an unknown kind, `folder` is a file, or an output would overwrite an image.
+            InputError: an unknown kind, `folder` is a file, or an output would overwrite an image or a file that is
+                not the output of an earlier run.
+            RapidSegError: `folder` cannot be written to.
         """
         for kind in kinds:
             check_kind(kind)
@@ -50,10 +56,16 @@ class OutputFolder:
         self.kinds = tuple(kind for kind in KINDS if kind in kinds)
         self._names = _distinct_names(images)
         inputs = {os.path.realpath(image) for image in images}
-        for image in images:
-            for path in self.paths(image).values():
-                if os.path.realpath(path) in inputs:
-                    raise InputError(f"{path} is an image to segment and would be overwritten; choose another folder")
+        records = [self.folder / name for name in (RECORD_NAME, INCOMPLETE_RECORD_NAME)]
+        paths = [path for image in images for path in self.paths(image).values()]
+        for path in (*records, *paths):
+            if os.path.realpath(path) in inputs:
+                raise InputError(f"{path} is an image to segment and would be overwritten; choose another folder")
+        check_derived_files(self.folder, records, is_ours=_may_replace_record)
+        recorded = {path for record in records for path in _recorded_paths(record)}
+        check_derived_files(
+            self.folder, paths, is_ours=lambda path: is_own_picture(path) or os.path.realpath(path) in recorded
+        )
 
     def paths(self, image: Path) -> dict[str, Path]:
         """Returns the output file of each kind."""
@@ -86,6 +98,9 @@ class OutputFolder:
         if "class-map" in paths:
             write_class_map(paths["class-map"], result.class_map, result.labels.palette_array())
         if drawn is not None:
+            if max(drawn.shape[:2]) > MAX_JPEG_SIDE:
+                paths["overlay"] = paths["overlay"].with_suffix(".png")
+                check_derived_files(self.folder, [paths["overlay"]], is_ours=is_own_picture)
             write_image(paths["overlay"], drawn)
         if "confidence" in paths and result.confidence is not None:
             write_image(paths["confidence"], result.confidence)
@@ -159,9 +174,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> Path:
     """
     path, incomplete = folder / RECORD_NAME, folder / INCOMPLETE_RECORD_NAME
     is_worse = _quality(record) < _quality(_read_record(path))
-    # Names of files need not be UTF-8. Python's stand-ins for their other bytes become escapes, which JSON can hold.
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    write_bytes(incomplete if is_worse else path, text.encode("utf-8", "backslashreplace"))
+    write_text(incomplete if is_worse else path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     if is_worse:
         return incomplete
     incomplete.unlink(missing_ok=True)
@@ -178,20 +191,48 @@ def _read_record(path: Path) -> Mapping[str, Any]:
     """Returns the record in a file; an empty one if the file does not exist or holds something else."""
     try:
         record = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 
 
 def _distinct_names(images: Sequence[Path]) -> dict[Path, str]:
-    """Returns a name for each image; names differ even on file systems that ignore case."""
+    """Returns a name for each image, without a suffix.
+
+    Names differ even on file systems that ignore case or the encoding of accents, and are short enough for any suffix.
+    """
     names: dict[Path, str] = {}
     taken: set[str] = set()
+    numbers: dict[str, int] = {}  # the last one of each stem
     for image in images:
-        name, number = image.stem, 1
-        while name.lower() in taken:
+        stem = _key(image.stem)
+        name, number = fitting_name(image.stem, _LONGEST_SUFFIX), numbers.get(stem, 1)
+        while _key(name) in taken:
             number += 1
-            name = f"{image.stem}_{number}"
-        taken.add(name.lower())
-        names[image] = name
+            name = fitting_name(f"{image.stem}_{number}", _LONGEST_SUFFIX)
+        numbers[stem] = number
+        taken.add(_key(name))
+        names[image] = name.removesuffix(_LONGEST_SUFFIX)
     return names
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _may_replace_record(path: Path) -> bool:
+    """Returns whether a file is a record, or a damaged one; not the results of another program in the same format."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return path.is_file()
+    if isinstance(content, dict):
+        return {"complete", "files", "failed"} <= content.keys()
+    return not (isinstance(content, list) and any(isinstance(item, dict) for item in content))
+
+
+def _recorded_paths(record: Path) -> set[str]:
+    """Returns the pictures of earlier runs; those of version 0.1.0 do not say themselves who wrote them."""
+    entries = _read_record(record).get("files", ())
+    kinds = [kind.replace("-", "_") for kind in KINDS]
+    return {os.path.realpath(entry[kind]) for entry in entries for kind in kinds if isinstance(entry.get(kind), str)}

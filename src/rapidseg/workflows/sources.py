@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rapidseg.core.errors import InputError
+from rapidseg.checkpoints import read_checkpoint
+from rapidseg.core.encoder_spec import ENCODER_KEY
+from rapidseg.core.errors import InputError, RapidSegError
 from rapidseg.core.files import check_output_file
 from rapidseg.core.progress import Progress, counter
+from rapidseg.core.spec import SPEC_KEY
+from rapidseg.runtime.model_file import read_spec
 
 if TYPE_CHECKING:
     from rapidseg.importing import LabelsLike
@@ -36,23 +40,36 @@ def output_path(model: object, output: str | os.PathLike[str] | None, suffix: st
         tag: what follows the model's name, such as `-int8`.
 
     Raises:
-        InputError: `output` is a folder or has another suffix; or it is missing, and the model has no name or the file
-            would replace the model.
+        InputError: `output` is a folder or has another suffix; or it is missing, and the model has no name; or the file
+            would replace the model, or, under a name that nobody passed, a file that RapidSeg did not write.
+        RapidSegError: the file cannot be written there.
     """
     if output is not None:
-        return check_output_file(output, (suffix,))
+        return check_output_file(output, (suffix,), inputs=(model,))
     if not isinstance(model, (str, os.PathLike)):
         raise InputError(f"a model in memory has no name; pass output, a file name that ends in {suffix}")
     source, stem = _file_and_stem(os.fspath(model))
     if source.name in ("", ".."):
         what = "names no file" if "://" in os.fspath(model) else "is a folder"
         raise InputError(f"{os.fspath(model)} {what}; pass a file")
-    path = check_output_file(source.with_name(f"{stem}{tag}{suffix}"), (suffix,))
-    if path == source:
+    path = check_output_file(source.with_name(f"{stem}{tag}{suffix}"), (suffix,), inputs=(model,))
+    if path.exists() and not _is_own_file(path):
         raise InputError(
-            f"{source} would be replaced; pass another name that ends in {suffix}: --output FILE (output= in Python)"
+            f"{path} exists and was not written by RapidSeg; choose the name of the new file: --output FILE "
+            "(output= in Python)"
         )
     return path
+
+
+def _is_own_file(path: Path) -> bool:
+    """Returns whether a file has a specification, which all that RapidSeg writes have."""
+    try:
+        if path.suffix.lower() == ".onnx":
+            read_spec(path)
+            return True
+        return bool({SPEC_KEY, ENCODER_KEY} & read_checkpoint(path).metadata.keys())
+    except RapidSegError:
+        return False
 
 
 def load_network(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement as Widths
 from rich.table import Table
 
-from rapidseg.cli.console import console
+from rapidseg.cli.console import SafeConsole, console
 
 if TYPE_CHECKING:
     from rapidseg.benchmarking.summary import Summary
@@ -31,8 +30,8 @@ def add_number_columns(table: Table, *headings: str) -> None:
 
 def print_table(table: Table) -> None:
     """Prints a table at its full width, even if the console is narrower, so that no number is cut off."""
-    wide = Console(width=_MAX_WIDTH)
-    Console(width=max(console.width, Widths.get(wide, wide.options, table).maximum)).print(table)
+    wide = SafeConsole(width=_MAX_WIDTH)
+    SafeConsole(width=max(console.width, Widths.get(wide, wide.options, table).maximum)).print(table)
 
 
 def summary_cell(summary: Summary) -> str:

@@ -32,5 +32,4 @@ def print_summary(report: PredictionReport) -> None:
         lines += [f"{folder.name.replace('_', ' ')}: {folder}" for folder in report.folders.values()]
     lines.append(f"record: {report.record_path}")
     for line in lines:
-        printable = line.encode("utf-8", "backslashreplace").decode()  # names of files need not be UTF-8
-        console.print(escape(printable), soft_wrap=True, highlight=False)
+        console.print(escape(line), soft_wrap=True, highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import datetime
 from functools import cached_property
@@ -151,11 +152,13 @@ def read_run(path: str | os.PathLike[str]) -> Run:
         InputError: the file cannot be read, or is not such a document.
     """
     try:
-        return Run.model_validate_json(Path(path).read_bytes())
+        # Not pydantic's own parser: it rejects the escapes of names that are not UTF-8.
+        return Run.model_validate(json.loads(Path(path).read_bytes()))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValidationError as error:
+    except (ValueError, RecursionError) as error:
+        problem = explain_validation(error, Run) if isinstance(error, ValidationError) else f"Invalid JSON: {error}"
         raise InputError(
-            f"{path} is not the JSON document of an evaluation ({explain_validation(error, Run)}); "
+            f"{path} is not the JSON document of an evaluation ({problem}); "
             "write one with `rapidseg eval --output FILE` (EvaluationReport.save in Python)"
         ) from error
