@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
 from rapidseg.cli.console import print_json, print_line
@@ -21,7 +19,7 @@ def register(app: typer.Typer) -> None:
 def report(
     first: options.DocumentArgument,
     second: options.SecondDocumentArgument = None,
-    output: options.PageOption = Path("report.html"),
+    output: options.PageOption = None,
     images: options.ImagesOption = 5,
     as_json: JsonOption = False,
 ) -> None:
@@ -30,18 +28,19 @@ def report(
     The page contains pictures if the evaluation saved its predictions (`rapidseg eval --save`) and they still exist.
     """
     from rapidseg.cli.tables.evaluate import print_comparison
-    from rapidseg.workflows.report import compare_runs, open_run
+    from rapidseg.workflows.report import compare_runs, default_page, open_run
 
+    page = default_page() if output is None else output
     if second is None:
-        open_run(first, images=images).to_html(output)
-        document = {"written": str(output)}
+        page = open_run(first, images=images).to_html(page)
+        document = {"written": str(page)}
     else:
         comparison = compare_runs((first, second), images=images)
-        comparison.to_html(output)
-        document = {"written": str(output), **comparison.to_dict()}
+        page = comparison.to_html(page)
+        document = {"written": str(page), **comparison.to_dict()}
         if not as_json:
             print_comparison(comparison)
     if as_json:
         print_json(document)
     else:
-        print_line(f"wrote {output}")
+        print_line(f"wrote {page}")

@@ -49,7 +49,7 @@ def check_output_file(path: str | os.PathLike[str], suffixes: Sequence[str], *, 
     file = Path(text)
     endings = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
     if os.path.basename(text) in ("", ".", "..") or file.name in ("", "..") or os.path.isdir(file):
-        raise InputError(f"{shortened(text)} is a folder; pass a file name that ends in {endings}")
+        raise InputError(f"{shortened(text or '.')} is a folder; pass a file name that ends in {endings}")
     if file.suffix.lower() not in suffixes:
         example = f"{file.stem.strip('.') or 'file'}{suffixes[0]}"
         raise InputError(f"{shortened(text)}: pass a file name that ends in {endings}, such as {example}")
@@ -75,7 +75,10 @@ def check_output_folder(path: str | os.PathLike[str]) -> Path:
         InputError: it is a file, or cannot be a folder here.
         RapidSegError: it cannot be written to: no permission, or a disk that is read-only.
     """
-    folder = Path(_output_text(path))
+    text = _output_text(path)
+    if not text.strip():
+        raise InputError("the folder to write to is empty; pass a path, or . for the current folder")
+    folder = Path(text)
     if os.path.lexists(folder) and not folder.is_dir():
         kind = special_file(folder) or ("a link to nothing" if folder.is_symlink() else "a file")
         raise InputError(f"{folder} is {kind}; results are written to a folder, choose another name")
@@ -161,8 +164,6 @@ def special_file(path: Path) -> str | None:
 def _output_text(path: str | os.PathLike[str]) -> str:
     """Returns a path as text that the operating system accepts, with the home folder in place of `~`."""
     text = os.fspath(path)
-    if not text.strip():
-        raise InputError("the path to write to is empty; pass a path, or . for the current folder")
     if "\0" in text:
         raise InputError(f"{text!r} contains a NUL character, which paths cannot; correct the path")
     try:

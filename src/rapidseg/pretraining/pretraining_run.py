@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from rapidseg.core.files import check_output_folder
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.pretraining.preparation import PreparedPretraining, prepare_pretraining
 from rapidseg.pretraining.pretraining_report import PretrainingReport
@@ -52,7 +53,7 @@ def pretrain(
         TrainingError: the loss is not finite, or the saved state cannot be read or belongs to other images.
         TrainingStopped: a signal stopped the run.
     """
-    folder = RunFolder(Path(output), read_recipe=load_pretraining_recipe, changeable=_CHANGEABLE)
+    folder = RunFolder(check_output_folder(output), read_recipe=load_pretraining_recipe, changeable=_CHANGEABLE)
     recipe, state = folder.prepare(recipe, resume=resume)
     prepared = prepare_pretraining(recipe, device, progress=progress)
     identity = _identify(recipe, prepared)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback
 
+from rapidseg.core.files import check_output_folder
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.recipes.recipe_file import dump_recipe
 from rapidseg.recipes.schema import Recipe
@@ -52,7 +53,7 @@ def train(
         TrainingError: the loss is not finite, or the saved state cannot be read or belongs to other images.
         TrainingStopped: a signal stopped the run.
     """
-    folder: RunFolder[Recipe] = RunFolder(Path(output))
+    folder: RunFolder[Recipe] = RunFolder(check_output_folder(output))
     recipe, state = folder.prepare(recipe, resume=resume)
     started_from = None if state is None else folder.read_initial_weights(recipe)
     prepared = prepare(recipe, device, resuming=state is not None, initial_weights=started_from, progress=progress)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rapidseg.core.arguments import as_paths
 from rapidseg.core.choices import Baseline, ClassMappingName, EngineName, PrecisionName
 from rapidseg.core.errors import InputError
+from rapidseg.core.files import check_output_folder
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import SizeHW, SizeLike, to_sizes
 from rapidseg.workflows.arguments import TEXT, checked
@@ -94,6 +95,7 @@ def benchmark(
     from rapidseg.runtime.engines import ENGINES, PRECISIONS
     from rapidseg.runtime.model_file import SAMPLE_IMAGE
 
+    results = None if output is None else check_output_folder(output)
     with ExitStack() as stack:
         names, weights = _with_baseline(as_model_list(models), baseline, checkpoint, stack, progress)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapidseg-models-")))
@@ -117,7 +119,7 @@ def benchmark(
     requested = (*(() if engines is None else plan.engines), *(() if precisions is None else plan.precisions))
     unmeasured = tuple(name for name in requested if name not in measured)
     report = replace(report, unmeasured=unmeasured, complete=not unmeasured)
-    return report if output is None else _write(report, Path(output))
+    return report if results is None else _write(report, results)
 
 
 def as_model_list(models: ModelPath | Sequence[ModelPath] | None) -> tuple[str, ...]:

@@ -210,7 +210,9 @@ def evaluate(
     input_size = None if input_size is None else to_input_size(input_size)
     settings = ProtocolSettings(protocol, crop, stride, scales, flip)
     scaling = InputScaling(input_size, subsample)
-    _check_files(output, html)
+    inputs = (data, model)
+    output = None if output is None else check_output_file(output, (".json",), inputs=inputs)
+    html = None if html is None else _check_page(html, inputs)
     dataset = open_dataset(data, root, split)
     segmenter, name = _open(model, engine, precision, device, download, progress)
     predict = settings.protocol(segmenter, scaling)
@@ -293,13 +295,11 @@ class _CoveringWindows:
         )
 
 
-def _check_files(output: str | os.PathLike[str] | None, html: str | os.PathLike[str] | None) -> None:
-    """Raises before the first prediction where the results could not be written after the last one."""
-    if output is not None:
-        check_output_file(output, (".json",))
-    if html is not None:
-        check_output_file(html, (".html", ".htm"))
-        require_extra("report", "jinja2")
+def _check_page(path: str | os.PathLike[str], inputs: Sequence[object]) -> Path:
+    """Raises before the first prediction where the page could not be written after the last one."""
+    file = check_output_file(path, (".html", ".htm"), inputs=inputs)
+    require_extra("report", "jinja2")
+    return file
 
 
 def _open(

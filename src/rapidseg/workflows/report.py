@@ -18,6 +18,9 @@ from rapidseg.workflows.arguments import checked, integer
 if TYPE_CHECKING:
     from rapidseg.evaluation.report import Change, Comparison, Run, SavedImages
 
+DEFAULT_PAGE = Path("report.html")
+_PAGE_MARK = b"<footer>Written by rapidseg "  # in every page
+
 
 @dataclass(frozen=True, eq=False)
 class RunReport(Report):
@@ -180,6 +183,19 @@ def open_run(path: str | os.PathLike[str], *, images: int = 5) -> RunReport:
     from rapidseg.evaluation.report import read_run
 
     return RunReport(read_run(path), images)
+
+
+def default_page() -> Path:
+    """Returns the name of a page whose name nobody passed: `report.html` in the current folder.
+
+    Raises:
+        InputError: a file of that name exists that is not such a page.
+    """
+    if DEFAULT_PAGE.is_file() and _PAGE_MARK not in DEFAULT_PAGE.read_bytes():
+        raise InputError(
+            f"{DEFAULT_PAGE} exists and was not written by RapidSeg; choose the name of the page: --output FILE"
+        )
+    return DEFAULT_PAGE
 
 
 def _rows(pictures: SavedImages, changes: list[Change]) -> Any:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from rapidseg.core.arguments import number, refusal
 from rapidseg.core.choices import ClassMappingName, EngineName, PrecisionName
-from rapidseg.core.errors import InputError
+from rapidseg.core.errors import ConfigError, InputError, ModelFileError
+from rapidseg.core.files import check_output_file
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.report import Report, with_warnings
 from rapidseg.core.sizes import InputSize, InputSizeLike, SizeHW, SizeLike, format_size, to_input_sizes, to_size
@@ -154,9 +155,7 @@ def tune(
     if min_fps == 0:
         raise refusal("min_fps", min_fps, "a number above 0")
     names, target = as_model_list(models), Target(min_fps, min_miou)
-    file = Path(f"{Path(names[0]).stem}.tuned.yaml" if output is None else output)
-    if file.suffix not in (".yaml", ".yml"):
-        raise InputError(f"{file}: the name of a tuned file must end in .yaml; use {file.with_suffix('.yaml').name}")
+    file = _output_file(output, names, data)
     labeled = LabeledData.from_paths(data, root, split, class_mapping)
     check_target(target, labeled)
     image = _first_image(labeled) if image is None else Path(image)
@@ -180,6 +179,31 @@ def tune(
             tuned = tuned.model_copy(update={"model": kept.name})
         write_tuned(file, tuned)
     return TuningReport(result, file)
+
+
+def _output_file(output: str | os.PathLike[str] | None, models: Sequence[str], data: object) -> Path:
+    """Returns the file to write; a name that nobody passed never replaces a file that `rapidseg tune` did not write."""
+    from rapidseg.runtime.tuned_file import read_tuned
+
+    if output is not None:
+        file = Path(output)
+        if file.suffix and file.suffix not in (".yaml", ".yml"):
+            raise InputError(
+                f"{file}: the name of a tuned file must end in .yaml; use {file.with_suffix('.yaml').name}"
+            )
+        return check_output_file(output, (".yaml", ".yml"), inputs=(*models, data))
+    file = check_output_file(f"{Path(models[0]).stem}.tuned.yaml", (".yaml",), inputs=(*models, data))
+    if file.exists():
+        try:
+            read_tuned(file)
+        except ConfigError as error:
+            raise InputError(
+                f"{file} exists and was not written by `rapidseg tune`; choose the name of the new file: --output FILE "
+                "(output= in Python)"
+            ) from error
+        except ModelFileError:
+            pass  # it is a tuned file, whose model is gone or has changed
+    return file
 
 
 def _first_image(labeled: LabeledData | None) -> Path:

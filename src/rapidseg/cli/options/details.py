@@ -46,7 +46,10 @@ SecondDocumentArgument = Annotated[
         autocompletion=complete_document,
     ),
 ]
-PageOption = Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.", rich_help_panel=OUTPUT)]
+PageOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="HTML file to write.", show_default="report.html", rich_help_panel=OUTPUT),
+]
 ImagesOption = Annotated[
     int, typer.Option("--images", min=1, help="How many images of each kind to show.", rich_help_panel=OUTPUT)
 ]
