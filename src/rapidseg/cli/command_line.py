@@ -15,6 +15,7 @@ from rapidseg.cli.console import console, print_interrupted
 from rapidseg.cli.interrupts import forget_interrupts
 from rapidseg.cli.renames import RENAMED_OPTIONS
 from rapidseg.core.errors import Interrupted, did_you_mean, nearest_hint
+from rapidseg.core.printable import printable
 
 # Not importable by one name: some releases of Typer use Click, others contain a copy of it.
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
@@ -81,8 +82,11 @@ def add_hint(error: Any) -> None:
     Args:
         error: a usage error; its message is changed in place.
     """
+    error.message = printable(error.message)  # which repeats arguments, perhaps names of files
     if hasattr(error, "option_name") and hasattr(error, "possibilities"):
-        error.message = f"No such option: {error.option_name}{_option_hint(error.option_name, _options_of(error.ctx))}"
+        error.message = (
+            f"No such option: {printable(error.option_name)}{_option_hint(error.option_name, _options_of(error.ctx))}"
+        )
         error.possibilities = None
         return
     error.message = error.message.removeprefix("Value error, ")  # pydantic's, with which some releases of Typer check

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 class SafeConsole(Console):
     """A console on which names of files cannot act: control characters in text are printed as escapes."""
 
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **options)  # before cells of tables are measured
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)

@@ -48,16 +48,18 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary, handle = _reserve(final)
     except OSError as error:
         raise write_error(final, error) from error
+    is_done = False
     try:
         mode = os.fstat(handle).st_mode
+        if sys.platform == "win32":  # which neither renames nor removes open files, and where there is no lock
+            os.close(handle)
+            handle = -1
         try:
             yield temporary
             if temporary.stat().st_mode != mode:  # a library that replaces the file makes it private
                 os.chmod(temporary, mode)
-            if sys.platform == "win32":
-                os.close(handle)
-                handle = -1
             os.replace(temporary, final)
+            is_done = True
         except OSError as error:
             raise write_error(final, error if error.errno else _why_full(temporary) or error) from error
         except RapidSegError:
@@ -68,10 +70,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
                 raise
             raise write_error(final, reason) from error
     finally:
-        if handle >= 0:
+        if not is_done:  # else the name may be that of another thread's file by now
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        if handle >= 0:  # the lock ends last
             os.close(handle)
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -19,9 +19,10 @@ from rapidseg.core.errors import InputError
 from rapidseg.core.os_errors import shortened, write_error
 
 MAX_NAME_BYTES = 255  # of a file or a folder, on all common file systems
+_MAX_PATH_BYTES = 4095  # of Linux, the longest of all systems
 
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")  # with a drive letter, or of a network drive
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_ADDRESS = re.compile(r"(https?|ftp|sftp|file|s3|gs|az|abfss?|hdfs|hf):/", re.IGNORECASE)
 _SPECIAL_FILES = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -183,6 +184,8 @@ def _output_text(path: str | os.PathLike[str]) -> str:
             f"{shortened(text)}: a name of {len(longest)} bytes is too long; "
             f"up to {MAX_NAME_BYTES} are allowed, choose a shorter one"
         )
+    if len(encoded) > _MAX_PATH_BYTES:
+        raise InputError(f"{shortened(text)}: this path is longer than {_MAX_PATH_BYTES} bytes; choose a shorter one")
     return text
 
 

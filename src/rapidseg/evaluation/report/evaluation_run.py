@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rapidseg import __version__
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.os_errors import shortened
 from rapidseg.core.sizes import InputSize
 from rapidseg.core.validation import explain_validation
 from rapidseg.evaluation.scoring import Evaluation
@@ -155,7 +156,7 @@ def read_run(path: str | os.PathLike[str]) -> Run:
         # Not pydantic's own parser: it rejects the escapes of names that are not UTF-8.
         return Run.model_validate(json.loads(Path(path).read_bytes()))
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read {shortened(path)}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         problem = explain_validation(error, Run) if isinstance(error, ValidationError) else f"Invalid JSON: {error}"
         raise InputError(

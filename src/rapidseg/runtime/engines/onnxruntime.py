@@ -169,8 +169,19 @@ def _open(path: Path, options: onnxruntime.SessionOptions, providers: list[Any])
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3  # errors only: its warnings are about folding constants
     try:
-        return onnxruntime.InferenceSession(path, options, providers=providers)
+        return onnxruntime.InferenceSession(_readable(path), options, providers=providers)
     except Exception as error:  # ONNX Runtime's exceptions share no narrower base
         raise ModelFileError(
             f"{path}: ONNX Runtime {onnxruntime.__version__} cannot read it: {error}; export the model again"
         ) from error
+
+
+def _readable(model: Path | bytes) -> Path | bytes:
+    """Returns the content of a file whose name is not Unicode, which ONNX Runtime cannot open itself."""
+    if isinstance(model, bytes):
+        return model
+    try:
+        os.fspath(model).encode()
+    except UnicodeEncodeError:
+        return model.read_bytes()
+    return model

@@ -1,0 +1,33 @@
+"""Names of files as text that cannot act on a terminal."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rapidseg.core.printable import printable
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"stra\xdfe.png", r"stra\udcdfe.png"),
+        (b"\x1b]0;title\x07.png", r"\x1b]0;title\x07.png"),
+        (b"a\rb", r"a\x0db"),
+        ("evil‮gnp.exe".encode(), r"evil\u202egnp.exe"),
+        ("\x9b31m".encode(), r"\x9b31m"),
+        ("Straße ’ 街道.png".encode(), "Straße ’ 街道.png"),
+        (b"two\nlines\tand a tab", "two\nlines\tand a tab"),
+    ],
+)
+def test_only_what_acts_on_a_terminal_is_escaped(name: bytes, shown: str) -> None:
+    assert printable(os.fsdecode(name)) == shown
+
+
+@given(st.binary(max_size=40))
+def test_every_name_can_be_printed_in_utf_8_and_again(name: bytes) -> None:
+    shown = printable(os.fsdecode(name))
+    shown.encode("utf-8")
+    assert not any(ord(letter) < 32 and letter not in "\n\t" for letter in shown)
+    assert printable(shown) == shown
