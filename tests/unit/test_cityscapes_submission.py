@@ -41,6 +41,20 @@ def test_train_ids_become_label_ids_in_files_that_the_benchmark_finds(tmp_path):
     assert read_mask(files[1]).tolist() == [list(LABEL_IDS)]
 
 
+def test_two_images_of_one_name_are_refused(tmp_path):
+    writer = SubmissionWriter(tmp_path / "submission", CITYSCAPES)
+    class_map = np.zeros((1, 19), np.uint8)
+    writer(Labeled("ulm/a_000000_000019"), class_map, SCORE)
+    with pytest.raises(InputError, match="ulm/a_000000_000019 and bonn/a_000000_000019 have the same name in a submis"):
+        writer(Labeled("bonn/a_000000_000019"), class_map, SCORE)
+
+
+def test_pictures_of_another_program_are_kept_even_if_they_are_named_like_a_submission(tmp_path):
+    write_image(tmp_path / "ulm_000000_000019_pred_labelIds.png")
+    with pytest.raises(InputError, match=r"contains other PNGs, such as ulm_000000_000019_pred_labelIds\.png"):
+        SubmissionWriter(tmp_path, CITYSCAPES)
+
+
 def test_other_classes_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"for its 19 classes only; this data set has 11 classes \(Sky, Building, "):
         SubmissionWriter(tmp_path / "submission", CAMVID)

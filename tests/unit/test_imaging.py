@@ -12,8 +12,11 @@ from rapidseg.core.errors import InputError
 from rapidseg.core.labels import CAMVID, LabelSet
 from rapidseg.imaging import (
     add_legend,
+    decode_image,
+    encode_jpeg,
     find_images,
     input_size_hw,
+    is_own_picture,
     overlay,
     read_image,
     read_mask,
@@ -159,3 +162,34 @@ def test_find_images_names_what_matches_nothing(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(InputError, match=message):
             find_images([tmp_path / entry])
+
+
+class TestPicturesSayWhoWroteThem:
+    """So that a later run knows which files it may replace."""
+
+    def test_own_pictures_are_recognized(self, tmp_path):
+        rng = np.random.default_rng(0)
+        image = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        write_image(tmp_path / "a.png", image)
+        write_image(tmp_path / "a.jpg", image)
+        write_image(tmp_path / "gray.jpg", image[..., 0])
+        write_class_map(tmp_path / "c.png", image[..., 0] % 11, CAMVID.palette_array())
+        for path in tmp_path.iterdir():
+            assert is_own_picture(path)
+            assert read_image(path).shape == (40, 50, 3)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), decode_image(encode_jpeg(image)))
+
+    def test_other_files_are_not(self, tmp_path):
+        Image.new("RGB", (5, 5)).save(tmp_path / "a.png")
+        Image.new("RGB", (5, 5)).save(tmp_path / "a.jpg")
+        (tmp_path / "empty").touch()
+        (tmp_path / "text").write_text("RapidSeg")
+        assert not any(map(is_own_picture, (*tmp_path.iterdir(), tmp_path, tmp_path / "missing")))
+
+    def test_a_jpeg_file_has_a_largest_size(self, tmp_path):
+        with pytest.raises(InputError, match=r"at most 65500 pixels a side, and the picture 1x65501; save it as \.png"):
+            write_image(tmp_path / "wide.jpg", np.zeros((1, 65_501, 3), np.uint8))
+        write_image(tmp_path / "wide.jpg", np.zeros((1, 65_500, 3), np.uint8))
+        write_image(tmp_path / "wide.png", np.zeros((1, 65_501, 3), np.uint8))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["wide.jpg", "wide.png"]

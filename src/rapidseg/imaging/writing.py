@@ -37,30 +37,39 @@ _HEAD_BYTES = 256  # the marks follow the header of a file
 _CLASS_MAP_OPTIONS = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 
 
-def write_class_map(path: str | os.PathLike[str], class_map: np.ndarray, palette: np.ndarray) -> None:
+def write_class_map(path: str | os.PathLike[str], class_map: np.ndarray, palette: np.ndarray) -> Path:
     """Writes a class map as a palette PNG: pixel values are class ids, viewers show the colors.
 
     Args:
         class_map: (H, W) uint8.
         palette: (K, 3) uint8 RGB, K up to 256; further ids are black.
 
+    Returns:
+        The file.
+
     Raises:
+        InputError: the path has another suffix than `.png`.
         RapidSegError: the file cannot be written.
     """
+    file = check_output_file(path, (".png",))
     # All 256 entries: Pillow packs pixels of shorter palettes into fewer bits, which some readers stretch.
     table = np.zeros((256, 3), np.uint8)
     table[: len(palette)] = palette
     image = Image.fromarray(np.ascontiguousarray(class_map))
     image.putpalette(table.tobytes())
-    _write_png(Path(path), image, _CLASS_MAP_OPTIONS)
+    _write_png(file, image, _CLASS_MAP_OPTIONS)
+    return file
 
 
-def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
+def write_image(path: str | os.PathLike[str], image: np.ndarray) -> Path:
     """Writes a PNG or JPEG file, by the suffix of its name.
 
     Args:
         path: ends in `.png`, `.jpg` or `.jpeg`.
         image: (H, W, 3) uint8 RGB or (H, W) uint8 gray; for PNG also (H, W) uint16 gray.
+
+    Returns:
+        The file.
 
     Raises:
         InputError: the path has another suffix, or a JPEG file cannot have as many pixels.
@@ -73,6 +82,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         content = encode_jpeg(image)
         header = 4 + int.from_bytes(content[4:6], "big")  # the start of the image and its JFIF segment
         write_bytes(file, content[:header] + _JPEG_MARK + content[header:])
+    return file
 
 
 def encode_jpeg(image: np.ndarray) -> bytes:

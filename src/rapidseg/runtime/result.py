@@ -250,14 +250,12 @@ class Result:
         path = Path(check_path("path", path, "the file to write, as text or pathlib.Path"))
         check_kind(kind)
         if kind == "overlay":
-            write_image(path, self.plot())
-        elif kind == "confidence":
-            write_image(path, self._confidence())
-        elif path.suffix.lower() == ".png":
-            write_class_map(path, _on_host(self.class_map), self.labels.palette_array())
-        else:
-            raise InputError(f"cannot write {path}: a class map needs exact pixel values; use the suffix .png")
-        return path
+            return write_image(path, self.plot())
+        if kind == "confidence":
+            return write_image(path, self._confidence())
+        if path.suffix.lower() == ".png":
+            return write_class_map(path, _on_host(self.class_map), self.labels.palette_array())
+        raise InputError(f"cannot write {path}: a class map needs exact pixel values; use the suffix .png")
 
     def __repr__(self) -> str:
         """Returns the size, the largest classes, and the time from the image in memory to its class map."""
