@@ -51,7 +51,7 @@ def checked(**rules: Rule) -> Callable[[Callable[Parameters, Returned]], Callabl
                     if value is not None or signature.parameters[name].default is not None:
                         rules[name](name, value)
                 return function(*args, **kwargs)
-            except (OSError, ValueError, RecursionError) as error:
+            except (OSError, ValueError, RuntimeError) as error:
                 message = None if isinstance(error, RapidSegError) else explain_error(error)
                 if message is None:
                     raise

@@ -60,6 +60,8 @@ def explain_error(error: BaseException) -> str | None:
         return f"a file or its name contains text that is not valid ({error}); save it as UTF-8, or rename it"
     if isinstance(error, RecursionError):
         return "a file is nested too deeply to be read; pass another one"
+    if isinstance(error, RuntimeError) and "home directory" in str(error):
+        return "a path begins with ~, but the home folder is not known here; pass the whole path"
     if isinstance(error, ValueError) and "embedded null" in str(error):
         return "a path contains a NUL character; correct the path"
     return None
