@@ -20,7 +20,8 @@ from tests.support.output_faults import WITHOUT_RIGHTS, Outcome, Workshop, check
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses mount, setpriv, /dev/full and the shell of Linux")
 
-COMMANDS = ("predict", "eval", "export", "import", "synth", "prepare")
+COMMANDS = ("predict", "eval", "import", "synth", "prepare")
+WITH_EXPORT = (*COMMANDS, "export")  # which compares engines for minutes once it can write: it is only made to fail
 MARKED = [pytest.param(name, marks=() if name == "predict" else pytest.mark.slow) for name in COMMANDS]
 DISK_KIB = 2048
 FILES = {
@@ -30,7 +31,6 @@ FILES = {
         *(f"overlays/{index}.jpg" for index in range(3)),
     },
     "eval": {"e.json", "e.html", "saved/000.png", "saved/001.png", "saved/002.png"},
-    "export": {"model.onnx"},
     "import": {"model.safetensors"},
 }
 
@@ -79,7 +79,7 @@ def filled(disk: Path, free_kib: int) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("free_kib", [0, 8, 40])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", WITH_EXPORT)
 def test_a_full_disk(command: str, free_kib: int, workshop: Workshop, small_disk: Path) -> None:
     output = small_disk / "out"
     words = workshop.words(command, output)
@@ -92,11 +92,12 @@ def test_a_full_disk(command: str, free_kib: int, workshop: Workshop, small_disk
         else:
             assert command in ("prepare", "synth")  # whose files may fit
         check_files(small_disk)
-    assert run(words).status == 0
-    check_done(command, output)
+    if command != "export":
+        assert run(words).status == 0
+        check_done(command, output)
 
 
-@pytest.mark.parametrize("command", MARKED)
+@pytest.mark.parametrize("command", [*MARKED, *slowly("export")])
 def test_files_that_may_not_grow(command: str, workshop: Workshop, tmp_path: Path) -> None:
     """A limit of 300 bytes a file, which is what a full disk looks like where none can be mounted."""
     import resource
@@ -107,11 +108,12 @@ def test_files_that_may_not_grow(command: str, workshop: Workshop, tmp_path: Pat
     assert outcome.status == 2
     assert "File too large; raise the limit on the size of files" in outcome.check_message()
     check_files(output)
-    assert run(words).status == 0
-    check_done(command, output)
+    if command != "export":
+        assert run(words).status == 0
+        check_done(command, output)
 
 
-@pytest.mark.parametrize("command", MARKED)
+@pytest.mark.parametrize("command", [*MARKED, *slowly("export")])
 def test_a_folder_without_permission(command: str, workshop: Workshop, tmp_path: Path) -> None:
     check_that_rights_can_be_dropped()
     output = tmp_path / "locked" / "out"
@@ -128,8 +130,9 @@ def test_a_folder_without_permission(command: str, workshop: Workshop, tmp_path:
     assert outcome.status == 2
     assert "Permission denied; change the permissions, or choose a folder that you can" in outcome.check_message()
     assert not [path for path in output.rglob("*") if path.is_file() and not path.name.endswith("polygons.json")]
-    assert run(words, before=WITHOUT_RIGHTS).status == 0
-    check_done(command, output)
+    if command != "export":
+        assert run(words, before=WITHOUT_RIGHTS).status == 0
+        check_done(command, output)
 
 
 @pytest.mark.slow

@@ -109,7 +109,7 @@ def run(
         env={name: value for name, value in variables.items() if value is not None},
         cwd=folder,
         preexec_fn=prepare,
-        timeout=120,
+        timeout=600,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 
