@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from rapidseg.core.errors import RapidSegError
+from rapidseg.core.printable import printable
 
 # What to do about a file that cannot be written, by the number of the operating system's error.
 _WRITE_ADVICE = {
@@ -68,8 +69,8 @@ def explain_error(error: BaseException) -> str | None:
 
 
 def shortened(path: str | os.PathLike[str]) -> str:
-    """Returns a path as messages repeat it: the beginning and the end of one that is longer than 200 characters."""
-    text = os.fspath(path)
+    """Returns a path as messages repeat it: in one line, and of more than 200 characters the beginning and the end."""
+    text = printable(os.fspath(path)).replace("\n", r"\n").replace("\t", r"\t")
     if len(text) <= _MAX_PATH:
         return text
     return f"{text[: _MAX_PATH // 2]}...{text[-_MAX_PATH // 4 :]} ({len(text)} characters)"

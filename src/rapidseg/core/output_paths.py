@@ -52,15 +52,18 @@ def check_output_file(path: str | os.PathLike[str], suffixes: Sequence[str], *, 
     if os.path.basename(text) in ("", ".", "..") or file.name in ("", "..") or os.path.isdir(file):
         raise InputError(f"{shortened(text or '.')} is a folder; pass a file name that ends in {endings}")
     if file.suffix.lower() not in suffixes:
-        example = f"{file.stem.strip('.') or 'file'}{suffixes[0]}"
+        example = shortened(f"{file.stem.strip('.') or 'file'}{suffixes[0]}")
         raise InputError(f"{shortened(text)}: pass a file name that ends in {endings}, such as {example}")
     special = special_file(file)
     if special:
-        raise InputError(f"{text} is {special}, not a regular file; pass another name that ends in {endings}")
+        raise InputError(
+            f"{shortened(text)} is {special}, not a regular file; pass another name that ends in {endings}"
+        )
     for source in inputs:
         if isinstance(source, (str, os.PathLike)) and _is_same_file(file, source):
             raise InputError(
-                f"{text} would be replaced; pass another name that ends in {endings}: --output FILE (output= in Python)"
+                f"{shortened(text)} would be replaced; pass another name that ends in {endings}: --output FILE "
+                "(output= in Python)"
             )
     _check_writable(file)
     return file
@@ -82,7 +85,7 @@ def check_output_folder(path: str | os.PathLike[str]) -> Path:
     folder = Path(text)
     if os.path.lexists(folder) and not folder.is_dir():
         kind = special_file(folder) or ("a link to nothing" if folder.is_symlink() else "a file")
-        raise InputError(f"{folder} is {kind}; results are written to a folder, choose another name")
+        raise InputError(f"{shortened(folder)} is {kind}; results are written to a folder, choose another name")
     _check_writable(folder)
     return folder
 
@@ -109,7 +112,9 @@ def path_below(folder: Path, name: str, suffix: str) -> Path:
         elif part not in ("", "."):
             parts.append(part)
     if not parts:
-        raise InputError(f"{name!r} cannot be the name of a file; correct the list or the data set that contains it")
+        raise InputError(
+            f"{shortened(name)!r} cannot be the name of a file; correct the list or the data set that contains it"
+        )
     *folders, last = parts
     return folder.joinpath(*map(fitting_name, folders), fitting_name(last, suffix))
 
@@ -144,12 +149,14 @@ def check_derived_files(folder: Path, paths: Iterable[Path], *, is_ours: Callabl
             parent = os.path.realpath(path.parent)
             if os.path.commonpath([root, parent]) != root:
                 raise InputError(
-                    f"{path.parent} leads to {parent}, outside of {folder}; remove the link, or choose another folder"
+                    f"{shortened(path.parent)} leads to {parent}, outside of {folder}; remove the link, or choose "
+                    "another folder"
                 )
             inside.add(path.parent)
         if os.path.lexists(path) and not (path.is_symlink() and not path.exists()) and not is_ours(path):
             raise InputError(
-                f"{path} was not written by RapidSeg and would be overwritten; choose another folder, or remove it"
+                f"{shortened(path)} was not written by RapidSeg and would be overwritten; choose another folder, "
+                "or remove it"
             )
 
 
@@ -166,11 +173,13 @@ def _output_text(path: str | os.PathLike[str]) -> str:
     """Returns a path as text that the operating system accepts, with the home folder in place of `~`."""
     text = os.fspath(path)
     if "\0" in text:
-        raise InputError(f"{text!r} contains a NUL character, which paths cannot; correct the path")
+        raise InputError(f"{shortened(text)} contains a NUL character, which paths cannot; correct the path")
     try:
         encoded = os.fsencode(text)
     except UnicodeEncodeError as error:
-        raise InputError(f"{text!r} cannot be the name of a file here ({error.reason}); choose another path") from error
+        raise InputError(
+            f"{shortened(text)} cannot be the name of a file here ({error.reason}); choose another path"
+        ) from error
     if os.name != "nt" and _WINDOWS_PATH.match(text):
         raise InputError(f"{shortened(text)} is a path of Windows; pass a path of this system, such as /mnt/c/results")
     if _ADDRESS.match(text):
@@ -193,8 +202,8 @@ def _expanded(text: str) -> str:
     expanded = os.path.expanduser(text)
     if expanded == text:
         raise InputError(
-            f"{text}: the home folder {text.partition(os.sep)[0]} is not known here; pass the whole path, or ./{text} "
-            "for a path of this name"
+            f"{shortened(text)}: the home folder {shortened(text.partition(os.sep)[0])} is not known here; pass the "
+            f"whole path, or {shortened('./' + text)} for a path of this name"
         )
     return expanded
 
@@ -207,7 +216,7 @@ def _check_writable(path: Path) -> None:
     while not os.path.lexists(existing) and existing != existing.parent:
         existing = existing.parent
     if not os.path.isdir(existing):
-        raise write_error(path, OSError(errno.ENOTDIR, f"{existing} is not a folder"))
+        raise write_error(path, OSError(errno.ENOTDIR, f"{shortened(existing)} is not a folder"))
     if not os.access(existing, os.W_OK | os.X_OK):
         raise write_error(path, _reason(existing))
 
