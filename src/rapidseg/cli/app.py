@@ -1,7 +1,7 @@
 """Runs the command line, and turns errors into messages and exit statuses.
 
 Exit status: 0, everything that was asked for is done; 1, some of it could not be done; 2, the request was wrong, or a
-package that RapidSeg needs is missing or broken; 130, interrupted.
+package that RapidSeg needs is missing or broken; 130, interrupted by Ctrl-C; 143, ended by SIGTERM.
 
 Hardly anything is imported at module level, so that a broken package, Typer included, is reported, and Ctrl-C too.
 """
@@ -22,12 +22,14 @@ def main() -> None:
     try:
         _run()
     except KeyboardInterrupt:  # a running command ends on its own; this one was still being imported
+        from rapidseg.cli.interrupts import pending_signal
+
         sys.stderr.write("interrupted\n")
-        sys.exit(128 + _SIGINT)
+        sys.exit(128 + (pending_signal() or _SIGINT))
 
 
 def _run() -> None:
-    from rapidseg.cli.interrupts import interrupt_is_pending, remember_interrupts
+    from rapidseg.cli.interrupts import interrupt_is_pending, pending_signal, remember_interrupts
 
     remember_interrupts()
     from rapidseg.core.errors import DependencyError, RapidSegError
@@ -42,6 +44,7 @@ def _run() -> None:
     except SystemExit as end:
         if end.code == 128 + _SIGINT and interrupt_is_pending():  # Typer ended it while it read the arguments
             sys.stderr.write("interrupted\n")
+            sys.exit(128 + (pending_signal() or _SIGINT))
         raise
     except DependencyError as error:
         if interrupt_is_pending():  # libraries that are interrupted while they are imported seem to be broken
