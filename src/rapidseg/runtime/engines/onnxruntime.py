@@ -17,6 +17,8 @@ from rapidseg.system.cache import cache_folder
 from rapidseg.system.compiled_cache import entry_name, load_entry, store_entry, temporary_folder, verified_files
 from rapidseg.system.cpu import cpu_count, cpu_identity
 
+onnxruntime.disable_telemetry_events()  # which ONNX Runtime records on Windows
+
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _PRECISIONS = {"cpu": ("float32",), "cuda": ("float32",), "tensorrt": ("float32", "fp16")}
 
