@@ -38,7 +38,7 @@ def check_semaphores(workers: int) -> None:
         TrainingError: it has not, as in containers without shared memory.
     """
     try:
-        queues = [multiprocessing.Queue() for _ in range(workers + 2 if workers else 0)]
+        queues: list[Any] = [multiprocessing.Queue() for _ in range(workers + 2 if workers else 0)]
     except (OSError, NotImplementedError) as error:
         raise TrainingError(
             f"processes that prepare batches cannot be started ({error}): shared memory, /dev/shm, is missing or full; "
