@@ -14,6 +14,7 @@ import pytest
 import rapidseg
 from rapidseg.core.errors import EngineError
 from rapidseg.runtime.engines.process_check import Turn
+from tests.support.documents import blocks
 from tests.support.tiny_onnx import write_tiny_onnx
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +104,18 @@ def test_a_segmenter_that_is_sent_to_a_worker_is_one_error(tmp_path):
         pickle.dumps(segmenter)
     with pytest.raises(EngineError, match="cannot be sent to another process"):
         multiprocessing.get_context("spawn").Process(target=print, args=(segmenter,)).start()
+
+
+@pytest.mark.slow
+def test_the_example_of_the_page_on_workers_runs(tmp_path):
+    (code,) = (block.code for block in blocks(ROOT / "docs" / "workers.md") if block.language == "python")
+    (tmp_path / "example.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == 4
 
 
 def test_results_can_be_sent_back(tmp_path):
