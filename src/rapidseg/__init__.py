@@ -6,14 +6,20 @@
     result = segmenter("photo.jpg")
     result.class_map   # (H, W) uint8
 
-Importing this package imports neither NumPy, an inference engine nor PyTorch: names are imported when they are first
-used. `PUBLIC_NAMES` lists the public names and the modules that define them. `__init__.pyi` repeats them for type
-checkers and editors.
+Nothing leaves the machine unless a function is asked to download or upload something. Importing this package imports
+neither NumPy, an inference engine nor PyTorch: names are imported when they are first used.
+`PUBLIC_NAMES` lists the public names and the modules that define them. `__init__.pyi` repeats them for type checkers
+and editors.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+# OpenVINO and NNCF send usage data to an analytics server and keep a client id in ~/intel, from their import on. Where
+# this package cannot be imported, they do neither.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 __version__ = "0.1.0"
 

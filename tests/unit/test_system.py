@@ -15,6 +15,7 @@ from rapidseg.runtime.kernels.jit import parallel_rows
 from rapidseg.system import cache, cgroup, cpu, gpu
 from rapidseg.system.cgroup import Cgroups
 from rapidseg.system.machine import find_machine
+from rapidseg.system.matplotlib_folder import use_cache_for_matplotlib
 from rapidseg.system.memory import memory_bytes, peak_gpu_memory_bytes
 from tests.support.tiny_onnx import write_tiny_onnx
 
@@ -391,3 +392,19 @@ def test_the_oldest_files_of_a_folder_are_deleted(tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"new", "middle"}
     cache.keep_newest(tmp_path, max_bytes=10)
     assert {file.name for file in tmp_path.iterdir()} == {"new"}  # the newest stays
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="settings are elsewhere")
+def test_matplotlib_uses_the_cache_unless_the_user_has_settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("MPLCONFIGDIR", "")  # so that the test puts back what was set
+    monkeypatch.delenv("MPLCONFIGDIR")
+    monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
+    (tmp_path / ".config" / "matplotlib").mkdir(parents=True)
+    assert not use_cache_for_matplotlib()
+    (tmp_path / ".config" / "matplotlib").rmdir()
+    assert use_cache_for_matplotlib()
+    assert os.environ["MPLCONFIGDIR"] == str(tmp_path / "cache" / "matplotlib")
+    assert not use_cache_for_matplotlib()

@@ -8,6 +8,7 @@ from pathlib import Path
 from rapidseg.benchmarking.benchmark_report import Measurement
 from rapidseg.core.files import atomic_path
 from rapidseg.core.sizes import format_size
+from rapidseg.system.matplotlib_folder import use_cache_for_matplotlib
 
 NAME = "speed_accuracy"
 _SUFFIXES = (".png", ".svg")
@@ -29,6 +30,7 @@ def plot_speed_accuracy(measurements: Sequence[Measurement], folder: Path) -> li
     known = [measurement for measurement in measurements if measurement.accuracy is not None]
     if not known:
         return []
+    use_cache_for_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # not pyplot, which would choose a window system
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -17,8 +16,8 @@ from rapidseg.benchmarking.accuracy import BenchmarkScore, LabeledData
 from rapidseg.benchmarking.configuration import Configuration
 from rapidseg.benchmarking.interleaving import Samples
 from rapidseg.core import errors
+from rapidseg.core.child_processes import python_command, safe_start
 from rapidseg.core.errors import EngineError, RapidSegError
-from rapidseg.core.parallel import ignored_interrupts
 from rapidseg.core.progress import Progress
 from rapidseg.core.sizes import SizeHW
 
@@ -40,9 +39,9 @@ class MeasuringProcess:
             ModuleNotFoundError: the workload needs a package that is not installed.
         """
         self._messages = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115, see close
-        with ignored_interrupts():
+        with safe_start():
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "rapidseg.benchmarking.worker"],
+                python_command("rapidseg.benchmarking.worker"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._messages,

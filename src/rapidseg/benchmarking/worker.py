@@ -1,4 +1,4 @@
-"""The measuring process: `python -m rapidseg.benchmarking.worker`, started by `MeasuringProcess`.
+"""The measuring process, started by `MeasuringProcess`.
 
 It reads commands as lines of JSON from standard input and answers each with a line on standard output, until its input
 ends. Output of libraries goes to standard error.
@@ -10,9 +10,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from rapidseg.core.errors import RapidSegError
@@ -29,7 +31,7 @@ def main() -> None:
         replies.flush()
 
     workload: Any = None
-    for line in sys.stdin:
+    for line in _lines_until_end(sys.stdin):
         command = json.loads(line)
         try:
             if command["do"] == "open":
@@ -44,6 +46,23 @@ def main() -> None:
             reply(error={"type": type(error).__name__, "message": str(error)})
         except ModuleNotFoundError as error:
             reply(missing=error.name)
+
+
+def _lines_until_end(commands: Iterable[str]) -> Iterator[str]:
+    """Yields commands; ends the process as soon as there will be no more, even in the middle of a measurement.
+
+    The parent keeps standard input open for as long as it lives.
+    """
+    lines: SimpleQueue[str] = SimpleQueue()
+
+    def read() -> None:
+        for line in commands:
+            lines.put(line)
+        os._exit(0)
+
+    threading.Thread(target=read, name="rapidseg-commands", daemon=True).start()
+    while True:
+        yield lines.get()
 
 
 def _rapidseg(arguments: dict[str, Any]) -> Any:
@@ -82,6 +101,3 @@ _ANSWERS: dict[str, Callable[..., dict[str, Any]]] = {
     "measure": lambda workload, seconds: workload.measure(seconds),
     "memory": _memory,
 }
-
-if __name__ == "__main__":
-    main()

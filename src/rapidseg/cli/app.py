@@ -1,7 +1,7 @@
 """Runs the command line, and turns errors into messages and exit statuses.
 
 Exit status: 0, everything that was asked for is done; 1, some of it could not be done; 2, the request was wrong, or a
-package that RapidSeg needs is missing or broken; 130, interrupted.
+package that RapidSeg needs is missing or broken; 130, interrupted by Ctrl-C; 143, ended by SIGTERM.
 
 Hardly anything is imported at module level, so that a broken package, Typer included, is reported, and Ctrl-C too.
 """
@@ -29,6 +29,18 @@ _OUT_OF_MEMORY = (
 
 def main() -> None:
     """Runs the command line and exits."""
+    try:
+        status = _run_guarded()
+    except KeyboardInterrupt:  # a running command ends on its own; this one was still being imported
+        from rapidseg.cli.interrupts import pending_signal
+
+        sys.stderr.write("interrupted\n")
+        status = 128 + (pending_signal() or _SIGINT)
+    sys.exit(status)
+
+
+def _run_guarded() -> int | str | None:
+    """Runs the command with streams that can be written to, and returns the exit status."""
     from rapidseg.cli.streams import guarded_streams, open_missing_streams
 
     output_is_open = open_missing_streams()
@@ -37,16 +49,13 @@ def main() -> None:
         try:
             _check_surroundings(output_is_open)
             _run()
-        except KeyboardInterrupt:  # a running command ends on its own; this one was still being imported
-            sys.stderr.write("interrupted\n")
-            status = 128 + _SIGINT
         except SystemExit as end:
             status = end.code
         output.flush()
         if output.error is not None:
             _print_error(f"cannot write to standard output: {output.error.strerror}; not all results were printed")
             status = status or _NOT_DONE
-    sys.exit(status)
+    return status
 
 
 def _check_surroundings(output_is_open: bool) -> None:
@@ -61,7 +70,7 @@ def _check_surroundings(output_is_open: bool) -> None:
 
 
 def _run() -> None:
-    from rapidseg.cli.interrupts import interrupt_is_pending, remember_interrupts
+    from rapidseg.cli.interrupts import interrupt_is_pending, pending_signal, remember_interrupts
 
     remember_interrupts()
     from rapidseg.core.errors import DependencyError, RapidSegError
@@ -76,6 +85,7 @@ def _run() -> None:
     except SystemExit as end:
         if end.code == 128 + _SIGINT and interrupt_is_pending():  # Typer ended it while it read the arguments
             sys.stderr.write("interrupted\n")
+            sys.exit(128 + (pending_signal() or _SIGINT))
         raise
     except DependencyError as error:
         if interrupt_is_pending():  # libraries that are interrupted while they are imported seem to be broken

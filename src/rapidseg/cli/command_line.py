@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from rapidseg.cli.console import console, print_interrupted
-from rapidseg.cli.interrupts import forget_interrupts
+from rapidseg.cli.interrupts import forget_interrupts, pending_signal
 from rapidseg.cli.renames import RENAMED_OPTIONS
 from rapidseg.core.errors import Interrupted, did_you_mean, nearest_hint
 from rapidseg.core.printable import printable
@@ -60,9 +60,10 @@ class Group(TyperGroup):
             add_hint(error)
             raise
         except KeyboardInterrupt as stop:
+            # A workflow that says what it has done does not know which signal it was; a training does.
+            number = pending_signal() or (stop.signal_number if isinstance(stop, Interrupted) else signal.SIGINT)
             forget_interrupts()
             print_interrupted(str(stop))
-            number = stop.signal_number if isinstance(stop, Interrupted) else signal.SIGINT
             raise typer.Exit(128 + number) from None
 
 

@@ -1,8 +1,8 @@
-"""Ctrl-C that cannot get lost.
+"""Ctrl-C and SIGTERM that cannot get lost.
 
 Python raises `KeyboardInterrupt` wherever the program happens to be. In a destructor, or in a callback of a compiled
 library, the exception is dropped and the work goes on. The handler here remembers it, and the next report of progress
-raises it again.
+raises it again. SIGTERM ends a command in the same way, so that processes are ended and temporary files removed.
 """
 
 from __future__ import annotations
@@ -11,23 +11,26 @@ import signal
 import threading
 from types import FrameType
 
-_pending = threading.Event()
+from rapidseg.core.errors import Interrupted
+
+_pending: list[int] = []  # numbers of signals that nobody has reported
 
 
 def remember_interrupts() -> None:
-    """Installs the handler where Ctrl-C raises `KeyboardInterrupt`; not where the process ignores it."""
-    if (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    ):
-        signal.signal(signal.SIGINT, _interrupt)
+    """Installs the handler where a signal ends the process; not where the process ignores it."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(number) is usual:
+            signal.signal(number, _interrupt)
 
 
 def raise_pending_interrupt() -> None:
     """Raises `KeyboardInterrupt` if an earlier one was dropped."""
-    if _pending.is_set():
+    if _pending:
+        number = _pending[0]
         _pending.clear()
-        raise KeyboardInterrupt
+        raise Interrupted("", number)
 
 
 def forget_interrupts() -> None:
@@ -37,9 +40,14 @@ def forget_interrupts() -> None:
 
 def interrupt_is_pending() -> bool:
     """Returns whether there was an interrupt that nobody has reported."""
-    return _pending.is_set()
+    return bool(_pending)
+
+
+def pending_signal() -> int | None:
+    """Returns the number of the first signal that nobody has reported; None where there is none."""
+    return _pending[0] if _pending else None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    _pending.set()
-    raise KeyboardInterrupt
+    _pending.append(number)
+    raise Interrupted("", number)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import signal
+import os
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -13,11 +12,13 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
-from rapidseg.core.errors import RapidSegError
+from rapidseg.core.child_processes import ItemWork, end_with_parent, safe_start
+from rapidseg.core.errors import EngineError, RapidSegError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_item_work = ItemWork()  # of this process, where it is a worker
 _MAX_AHEAD = 2  # items beyond the number of threads that are started before the first result is needed
 
 
@@ -26,15 +27,19 @@ def ordered_map(
 ) -> Generator[Result, None, None]:
     """Yields `function(item)` for each item in order, computed ahead in threads.
 
-    `items` is iterated in the caller's thread. At most `threads` + 2 items are in progress. When the generator is
-    closed, items that have not started are dropped.
+    `items` is iterated in the caller's thread, all in one process. At most `threads` + 2 items are in progress. When
+    the generator is closed, items that have not started are dropped.
 
     Args:
         function: called in one of the threads; its exception is raised where its result is due.
         items: what to work on.
         threads: how many items are worked on at once.
         wait: whether closing waits for the items that are being worked on.
+
+    Raises:
+        EngineError: the next result is asked for in a forked process, where the threads do not exist.
     """
+    process_id = os.getpid()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="rapidseg")
     pending: deque[Future[Result]] = deque()
     try:
@@ -42,10 +47,20 @@ def ordered_map(
             pending.append(pool.submit(function, item))
             if len(pending) >= threads + _MAX_AHEAD:
                 yield pending.popleft().result()
+                _check_process(process_id)
         while pending:
             yield pending.popleft().result()
+            _check_process(process_id)
     finally:
         pool.shutdown(wait=wait, cancel_futures=True)
+
+
+def _check_process(process_id: int) -> None:
+    if os.getpid() != process_id:
+        raise EngineError(
+            "this stream was begun in another process; call rapidseg.load and begin the stream in the worker: process "
+            f"{os.getpid()} was forked from {process_id} without its threads; see docs/workers.md"
+        )
 
 
 def unordered_process_map(
@@ -65,11 +80,14 @@ def unordered_process_map(
     if processes == 1 or len(items) < 2:
         yield from map(function, items)
         return
-    # "spawn", because a forked copy of a process with threads can hang.
-    with ProcessPoolExecutor(min(processes, len(items)), get_context("spawn"), _start_process) as pool:
+    pool = _start_pool(min(processes, len(items)))
+    if pool is None:
+        yield from map(function, items)
+        return
+    with pool:
         try:
-            with ignored_interrupts(), _main_module_hidden():
-                pending = [pool.submit(function, item) for item in items]
+            with safe_start(), _main_module_hidden():
+                pending = [pool.submit(_work, function, item) for item in items]
             for finished in as_completed(pending):
                 yield finished.result()
         except BrokenProcessPool as error:
@@ -77,27 +95,20 @@ def unordered_process_map(
                 "a worker process was killed, probably because memory ran out; run the command again with fewer "
                 "workers: finished items are kept"
             ) from error
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C, SIGTERM or an early end: nobody waits for results
+                for process in list((pool._processes or {}).values()):
+                    process.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-@contextlib.contextmanager
-def ignored_interrupts() -> Iterator[None]:
-    """Lets processes that are started in the block ignore Ctrl-C from their first instruction on.
-
-    Ctrl-C reaches a whole group of processes. Only the one that the user started handles it; a process that is still
-    importing would print a traceback. In other threads than the main one, Python does not allow this.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        if before is not None:  # else C code installed the handler, and Python cannot install it again
-            signal.signal(signal.SIGINT, before)
+def _start_pool(processes: int) -> ProcessPoolExecutor | None:
+    """Returns a pool of processes; None where the system has no semaphores, as in containers without /dev/shm."""
+    # "spawn", because a forked copy of a process with threads can hang.
+    with safe_start(), contextlib.suppress(OSError, NotImplementedError):
+        return ProcessPoolExecutor(processes, get_context("spawn"), _start_process)
+    return None
 
 
 @contextlib.contextmanager
@@ -120,7 +131,14 @@ def _main_module_hidden() -> Iterator[None]:
 
 
 def _start_process() -> None:
+    _item_work.handle_signals()
+    end_with_parent()
+
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its processes on Ctrl+C
     cv2.setNumThreads(1)
+
+
+def _work(function: Callable[[Item], Result], item: Item) -> Result:
+    with _item_work:
+        return function(item)

@@ -31,7 +31,7 @@ _MAX_BATCH = 8  # images of `batch` that go through the network at once
 
 
 class Segmenter:
-    """Segments images with one model. Several threads may share it.
+    """Segments images with one model. Several threads may share it; processes load one each (docs/workers.md).
 
     Attributes:
         engine: runs the network; its `name`, `precision`, `device` and `choice` say what was chosen, and why.
@@ -83,6 +83,7 @@ class Segmenter:
             InputError: an array is not (H, W, 3) uint8, the image is of another type, or `input_size` has a side below
                 32.
         """
+        self.engine.check_process()
         frame = make_frame(0, image, self.engine.backend.accepts_tensor, bgr=bgr)
         return self._segment([frame], input_size, confidence)[0]
 
@@ -120,6 +121,7 @@ class Segmenter:
             EngineError: the model file takes one image at a time.
         """
         max_batch = check_integer("max_batch", max_batch, 1)
+        self.engine.check_process()
         check_several(images, "a batch", "a list or another iterable of images")
         frames = [
             make_frame(index, image, self.engine.backend.accepts_tensor, bgr=bgr) for index, image in enumerate(images)
@@ -167,6 +169,7 @@ class Segmenter:
         """
         if on_error is not None and not callable(on_error):
             raise refusal("on_error", on_error, "a function of the path or index and the error")
+        self.engine.check_process()
         input_size_hw((32, 32), input_size)  # a wrong size is wrong for all images: raise it here
         frames = open_frames(source, self.engine.backend.accepts_tensor, bgr=bgr)
         return self._stream(frames, input_size, confidence, on_error)
@@ -183,6 +186,7 @@ class Segmenter:
         Raises:
             InputError: it is not (H, W, 3) uint8.
         """
+        self.engine.check_process()
         check_image(image)
         logits = self.engine.run(image[None])
         self._check_logits(logits, 1)

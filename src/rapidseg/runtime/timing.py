@@ -23,6 +23,9 @@ class Timings(Mapping[str, float]):
     def __len__(self) -> int:
         return len(self._stages)
 
+    def __reduce__(self) -> tuple[type[dict[str, float]], tuple[dict[str, float]]]:
+        return dict, (dict(self),)  # measured now: the device's events belong to this process
+
     @functools.cached_property
     def _milliseconds(self) -> dict[str, float]:
         return dict(zip(self._stages, self._measure(), strict=True))

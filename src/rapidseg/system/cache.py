@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import platformdirs
 
 COMPILED = ("numba", "openvino", "onnxruntime", "tensorrt")  # folders whose content is recreated when needed
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 MAX_BYTES = 1 << 30  # of a folder: about 200 sizes of Fast-SCNN, or four of a large ResNet
 
 
@@ -63,14 +65,46 @@ def cache_root() -> Path:
 
 
 def cache_folder(name: str) -> Path | None:
-    """Returns the folder `name` in the cache, created and writable; None where it cannot be written."""
+    """Returns the folder `name` in the cache, created and writable; None where it cannot be written.
+
+    Compiled code runs with the rights of the user, so its folders belong to the user alone. Where several users share a
+    cache folder, the first to come owns the folder `name`, and the others get one of their own, `name-UID`.
+    """
     try:
-        folder = cache_root() / name
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
+        root = cache_root()
+        if name not in COMPILED or not hasattr(os, "geteuid"):
+            return _writable(root / name)
+        for folder in (root / name, root / f"{name}-{os.geteuid()}"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _make_private(folder):
+                return _writable(folder)
     except (OSError, RuntimeError):
-        return None
+        pass
+    return None
+
+
+def is_private(status: os.stat_result) -> bool:
+    """Returns whether a file or folder belongs to this user and nobody else may write to it.
+
+    Where the system has no such owners, as on Windows, folders of a user are protected by the system itself.
+    """
+    return not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE)
+
+
+def _make_private(folder: Path) -> bool:
+    """Takes the right to write to a folder from others; returns False where it belongs to another user."""
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & _OTHERS_WRITE:
+        folder.chmod(stat.S_IMODE(status.st_mode) & ~_OTHERS_WRITE)
+        status = folder.stat()  # some file systems, such as FAT, ignore it
+    return is_private(status)
+
+
+def _writable(folder: Path) -> Path:
+    """Returns the folder, created if needed; raises `OSError` where it cannot be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        return folder
 
 
 def keep_newest(folder: Path, max_bytes: int | None = None) -> None:
@@ -84,7 +118,9 @@ def keep_newest(folder: Path, max_bytes: int | None = None) -> None:
     """
     limit = MAX_BYTES if max_bytes is None else max_bytes
     with contextlib.suppress(OSError):  # another process may delete files at the same time
-        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+        files = sorted(
+            (path for path in folder.iterdir() if path.is_file()), key=lambda file: file.stat().st_mtime, reverse=True
+        )
         size_bytes = 0
         for file in files:
             size_bytes += file.stat().st_size
@@ -116,7 +152,7 @@ def clear_compiled() -> int:
     summary = summarize_cache()
     freed_bytes = 0
     for folder in summary.folders:
-        if summary.folder is not None and folder.name in COMPILED:
+        if summary.folder is not None and folder.name.partition("-")[0] in COMPILED:
             shutil.rmtree(summary.folder / folder.name, ignore_errors=True)
             freed_bytes += folder.size_bytes
     return freed_bytes

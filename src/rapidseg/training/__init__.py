@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rapidseg.recipes.recipe_file import load_recipe
 from rapidseg.recipes.schema import Recipe
+from rapidseg.system.matplotlib_folder import use_cache_for_matplotlib
 from rapidseg.training.cpu_settings import let_waiting_threads_sleep
 from rapidseg.training.stopping import TrainingStopped
 from rapidseg.training.training_report import TrainingReport
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from rapidseg.training.training_run import train
 
 __all__ = ["Recipe", "TrainingReport", "TrainingStopped", "load_recipe", "train"]
+
+use_cache_for_matplotlib()  # before any module here imports Lightning
 
 
 def __getattr__(name: str) -> Any:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from rapidseg.core.errors import RapidSegError
 from rapidseg.data.augmentation import TrainingSamples
+from rapidseg.training.worker_processes import check_semaphores, pack, prepare_worker, unpack
 
 BatchT = TypeVar("BatchT")
 
@@ -45,7 +44,7 @@ class BatchLoader(DataLoader[Any], Generic[BatchT]):
             num_workers=workers,
             collate_fn=_unchanged,
             pin_memory=pin_memory,
-            worker_init_fn=_prepare_worker,
+            worker_init_fn=prepare_worker,
             prefetch_factor=4 if workers else None,
             generator=torch.Generator(),  # else each epoch draws from the generator that dropout uses
         )
@@ -62,6 +61,7 @@ class BatchLoader(DataLoader[Any], Generic[BatchT]):
             self._running.close()
 
     def _batches(self) -> Generator[BatchT, None, None]:
+        check_semaphores(self.num_workers)
         batches = super().__iter__()
         try:
             while True:
@@ -73,7 +73,7 @@ class BatchLoader(DataLoader[Any], Generic[BatchT]):
                 if isinstance(batch, RapidSegError):
                     raise batch
                 self._order.first += 1
-                yield batch
+                yield unpack(batch)
         finally:
             del batches  # ends its workers, even where a traceback keeps this frame
 
@@ -106,9 +106,10 @@ class _Batches(Dataset[Any]):
 
     def __getitem__(self, m: int) -> Any:
         try:
-            return self._make_batch(m)
+            batch = self._make_batch(m)
         except RapidSegError as error:
             return error
+        return batch if get_worker_info() is None else pack(batch)
 
 
 def _unchanged(batch: Any) -> Any:
@@ -145,10 +146,3 @@ class SegmentationBatches:
         items = [self._samples[k] for k in range(m * self._size, (m + 1) * self._size)]
         images, labels, names = zip(*items, strict=True)
         return Batch(torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels)), names)
-
-
-def _prepare_worker(_: int) -> None:
-    cv2.setNumThreads(0)  # there are as many workers as cores already
-    # Ctrl-C and a service manager signal every process of the group; the training process still needs its data.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -17,6 +17,7 @@ from rapidseg.training.run_folder import RunFolder
 from rapidseg.training.run_identity import iterations_in
 from rapidseg.training.run_plan import RunPlan
 from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
+from rapidseg.training.worker_processes import lost_worker
 
 _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "float32": "32-true",
@@ -102,9 +103,11 @@ def complete_run(
     except StopRequested:
         assert signals.received is not None
         raise TrainingStopped(trainer.global_step, signals.received, folder.path, command=command) from None
-    except Exception:
+    except Exception as error:
         if not resumed and trainer.global_step == 0:
             folder.discard()
+        if (explained := lost_worker(error)) is not None:
+            raise explained from error
         raise
     finally:
         loader.close()

@@ -146,6 +146,7 @@ def _upload(name: str, files: dict[str, Path | bytes], *, private: bool, message
     """Uploads files in one commit; returns the page of the repository and the ID of the commit."""
     from rapidseg.importing.hub_address import hub_endpoint, hub_token
 
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # else every request lists the versions of other packages
     with explained_imports("hub"):
         from huggingface_hub import CommitOperationAdd, HfApi
         from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars

@@ -74,6 +74,8 @@ def _ranges(network: onnx.ModelProto, tensors: list[str], images: Iterable[np.nd
     """Returns for each tensor, (N, C, H, W), the largest absolute value of each channel over all images, (C,)."""
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
+
     if not tensors:
         return []
     observed = onnx.ModelProto()

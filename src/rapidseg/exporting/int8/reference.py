@@ -26,6 +26,8 @@ class Reference:
         """
         import onnxruntime
 
+        onnxruntime.disable_telemetry_events()
+
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = cpu_count()

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import abc
+import hashlib
+import mmap
 import os
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from rapidseg.core.errors import ModelFileError
 from rapidseg.runtime.engines.backend import Backend, HostBackend
+from rapidseg.runtime.engines.process_check import Turn
 
 INPUT, OUTPUT = "image", "logits"  # names of a model file's input and output
 NORMALIZED = "normalized"  # name of the tensor that the network itself sees
+_EXTERNAL_DATA = b"\x0a\x08location"  # how ONNX begins to say in which file a tensor is
 MAX_COMPILED = 8  # input shapes that stay compiled in memory; each holds a copy of the weights and its activations
 
 Compiled = TypeVar("Compiled")
 
 
 class Engine(abc.ABC):
-    """Runs a model: images in, logits out. Safe to use from several threads, which take turns.
+    """Runs a model: images in, logits out. Safe to use from several threads, which take turns, but in one process.
 
     Attributes:
         name: of the engine, one of `ENGINES`.
@@ -56,6 +61,11 @@ class Engine(abc.ABC):
         self.backend = backend or HostBackend()
         self.choice = choice or f"{name} in {precision} on {device}, created directly"
         self.warning = warning
+        self._turn = Turn()
+
+    def check_process(self) -> None:
+        """Raises `EngineError` in a process that was forked from the one that created the engine."""
+        self._turn.check_process()
 
     @abc.abstractmethod
     def compile(self, shape: tuple[int, ...]) -> None:
@@ -97,6 +107,14 @@ class ShapeCache(Generic[Compiled]):
 
     def __len__(self) -> int:
         return len(self._compiled)
+
+
+def file_digest(path: Path) -> str | None:
+    """Returns the SHA-256 of a model file, for names of cached models; None where it keeps weights in other files."""
+    if os.path.getsize(path) == 0:
+        return None
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return None if content.find(_EXTERNAL_DATA) >= 0 else hashlib.sha256(content).hexdigest()
 
 
 def check_names(path: str | os.PathLike[str], inputs: list[str], outputs: list[str]) -> None:

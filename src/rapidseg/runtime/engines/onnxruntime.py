@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from rapidseg.core.errors import EngineError, ModelFileError, RapidSegError
-from rapidseg.core.files import atomic_path
+from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.engine import INPUT, OUTPUT, Engine, ShapeCache, check_names
-from rapidseg.system.cache import cache_folder, keep_newest
+from rapidseg.runtime.engines.engine import INPUT, OUTPUT, Engine, ShapeCache, check_names, file_digest
+from rapidseg.system.cache import cache_folder
+from rapidseg.system.compiled_cache import entry_name, load_entry, store_entry, temporary_folder, verified_files
 from rapidseg.system.cpu import cpu_count, cpu_identity
+
+onnxruntime.disable_telemetry_events()  # which ONNX Runtime records on Windows
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _PRECISIONS = {"cpu": ("float32",), "cuda": ("float32",), "tensorrt": ("float32", "fp16")}
@@ -71,7 +71,6 @@ class OnnxRuntimeEngine(Engine):
         self._dimensions = session.get_inputs()[0].shape
         self._cache = cache_folder("onnxruntime") if cache and device == "cpu" else None
         self._sessions: ShapeCache[onnxruntime.InferenceSession] = ShapeCache()
-        self._turn = threading.Lock()
 
     def compile(self, shape: tuple[int, ...]) -> None:
         with self._turn:
@@ -92,18 +91,24 @@ class OnnxRuntimeEngine(Engine):
         for dimension, size in zip(self._dimensions, shape, strict=True):
             if isinstance(dimension, str):  # only free dimensions have a name
                 options.add_free_dimension_override_by_name(dimension, size)
-        if self._cache is None:
-            return self._checked(_open(self._path, options, self._providers))
-        cached = self._cache / f"{self._key(shape)}.onnx"
-        with contextlib.suppress(ModelFileError):  # missing or broken: then it is written again
-            return _open(cached, _unoptimized(), self._providers)
-        with contextlib.suppress(RapidSegError), atomic_path(cached) as temporary:
-            options.optimized_model_filepath = os.fspath(temporary)
-            session = _open(self._path, options, self._providers)
-            keep_newest(self._cache)
-            return session
-        options.optimized_model_filepath = ""  # the disk may be full
-        return _open(self._path, options, self._providers)
+        name = None if self._cache is None else self._entry_name(shape)
+        if self._cache is None or name is None:
+            with self._verified_engines():
+                return self._checked(_open(self._path, options, self._providers))
+        cached = load_entry(self._cache, name, lambda content: _open(content, _unoptimized(), self._providers))
+        if cached is not None:
+            return cached
+        try:
+            with temporary_folder(self._cache) as folder:
+                optimized = folder / "optimized.onnx"
+                options.optimized_model_filepath = os.fspath(optimized)
+                session = _open(self._path, options, self._providers)
+                content = optimized.read_bytes()
+        except (ModelFileError, OSError):  # the disk may be full
+            options.optimized_model_filepath = ""
+            return _open(self._path, options, self._providers)
+        store_entry(self._cache, name, content)
+        return session
 
     def _checked(self, session: onnxruntime.InferenceSession) -> onnxruntime.InferenceSession:
         """Raises if ONNX Runtime fell back to the CPU, as it does where a library for the GPU is missing."""
@@ -115,14 +120,24 @@ class OnnxRuntimeEngine(Engine):
             )
         return session
 
-    def _key(self, shape: tuple[int, ...]) -> str:
-        """Returns the cache key of an optimized model: it depends on the file, the version and the processor."""
+    def _verified_engines(self) -> contextlib.AbstractContextManager[None]:
+        """Checks the files of TensorRT, which caches engines by itself."""
+        folder = cache_folder("tensorrt") if self.device == "tensorrt" else None
+        return contextlib.nullcontext() if folder is None else verified_files(folder)
+
+    def _entry_name(self, shape: tuple[int, ...]) -> str | None:
+        """Returns the name of a cached model: it depends on the file, the version and the processor.
+
+        None where the file keeps weights in other files.
+        """
+        digest = file_digest(self._path)
+        if digest is None:
+            return None
         status = self._path.stat()
-        parts = (
-            *(self._path.resolve(), status.st_size, status.st_mtime_ns, shape),
+        return entry_name(
+            *(digest, os.fspath(self._path.resolve()), status.st_size, status.st_mtime_ns, shape),
             *(onnxruntime.__version__, cpu_identity(), cpu_count()),
         )
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _check_device(device: str) -> None:
@@ -163,7 +178,9 @@ def _unoptimized() -> onnxruntime.SessionOptions:
     return options
 
 
-def _open(path: Path, options: onnxruntime.SessionOptions, providers: list[Any]) -> onnxruntime.InferenceSession:
+def _open(
+    path: Path | bytes, options: onnxruntime.SessionOptions, providers: list[Any]
+) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = cpu_count()
     # ONNX Runtime's threads spin for a while after each run, which would slow the class map down.
     options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -172,7 +189,8 @@ def _open(path: Path, options: onnxruntime.SessionOptions, providers: list[Any])
         return onnxruntime.InferenceSession(_readable(path), options, providers=providers)
     except Exception as error:  # ONNX Runtime's exceptions share no narrower base
         raise ModelFileError(
-            f"{path}: ONNX Runtime {onnxruntime.__version__} cannot read it: {error}; export the model again"
+            f"{path if isinstance(path, Path) else 'a cached model'}: ONNX Runtime {onnxruntime.__version__} cannot "
+            f"read it: {error}; export the model again"
         ) from error
 
 

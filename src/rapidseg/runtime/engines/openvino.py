@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import functools
+import hashlib
+import inspect
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +18,14 @@ import openvino
 from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.extras import repair_hint
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.engine import Engine, ShapeCache, check_names
+from rapidseg.runtime.engines import openvino_input, openvino_tiling
+from rapidseg.runtime.engines.engine import Engine, ShapeCache, check_names, file_digest
 from rapidseg.runtime.engines.openvino_input import split_preprocessing
 from rapidseg.runtime.engines.openvino_tiling import tile_rows
-from rapidseg.system.cache import cache_folder, keep_newest
-from rapidseg.system.cpu import cpu_count, thread_limit
+from rapidseg.runtime.engines.process_check import check_not_forked, record_run
+from rapidseg.system.cache import cache_folder
+from rapidseg.system.compiled_cache import entry_name, load_entry, store_entry
+from rapidseg.system.cpu import cpu_count, cpu_identity, thread_limit
 from rapidseg.system.signal_stack import enlarge_signal_stack
 
 _HINTS = {"float32": "f32", "bf16": "bf16"}
@@ -67,7 +75,8 @@ class OpenVinoEngine(Engine):
             choice, warning: as in `Engine`.
 
         Raises:
-            EngineError: the device is not available, or does not compute in bf16.
+            EngineError: the device is not available, or does not compute in bf16; or this process was forked from one
+                in which OpenVINO has run.
             ModelFileError: the file cannot be read.
         """
         super().__init__(
@@ -77,6 +86,7 @@ class OpenVinoEngine(Engine):
             choice=choice,
             warning=warning,
         )
+        check_not_forked("OpenVINO")
         self._path = path
         self._hint = _HINTS[precision]
         self._core = openvino.Core()
@@ -95,8 +105,8 @@ class OpenVinoEngine(Engine):
         type_ = openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32
         self._model, self._input = split_preprocessing(self._model, type_, path)
         self._cache = cache_folder("openvino") if cache else None
+        self._digest = file_digest(path) if self._cache is not None else None
         self._networks: ShapeCache[_Network] = ShapeCache()
-        self._turn = threading.Lock()
 
     def compile(self, shape: tuple[int, ...]) -> None:
         with self._turn:
@@ -115,6 +125,7 @@ class OpenVinoEngine(Engine):
             network = self._networks.get(uploaded.shape, self._compile)
             request = network.request
             request.set_input_tensor(uploaded.tensor)
+            record_run("OpenVINO")
             request.infer()
             # Copied, since the next call overwrites the request's output.
             logits = np.array(request.get_output_tensor().data, np.float32)
@@ -136,25 +147,52 @@ class OpenVinoEngine(Engine):
             # Set even for float32, because OpenVINO defaults to bf16 on CPUs that have it.
             "INFERENCE_PRECISION_HINT": self._hint,
         }
-        if self._cache:
-            settings["CACHE_DIR"] = str(self._cache)
         if self.device == "cpu":
             settings |= thread_settings()
         try:
-            model = self._model.clone()
-            model.reshape(list(shape))
-            if self.device == "cpu" and shape[0] == 1 and self._input.type != openvino.Type.u8:
-                tile_rows(model, self._input.type.size)
-            compiled = self._core.compile_model(model, self.device.upper(), settings)
+            compiled = self._load_cached(shape, settings) or self._compile_model(shape, settings)
             request = compiled.create_infer_request()
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO cannot compile {self._path} for images of {shape}: {_reason(error)}"
             ) from error
-        if self._cache:
-            keep_newest(self._cache)
         enlarge_signal_stack()
         return _Network(request, [])
+
+    def _compile_model(self, shape: tuple[int, ...], settings: Mapping[str, Any]) -> openvino.CompiledModel:
+        """Compiles the network for images of a shape, and caches it."""
+        model = self._model.clone()
+        model.reshape(list(shape))
+        if self.device == "cpu" and shape[0] == 1 and self._input.type != openvino.Type.u8:
+            tile_rows(model, self._input.type.size)
+        compiled = self._core.compile_model(model, self.device.upper(), settings)
+        if self._cache is not None and self._digest is not None:
+            with contextlib.suppress(RuntimeError):  # not every device can export what it compiled
+                store_entry(self._cache, self._entry_name(shape, settings), compiled.export_model().getvalue())
+        return compiled
+
+    def _load_cached(self, shape: tuple[int, ...], settings: Mapping[str, Any]) -> openvino.CompiledModel | None:
+        # Not OpenVINO's own cache: it does not notice wrong bytes, which then give wrong class maps.
+        if self._cache is None or self._digest is None:
+            return None
+        return load_entry(
+            self._cache,
+            self._entry_name(shape, settings),
+            lambda content: self._core.import_model(content, self.device.upper(), settings),
+        )
+
+    def _entry_name(self, shape: tuple[int, ...], settings: Mapping[str, Any]) -> str:
+        return entry_name(
+            *(self._digest, _transformations_sha256(), shape, self.device, sorted(settings.items())),
+            *(openvino.__version__, cpu_identity(), cpu_count()),
+        )
+
+
+@functools.cache
+def _transformations_sha256() -> str:
+    """Returns a digest of the code that changes a network before it is compiled."""
+    sources = [inspect.getsource(module) for module in (openvino_input, openvino_tiling, sys.modules[__name__])]
+    return hashlib.sha256("".join(sources).encode()).hexdigest()
 
 
 def thread_settings() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from rapidseg.core.errors import InputError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.engine import Engine
+from rapidseg.runtime.engines.process_check import check_not_forked, record_run
 from rapidseg.runtime.engines.torch_onnx.backends import HostTensorBackend
 from rapidseg.runtime.engines.torch_onnx.images import Normalizer, to_device
 from rapidseg.system.cpu import limit_library_threads
@@ -48,6 +48,7 @@ class TorchEngine(Engine):
                 f"the PyTorch engine runs a SegmentationModel, not {type(model).__name__}; make one with "
                 "rapidseg.models.create_model or SegmentationModel.from_pretrained"
             )
+        check_not_forked("PyTorch")
         device = next(model.parameters()).device
         super().__init__(
             name="torch",
@@ -59,13 +60,14 @@ class TorchEngine(Engine):
         self._network: nn.Module = model
         self._device = device
         self._normalize = Normalizer(model.spec.mean, model.spec.std, device)
-        self._turn = threading.Lock()
         limit_library_threads()
 
     def compile(self, shape: tuple[int, ...]) -> None:
         """Does nothing: PyTorch runs every shape without compiling."""
 
     def upload(self, images: np.ndarray) -> Tensor:
+        self.check_process()
+        record_run("PyTorch")
         count, height, width, channels = images.shape
         with torch.inference_mode():
             planes = torch.empty(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numba
 
+from rapidseg.runtime.kernels.jit_cache import JitCache
 from rapidseg.system.cache import cache_folder
 from rapidseg.system.cpu import cpu_count
 
@@ -24,17 +25,15 @@ def jit_compile(function: Callable[..., None], signature: Any) -> Callable[..., 
         function: in the subset of Python that Numba compiles; it writes its result into an argument.
         signature: `numba.void(...)` of the arguments' types.
     """
-    folder = None if os.environ.get("NUMBA_CACHE_DIR") else cache_folder("numba")
-    config: Any = numba.config
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(folder) if folder else before
-    compiled: Callable[..., None]
-    try:
-        compiled = numba.njit(signature, nogil=True, cache=True)(function)
-    except (RuntimeError, OSError):  # the cache is not writable
-        compiled = numba.njit(signature, nogil=True)(function)
-    finally:
-        config.CACHE_DIR = before
+    dispatcher: Any = numba.njit(nogil=True)(function)
+    if not hasattr(dispatcher, "compile"):  # the user has switched Numba off
+        return function
+    folder = cache_folder("numba")
+    if folder is not None:
+        dispatcher._cache = JitCache(function, folder)
+    dispatcher.compile(signature)
+    dispatcher.disable_compile()
+    compiled: Callable[..., None] = dispatcher
     return compiled
 
 
@@ -60,3 +59,7 @@ def parallel_rows(work: Callable[[int, int], None], rows: int, *, max_parts: int
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=cpu_count(), thread_name_prefix="rapidseg-loop")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # a forked process has none of these threads

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 from rapidseg.core.errors import InputError
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines.engine import Engine, ShapeCache
+from rapidseg.runtime.engines.process_check import check_not_forked, record_run
 from rapidseg.runtime.engines.torch_onnx.autotuner import Autotuner
 from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend, create_backend, explain_out_of_memory
 from rapidseg.runtime.engines.torch_onnx.cuda_graph import CudaGraph, library_settings, on_device
@@ -75,6 +75,7 @@ class TorchOnnxEngine(Engine):
             EngineError: the device is not available, or does not compute in the precision; or it is an INT8 model.
             ModelFileError: the file cannot be read.
         """
+        check_not_forked("PyTorch")
         self._device = find_device(device, precision)
         super().__init__(
             name="torch",
@@ -96,7 +97,6 @@ class TorchOnnxEngine(Engine):
         with_triton = isinstance(self.backend, CudaBackend) and self.backend.has_triton
         self._compile_for = functools.partial(_Compiled, self._network, with_triton=with_triton)
         self._compiled: ShapeCache[_Compiled] = ShapeCache()
-        self._turn = threading.Lock()
         # CUDA streams do not wait for each other, and all of them share the buffers of a compiled network.
         self._free = torch.cuda.Event() if self._device.type == "cuda" else None
 
@@ -105,6 +105,8 @@ class TorchOnnxEngine(Engine):
             self._network_for(shape)
 
     def upload(self, images: Any) -> Tensor:
+        self.check_process()
+        record_run("PyTorch")
         with self._explain("images of", images.shape), on_device(self._device):
             return self._check_device(images) if isinstance(images, Tensor) else to_device(images, self._device)
 
