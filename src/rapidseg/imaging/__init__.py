@@ -8,7 +8,7 @@ from rapidseg.imaging.finding import IMAGE_SUFFIXES, find_images
 from rapidseg.imaging.image_files import decode_image, from_pillow, read_image, read_mask
 from rapidseg.imaging.inputs import ImageInput, check_image, to_image
 from rapidseg.imaging.polygons import Polygon, mask_to_polygons, polygons_to_mask
-from rapidseg.imaging.resizing import MINIMUM_SIDE, input_size_hw, resize_image
+from rapidseg.imaging.resizing import MINIMUM_SIDE, check_network_size, input_size_hw, resize_image
 from rapidseg.imaging.rle import mask_to_rle, rle_to_mask
 from rapidseg.imaging.writing import encode_jpeg, write_class_map, write_image
 
@@ -19,6 +19,7 @@ __all__ = [
     "Polygon",
     "add_legend",
     "check_image",
+    "check_network_size",
     "count_pixels",
     "decode_image",
     "encode_jpeg",

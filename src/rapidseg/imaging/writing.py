@@ -14,7 +14,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from rapidseg.core.errors import InputError, RapidSegError
 from rapidseg.core.files import atomic_path, check_output_file, write_bytes
+from rapidseg.core.sizes import format_size
+
+MAX_JPEG_SIDE = 65500
+"""Largest height or width that libjpeg writes, in pixels."""
 
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
 # 4:4:4, because subsampled colors blur the borders between classes.
@@ -54,7 +59,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         image: (H, W, 3) uint8 RGB or (H, W) uint8 gray; for PNG also (H, W) uint16 gray.
 
     Raises:
-        InputError: the path has another suffix.
+        InputError: the path has another suffix, or the picture is too large for a JPEG.
         RapidSegError: the file cannot be written.
     """
     file = check_output_file(path, (".png", *_JPEG_SUFFIXES))
@@ -65,9 +70,22 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
 
 
 def encode_jpeg(image: np.ndarray) -> bytes:
-    """Returns (H, W, 3) uint8 RGB or (H, W) uint8 gray as the bytes of a JPEG file."""
+    """Returns (H, W, 3) uint8 RGB or (H, W) uint8 gray as the bytes of a JPEG file.
+
+    Raises:
+        InputError: a side has more than `MAX_JPEG_SIDE` pixels.
+        RapidSegError: OpenCV cannot encode it.
+    """
+    if max(image.shape[:2]) > MAX_JPEG_SIDE:
+        raise InputError(
+            f"a JPEG has at most {MAX_JPEG_SIDE} pixels a side, but the picture is {format_size(image.shape)}; "
+            "save it as .png, or shrink it"
+        )
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    return cv2.imencode(".jpg", pixels, _JPEG_OPTIONS)[1].tobytes()
+    encoded, content = cv2.imencode(".jpg", pixels, _JPEG_OPTIONS)
+    if not encoded:
+        raise RapidSegError(f"OpenCV cannot encode a picture of {format_size(image.shape)} as JPEG; save it as .png")
+    return content.tobytes()
 
 
 def _write_png(path: Path, image: Image.Image, options: dict[str, Any]) -> None:
