@@ -110,6 +110,21 @@ def from_pillow(image: Image.Image, name: str = "PIL image") -> np.ndarray:
         ) from error
 
 
+def peek_pixels(file: str | os.PathLike[str] | bytes | bytearray | memoryview) -> int:
+    """Returns how many pixels the header of an image file, or of its bytes, names; 0 where it is not readable."""
+    try:
+        with _WITHOUT_WARNINGS:
+            if isinstance(file, bytes | bytearray | memoryview):
+                with Image.open(io.BytesIO(file), formats=_FORMATS) as image:
+                    return image.width * image.height
+            if not stat.S_ISREG(os.stat(file).st_mode):
+                return 0
+            with Image.open(file, formats=_FORMATS) as image:
+                return image.width * image.height
+    except Exception:  # reading the file says what is wrong with it
+        return 0
+
+
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a label file.
 

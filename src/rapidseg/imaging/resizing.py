@@ -10,9 +10,10 @@ from rapidseg.core.sizes import InputSizeLike, format_input_size, format_size, t
 from rapidseg.imaging.limits import MAX_PIXELS_VARIABLE, max_pixels
 
 MINIMUM_SIDE = 32  # pixels; smaller inputs vanish in the strides of the networks
-# An image that is a line would become millions of pixels long if its short side were enlarged to the input size.
-# Beyond so many pixels, its longer side is enlarged to 8192 pixels at most.
-_MAX_ENLARGED_PIXELS, _MAX_ENLARGED_SIDE = 1 << 23, 8192
+# An image that is a line would become millions of pixels long if its short side were enlarged to the input size. Where
+# the longer side is at least 8 times the shorter one, and the network would see more than so many pixels, the longer
+# side is enlarged to 8192 pixels at most.
+_LINE_RATIO, _MAX_LINE_PIXELS, _MAX_LINE_SIDE = 8, 1 << 23, 8192
 
 
 def resize_image(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
@@ -70,9 +71,9 @@ def input_size_hw(image_size_hw: tuple[int, int], input_size: InputSizeLike | No
         return check_network_size(input_size, image_size_hw)
     min_side = -(-MINIMUM_SIDE // stride) * stride
     scale = input_size / min(height, width)
-    if scale > 1 and height * width * scale**2 > _MAX_ENLARGED_PIXELS:
-        longest = max(height, width)
-        scale = min(scale, max(longest, _MAX_ENLARGED_SIDE, input_size) / longest)
+    longest, is_line = max(height, width), max(height, width) >= _LINE_RATIO * min(height, width)
+    if scale > 1 and is_line and height * width * scale**2 > _MAX_LINE_PIXELS:
+        scale = min(scale, max(longest, _MAX_LINE_SIDE) / longest)
     size_hw = (
         max(min_side, round(height * scale / stride) * stride),
         max(min_side, round(width * scale / stride) * stride),
@@ -95,7 +96,7 @@ def check_network_size(size_hw: tuple[int, int], image_size_hw: tuple[int, int],
     if pixels > allowed:
         raise InputError(
             f"the network would see the image of {format_size(image_size_hw)} pixels{setting} as "
-            f"{format_size(size_hw)}, but at most {allowed / 1e6:.3g} million pixels are allowed; use a smaller input size, crop or tile the "
-            f"image, or set {MAX_PIXELS_VARIABLE}={pixels} if memory allows"
+            f"{format_size(size_hw)}, but at most {allowed / 1e6:.3g} million pixels are allowed; use a smaller input "
+            f"size, crop or tile the image, or set {MAX_PIXELS_VARIABLE}={pixels} if memory allows"
         )
     return size_hw

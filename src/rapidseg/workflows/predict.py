@@ -11,7 +11,7 @@ from typing import Any
 
 from rapidseg.core.arguments import as_names, as_paths
 from rapidseg.core.choices import EngineChoice, PrecisionChoice, SaveKind
-from rapidseg.core.errors import InputError, Interrupted
+from rapidseg.core.errors import InputError, Interrupted, RapidSegError
 from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.core.report import Report
 from rapidseg.core.sizes import InputSizeLike
@@ -89,7 +89,7 @@ def predict(
     download: bool = True,
     progress: Progress = DOWNLOADS,
 ) -> PredictionReport:
-    """Segments image files and writes class maps and pictures; images that cannot be read are skipped.
+    """Segments image files and writes class maps and pictures; images that cannot be read or segmented are skipped.
 
     The pictures of each image that is segmented replace those of its name in the output folder. A skipped image
     replaces and deletes nothing; its entry in the record lists its pictures of earlier runs. A run that fails before
@@ -130,7 +130,7 @@ def predict(
     def report_progress() -> None:
         progress.update(_TASK, len(entries) + len(failed), len(paths))
 
-    def skip(image: Path | int, error: InputError) -> None:
+    def skip(image: Path | int, error: RapidSegError) -> None:
         earlier = folder.earlier_files(Path(str(image)))
         failed.append({"file": str(image), "error": str(error), "earlier_files": earlier})
         kept = f"; from an earlier run: {', '.join(earlier)}" if earlier else ""
@@ -140,7 +140,7 @@ def predict(
     results = segmenter.stream(paths, input_size=input_size, confidence="confidence" in folder.kinds, on_error=skip)
     at_end = False
     try:
-        with closing(results), closing(folder.save_all(results)) as saved:
+        with closing(results), closing(folder.save_all(results, on_error=skip)) as saved:
             for entry in saved:
                 entries.append(entry)
                 report_progress()
