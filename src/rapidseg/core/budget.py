@@ -29,6 +29,11 @@ class OrderedBudget:
             self._next = max(self._next, index + 1)
             self._changed.notify_all()
 
+    def wait_below(self, size: int) -> None:
+        """Waits until at most `size` is held."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or sum(self._held.values()) <= size)
+
     def release(self, index: int) -> None:
         """Says that an item is not held anymore; more than once does no harm."""
         with self._changed:

@@ -22,7 +22,7 @@ from rapidseg.core.out_of_memory import is_out_of_memory
 from rapidseg.core.quiet import IgnoredWarnings
 from rapidseg.imaging import bmp_rle
 from rapidseg.imaging.integrity import check_content, check_tiff
-from rapidseg.imaging.limits import MAX_PIXELS_VARIABLE, check_pixels, max_pixels, raise_pillow_limit
+from rapidseg.imaging.limits import MAX_PIXELS_VARIABLE, check_pixels, decoding, max_pixels, raise_pillow_limit
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _FORMAT_NAMES = "JPEG, PNG, WebP, BMP or TIFF"
@@ -253,9 +253,11 @@ def _decode_plain_jpeg(content: bytes) -> np.ndarray | None:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as header:
             if header.mode != "RGB" or header.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
                 return None
-            check_pixels("JPEG", (header.height, header.width))
-        check_content(content)  # before OpenCV, which returns half a picture, and prints why
-        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+            size_hw = header.height, header.width
+        check_pixels("JPEG", size_hw)
+        with decoding(size_hw):
+            check_content(content)  # before OpenCV, which returns half a picture, and prints why
+            return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     return None
 
 
@@ -266,8 +268,10 @@ def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str) -> Iterator[Im
         if not isinstance(file, io.BytesIO):
             _check_is_file(file)
         raise_pillow_limit()
-        with _WITHOUT_WARNINGS, Image.open(file, formats=_FORMATS) as image:
+        with _WITHOUT_WARNINGS, contextlib.ExitStack() as stack:
+            image = stack.enter_context(Image.open(file, formats=_FORMATS))
             check_pixels(name, (image.height, image.width))
+            stack.enter_context(decoding((image.height, image.width)))
             if isinstance(file, io.BytesIO):
                 check_content(file.getvalue())
             if image.format == "TIFF":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+from collections.abc import Iterator
 
 from PIL import Image
 
@@ -16,6 +19,10 @@ DEFAULT_MAX_PIXELS = 1 << 27
 """134 million pixels, more than all but a few cameras have; reading such an image takes up to 1.5 GB of memory."""
 
 _MILLION = 1_000_000
+
+# Pixels of all images that threads decode at once, at 4 to 11 bytes each. A larger image is decoded alone.
+_MAX_DECODED_AT_ONCE = 1 << 26
+_SMALL = 1 << 22  # pixels of an image that need not wait
 
 
 def max_pixels() -> int:
@@ -50,3 +57,41 @@ def raise_pillow_limit() -> None:
     """Raises Pillow's own limit where the user has set a higher one."""
     if os.environ.get(MAX_PIXELS_VARIABLE) and Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels() // 2 + 1)
+
+
+class _Decoding:
+    """How many pixels of large images are being decoded."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.pixels = 0
+
+
+_decoding = _Decoding()
+
+
+def _reset_decoding() -> None:
+    global _decoding
+    _decoding = _Decoding()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_decoding)  # the threads that held it do not exist in the child
+
+
+@contextlib.contextmanager
+def decoding(size_hw: tuple[int, int]) -> Iterator[None]:
+    """Bounds the memory of all threads that decode images: large ones wait for each other."""
+    pixels, state = size_hw[0] * size_hw[1], _decoding
+    if pixels <= _SMALL:
+        yield
+        return
+    with state.changed:
+        state.changed.wait_for(lambda: state.pixels == 0 or state.pixels + pixels <= _MAX_DECODED_AT_ONCE)
+        state.pixels += pixels
+    try:
+        yield
+    finally:
+        with state.changed:
+            state.pixels -= pixels
+            state.changed.notify_all()

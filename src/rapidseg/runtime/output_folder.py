@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import statistics
@@ -140,9 +141,18 @@ class OutputFolder:
 
 
 def _as_budget_allows(results: Iterable[Result], budget: OrderedBudget) -> Iterator[tuple[int, Result]]:
-    for index, result in enumerate(results):
+    # The next image is requested, that is read and segmented, only when those before it are nearly written. No variable
+    # keeps them alive meanwhile.
+    iterator = iter(results)
+    for index in itertools.count():
+        budget.wait_below(MAX_PIXELS_UNDER_WAY // 2)
+        result = next(iterator, None)
+        if result is None:
+            return
         budget.acquire(index, result.size_hw[0] * result.size_hw[1])
-        yield index, result
+        numbered = [(index, result)]
+        del result
+        yield numbered.pop()
 
 
 def _fit_jpeg(picture: np.ndarray) -> np.ndarray:

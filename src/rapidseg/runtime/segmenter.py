@@ -330,6 +330,7 @@ class Segmenter:
                     on_error(frame.source, error)
                     continue
                 yield replace(result, source=frame.source)
+                del frame, result  # else they would stay in memory while the next image is read
 
 
 def _check_on_error(on_error: object) -> None:

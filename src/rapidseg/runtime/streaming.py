@@ -171,8 +171,12 @@ def _num_pixels(item: Any) -> int:
 def _releasing(frames: Generator[Frame, None, None], budget: OrderedBudget) -> Generator[Frame, None, None]:
     """Yields frames; one counts as under way until the next is requested."""
     with contextlib.closing(frames), budget:  # the budget is closed first, so that no thread waits for it
-        for index, frame in enumerate(frames):
+        for index in count():
+            frame = next(frames, None)
+            if frame is None:
+                return
             yield frame
+            del frame  # else it would stay in memory while the next one is read
             budget.release(index)
 
 
