@@ -256,7 +256,8 @@ def _decode_plain_jpeg(content: bytes) -> np.ndarray | None:
             size_hw = header.height, header.width
         check_pixels("JPEG", size_hw)
         with decoding(size_hw):
-            check_content(content)  # before OpenCV, which returns half a picture, and prints why
+            if not check_content(content):  # before OpenCV, which returns half a picture, and prints what it skips
+                return None
             return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     return None
 

@@ -22,6 +22,7 @@ from rapidseg.core.errors import ImageError, InputError
 from rapidseg.core.out_of_memory import is_out_of_memory
 from rapidseg.core.parallel import ordered_map
 from rapidseg.imaging import IMAGE_SUFFIXES, check_image, find_images, peek_pixels, to_image
+from rapidseg.runtime.video_sources import check_is_no_address
 from rapidseg.system.cpu import cpu_count
 
 _MAX_READERS = 4
@@ -92,6 +93,7 @@ def open_frames(
         InputError: the source is of another kind, matches nothing, or is not a readable video.
     """
     if isinstance(source, str | os.PathLike):
+        check_is_no_address(source)
         path = Path(source)
         if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
             return _video_frames(path)
@@ -137,7 +139,8 @@ def check_several(images: object, taker: str, allowed: str) -> None:
             f"{describe_value(images)}"
         )
     if not isinstance(images, Iterable):
-        raise InputError(f"{taker} takes {allowed}, not {type(images).__name__}")
+        camera = "; of a camera, pass an iterable of its frames" if isinstance(images, int) else ""
+        raise InputError(f"{taker} takes {allowed}, not {type(images).__name__}{camera}")
 
 
 def _read_item(

@@ -19,6 +19,7 @@ from rapidseg.core.wording import count_of
 from rapidseg.imaging import find_images
 from rapidseg.runtime import Segmenter, model_file
 from rapidseg.runtime.output_folder import KINDS, OutputFolder, make_record, write_record
+from rapidseg.runtime.video_sources import check_is_no_video
 from rapidseg.workflows.arguments import checked, model_or_segmenter
 from rapidseg.workflows.load import load
 from rapidseg.zoo import built_in_models
@@ -116,7 +117,10 @@ def predict(
     if images is None:
         progress.message("no image given: segmenting the built-in sample")
         images = model_file.SAMPLE_IMAGE
-    paths = find_images(as_paths("images", images))
+    sources = as_paths("images", images)
+    for source in sources:
+        check_is_no_video(source)
+    paths = find_images(sources)
     if not paths:
         raise InputError("no images given; pass image files, folders of images or globs")
     folder = OutputFolder(Path(output), paths, as_names("save", save))

@@ -27,27 +27,31 @@ _MAX_SIDE = 65500  # of libjpeg
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
 
-def check_jpeg(content: bytes) -> None:
+def check_jpeg(content: bytes) -> bool:
     """Checks the data of every scan. Arithmetic coding, which few programs read, is only checked for its markers.
+
+    Returns:
+        Whether the file has one scan whose data is exactly as long as the picture needs, so that no decoder complains.
 
     Raises:
         DamagedImageError: data is missing, or there is more than the picture needs.
     """
     structure = parse_jpeg(content)
     if structure.frame_type not in (*_SEQUENTIAL, _PROGRESSIVE) or len(structure.components) not in _MODES:
-        return
+        return False
     height, width = structure.size_hw
     if not 0 < min(height, width) <= max(height, width) <= _MAX_SIDE:
-        return  # decoders explain that
+        return False  # decoders explain that
     if len(structure.scans) * height * width > _MAX_WORK:
         raise DamagedImageError(f"it has {len(structure.scans)} scans")
     _check_is_complete(structure)
     if structure.frame_type in _SEQUENTIAL and len(structure.scans) == 1:
-        scan = structure.scans[0]
-        for header, size_hw, (start, end) in _single_pictures(content, structure, scan):
-            _check_length(header, content[start:end], size_hw, len(structure.components), start)
-    else:
-        _check_scans(content, structure)
+        exact = True
+        for header, size_hw, (start, end) in _single_pictures(content, structure, structure.scans[0]):
+            exact &= _check_length(header, content[start:end], size_hw, len(structure.components), start)
+        return exact
+    _check_scans(content, structure)
+    return False
 
 
 def _check_is_complete(structure: JpegStructure) -> None:
@@ -95,16 +99,20 @@ def _single_pictures(
             yield bytes(header), (height, width), scan.intervals[index]
 
 
-def _check_length(header: bytes, data: bytes, size_hw: tuple[int, int], channels: int, position: int) -> None:
-    """Checks that a decoder needs all data and no more."""
+def _check_length(header: bytes, data: bytes, size_hw: tuple[int, int], channels: int, position: int) -> bool:
+    """Checks that a decoder needs all data and no more; returns whether it needs the last byte, too."""
     decoder = _Decoder(size_hw, channels)
     # Some cameras pad the data, and an encoder that flushes its bits twice adds a byte or two.
     needed = len(data.rstrip(b"\x00\xff")) - _MAX_SPARE - 1
     if needed > 0 and decoder.feed(header + data[:needed]):
         raise DamagedImageError(f"the compressed data that begins at byte {position} is longer than the picture")
     rest = data[needed:] if needed > 0 else header + data
-    if not decoder.feed(rest.rstrip(b"\xff") + bytes(_READ_AHEAD)):
+    exact = not decoder.feed(rest[:-1])
+    if not exact:
+        return False
+    if not decoder.feed(rest[-1:].rstrip(b"\xff") + bytes(_READ_AHEAD)):
         raise DamagedImageError(f"the compressed data that begins at byte {position} ends before the picture does")
+    return True
 
 
 def _check_scans(content: bytes, structure: JpegStructure) -> None:

@@ -10,7 +10,7 @@ from rapidseg.imaging.integrity.damage import DamagedImageError
 
 _END, _SCAN, _RESTART_INTERVAL = 0xD9, 0xDA, 0xDD
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # C4, C8 and CC are not frames
-_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
+_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff]")
 
 
@@ -91,6 +91,9 @@ def parse_jpeg(content: bytes) -> JpegStructure:
             if length < 2 or following > len(content):
                 raise DamagedImageError("it ends within its header")
             if marker in _FRAMES:
+                if frame is not None:
+                    # Decoders take the first, or refuse it; the size must be theirs.
+                    raise DamagedImageError(f"there is a second frame at byte {position}")
                 height, width, count = struct.unpack_from(">HHB", content, body + 1)
                 parts = (content[body + 6 + 3 * index : body + 9 + 3 * index] for index in range(count))
                 components = tuple(Component(part[0], part[1] >> 4, part[1] & 15) for part in parts)
@@ -114,12 +117,9 @@ def parse_jpeg(content: bytes) -> JpegStructure:
 
 def _skip_to_marker(content: bytes, position: int) -> int:
     """Returns the index of the marker at `position`, behind the fill bytes that may precede it."""
-    if content[position] != 0xFF:
-        # Bytes that belong to no segment: decoders skip them, and some cameras write them.
-        position = content.index(b"\xff", position)
-    while content[position + 1] == 0xFF:
+    while content[position : position + 2] == b"\xff\xff":
         position += 1
-    if content[position + 1] == 0:
+    if content[position] != 0xFF or content[position + 1] in (0x00, 0xD8):
         raise DamagedImageError(f"there is no marker at byte {position}")
     return position
 

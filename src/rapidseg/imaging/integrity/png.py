@@ -12,7 +12,7 @@ _CHUNK = struct.Struct(">I4s")
 _UPPER_CASE = 0x20  # this bit of a chunk's first letter is 0 if decoders must understand the chunk
 
 
-def check_png(content: bytes) -> None:
+def check_png(content: bytes) -> bool:
     """Checks the chunks up to IEND; Pillow does not look at the checksums of compressed rows, nor for IEND.
 
     Chunks that pictures do not need, such as texts, may be damaged: Pillow ignores them as well.
@@ -33,5 +33,5 @@ def check_png(content: bytes) -> None:
         if kind == b"IEND":
             if not has_rows:
                 raise DamagedImageError("it contains no rows")
-            return
+            return True
         position = end + 4
