@@ -64,7 +64,7 @@ FUNCTIONS = {
 }
 METHODS = {
     (Segmenter, "__call__"): "(self, image, *, input_size=None, confidence=False, bgr=False)",
-    (Segmenter, "batch"): "(self, images, *, input_size=None, confidence=False, bgr=False, max_batch=8)",
+    (Segmenter, "batch"): "(self, images, *, input_size=None, confidence=False, bgr=False, max_batch=8, on_error=None)",
     (Segmenter, "stream"): "(self, source, *, input_size=None, confidence=False, bgr=False, on_error=None)",
     (Segmenter, "logits"): "(self, image)",
     (Segmenter, "class_map"): "(self, image)",

@@ -42,6 +42,7 @@ def evaluate_model(
     """Score a model on a labeled data set: IoU and accuracy of each class, and their means.
 
     Scores count all pixels of the split, at the labels' own size. A split that the model was trained on gets a warning.
+    Images that cannot be segmented are skipped and named; the exit status is then 1.
     """
     from rapidseg.cli.tables.evaluate import print_report
     from rapidseg.workflows.evaluate import evaluate as run
@@ -58,3 +59,4 @@ def evaluate_model(
         )
     # fmt: on
     show_report(report, as_json, print_report)
+    raise typer.Exit(0 if report.complete else 1)

@@ -16,7 +16,7 @@ from rapidseg.core.errors import InputError
 from rapidseg.core.sizes import InputSize, format_size
 from rapidseg.core.spec import ModelSpec
 from rapidseg.evaluation.resampling import Resampling, softmax
-from rapidseg.imaging import MINIMUM_SIDE, check_image, input_size_hw, resize_image
+from rapidseg.imaging import MINIMUM_SIDE, check_image, check_network_size, input_size_hw, resize_image
 from rapidseg.runtime import Segmenter
 from rapidseg.runtime.kernels.class_map import class_map_from_logits
 
@@ -207,7 +207,9 @@ class MultiScale:
         size_hw = self.scaling.size_hw(image, self.segmenter.spec)
         total = np.zeros((self.segmenter.spec.labels.num_classes, *image.shape[:2]), np.float32)
         for scale in self.scales:
-            view = resize_image(image, _rescaled_hw(size_hw, scale))
+            view = resize_image(
+                image, check_network_size(_rescaled_hw(size_hw, scale), size_hw, f" at scale {scale:g}")
+            )
             self._add(total, self.segmenter.logits(view), view)
             if self.flip:
                 self._add(total, self.segmenter.logits(view[:, ::-1])[:, :, ::-1], view)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from rapidseg.core.errors import InputError
+from rapidseg.core.errors import DatasetError, EngineError, ImageError, InputError, RapidSegError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.out_of_memory import is_out_of_memory
+from rapidseg.core.sizes import format_size
 from rapidseg.core.spec import Score
 from rapidseg.evaluation.class_mapping import ClassMapping
 from rapidseg.metrics import ConfusionMatrix, Scores, merge_counts
@@ -61,6 +64,19 @@ class ImageScore:
     pixel_accuracy: float
 
 
+@dataclass(frozen=True)
+class FailedImage:
+    """An image without a score.
+
+    Attributes:
+        name: the image's name in its data set; its number, counted from 1, where it could not be read.
+        error: why, in a sentence.
+    """
+
+    name: str
+    error: str
+
+
 Observer = Callable[[LabeledImage, np.ndarray, ImageScore], None]
 """Is called with an image, its class map, (H, W) uint8, and its scores. It must not change or keep the arrays."""
 
@@ -74,12 +90,14 @@ class Evaluation:
         matrix: pixels of the whole data set, counted by label and prediction.
         scores: scores over the pixels of the whole data set, not means over images.
         images: scores of each image, in the order of the data set.
+        failed: images that could not be read or segmented; no score counts them.
     """
 
     labels: LabelSet
     matrix: ConfusionMatrix
     scores: Scores
     images: tuple[ImageScore, ...]
+    failed: tuple[FailedImage, ...] = ()
 
     def ranked_images(self) -> list[ImageScore]:
         """Returns the images from the lowest mean IoU to the highest, without those that have no labeled pixel."""
@@ -122,6 +140,7 @@ class Evaluation:
                 }
                 for image in self.images
             ],
+            "failed": [{"name": image.name, "error": image.error} for image in self.failed],
         }
 
 
@@ -132,6 +151,7 @@ def score(
     class_mapping: ClassMapping | None = None,
     progress: Callable[[int, int], None] | None = None,
     observers: Sequence[Observer] = (),
+    on_error: Callable[[FailedImage], None] | None = None,
 ) -> Evaluation:
     """Predicts every image of a data set and scores the class maps at the size of the labels.
 
@@ -143,29 +163,86 @@ def score(
         class_mapping: how predicted classes count as those of the data set; None: the classes are the same.
         progress: called after each image with the number of images done and of all images.
         observers: each is called with every image, its class map in classes of the data set, and its scores.
+        on_error: called with each image that cannot be read, segmented or scored, as where memory is short; the scores
+            are then those of the other images. None: the error is raised.
 
     Raises:
-        InputError: the data set is empty, or a class map or label cannot be scored; the image is named.
+        InputError: the data set is empty, no image of it has a score, or a class map or label cannot be scored; the
+            image is named.
+        EngineError: the engine failed.
     """
     if not len(dataset):
         raise InputError("the data set contains no images; choose another split or check its folders")
     labels = dataset.labels
     mapping = class_mapping or ClassMapping()
     total = ConfusionMatrix(labels.num_classes, labels.ignore_index)
-    images = []
-    for done, sample in enumerate(dataset, start=1):
-        matrix = ConfusionMatrix(labels.num_classes, labels.ignore_index)
-        class_map = predict(sample.image)
+    images: list[ImageScore] = []
+    failed: list[FailedImage] = []
+    for done, read in enumerate(_samples(dataset), start=1):
         try:
-            class_map = mapping(class_map)
-            matrix.update(class_map, sample.label)
-        except InputError as error:
-            raise InputError(f"{sample.name}: {error}") from error
-        total += matrix
-        scores = matrix.scores()
-        images.append(ImageScore(sample.name, scores.mean_iou, scores.pixel_accuracy))
-        for observe in observers:
-            observe(sample, class_map, images[-1])
+            sample = read()
+            class_map = _predict(predict, sample)
+        except (InputError, EngineError) as error:
+            if on_error is None or isinstance(error, DatasetError):  # the data set as a whole is wrong
+                raise
+            failed.append(_failure(dataset, done - 1, error))
+            on_error(failed[-1])
+        else:
+            class_map, matrix = _compare(class_map, sample, mapping, labels)
+            total += matrix
+            scores = matrix.scores()
+            images.append(ImageScore(sample.name, scores.mean_iou, scores.pixel_accuracy))
+            for observe in observers:
+                observe(sample, class_map, images[-1])
         if progress is not None:
             progress(done, len(dataset))
-    return Evaluation(labels, total, total.scores(), tuple(images))
+    if not images:
+        raise InputError(f"none of {len(dataset)} images could be scored; the first: {failed[0].error}")
+    return Evaluation(labels, total, total.scores(), tuple(images), tuple(failed))
+
+
+def _samples(dataset: LabeledImages) -> Iterator[Callable[[], LabeledImage]]:
+    """Yields a function per image that reads it; one that fails does not end the iteration of a sequence."""
+    if isinstance(dataset, Sequence):
+        for index in range(len(dataset)):
+            yield functools.partial(dataset.__getitem__, index)
+    else:
+        for sample in dataset:
+            yield functools.partial(_identity, sample)
+
+
+def _identity(sample: LabeledImage) -> LabeledImage:
+    return sample
+
+
+def _predict(predict: Predictor, sample: LabeledImage) -> np.ndarray:
+    """Returns the class map of an image; errors of the image, of the engine and of memory name it."""
+    try:
+        return predict(sample.image)
+    except (InputError, EngineError) as error:
+        raise type(error)(f"{sample.name}: {error}") from error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ImageError(
+            f"{sample.name}: not enough memory to segment {format_size(sample.image.shape)} pixels; use a smaller "
+            "input size or another protocol"
+        ) from error
+
+
+def _compare(
+    class_map: np.ndarray, sample: LabeledImage, mapping: ClassMapping, labels: LabelSet
+) -> tuple[np.ndarray, ConfusionMatrix]:
+    """Returns the class map in classes of the data set, and its pixels counted."""
+    matrix = ConfusionMatrix(labels.num_classes, labels.ignore_index)
+    try:
+        class_map = mapping(class_map)
+        matrix.update(class_map, sample.label)
+    except InputError as error:
+        raise InputError(f"{sample.name}: {error}") from error
+    return class_map, matrix
+
+
+def _failure(dataset: LabeledImages, index: int, error: RapidSegError) -> FailedImage:
+    sample_name = getattr(dataset, "sample_name", None)
+    return FailedImage(str(index + 1) if sample_name is None else sample_name(index), str(error))

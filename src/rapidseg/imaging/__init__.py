@@ -5,20 +5,22 @@ import numpy as np  # noqa: F401  # before OpenCV, which prints advice of its ow
 from rapidseg.imaging.counting import count_pixels
 from rapidseg.imaging.drawing import add_legend, overlay
 from rapidseg.imaging.finding import IMAGE_SUFFIXES, find_images
-from rapidseg.imaging.image_files import decode_image, from_pillow, read_image, read_mask
+from rapidseg.imaging.image_files import decode_image, from_pillow, peek_pixels, read_image, read_mask
 from rapidseg.imaging.inputs import ImageInput, check_image, to_image
 from rapidseg.imaging.polygons import Polygon, mask_to_polygons, polygons_to_mask
-from rapidseg.imaging.resizing import MINIMUM_SIDE, input_size_hw, resize_image
+from rapidseg.imaging.resizing import MINIMUM_SIDE, check_network_size, input_size_hw, resize_image
 from rapidseg.imaging.rle import mask_to_rle, rle_to_mask
-from rapidseg.imaging.writing import encode_jpeg, is_own_picture, write_class_map, write_image
+from rapidseg.imaging.writing import MAX_JPEG_SIDE, encode_jpeg, is_own_picture, write_class_map, write_image
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "MAX_JPEG_SIDE",
     "MINIMUM_SIDE",
     "ImageInput",
     "Polygon",
     "add_legend",
     "check_image",
+    "check_network_size",
     "count_pixels",
     "decode_image",
     "encode_jpeg",
@@ -29,6 +31,7 @@ __all__ = [
     "mask_to_polygons",
     "mask_to_rle",
     "overlay",
+    "peek_pixels",
     "polygons_to_mask",
     "read_image",
     "read_mask",

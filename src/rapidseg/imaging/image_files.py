@@ -10,20 +10,26 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rapidseg.core.errors import ImageError
+from rapidseg.core.out_of_memory import is_out_of_memory
 from rapidseg.core.quiet import IgnoredWarnings
+from rapidseg.imaging import bmp_rle
+from rapidseg.imaging.integrity import check_content, check_tiff
+from rapidseg.imaging.limits import MAX_PIXELS_VARIABLE, check_pixels, decoding, max_pixels, raise_pillow_limit
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _FORMAT_NAMES = "JPEG, PNG, WebP, BMP or TIFF"
 
-_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+_JPEG_START, _TIFF_STARTS = b"\xff\xd8\xff", (b"II", b"MM")
+_MAX_BYTES_PER_PIXEL = 16  # of a file: 16 bits in four channels, twice
+_BAND_PIXELS = 1 << 22  # converted at once, so that a huge picture exists once, not three times
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # in EXIF
 
 # Pillow stretches gray values of 2 and 4 bits to 0..255 and names the stored depth in its raw mode.
@@ -45,14 +51,12 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         ImageError: the file is missing, empty, truncated, damaged, too large, or in another format.
     """
-    with contextlib.suppress(OSError), open(path, "rb") as file:  # Pillow says below why a file cannot be opened
-        start = file.read(len(_JPEG_START))
-        if start == _JPEG_START:
-            pixels = _decode_plain_jpeg(start + file.read())
-            if pixels is not None:
-                return pixels
-    with _opened(path) as image:
-        return _to_rgb(image, str(path))
+    name = str(path)
+    content = _read_file(path, name)
+    if content is not None:
+        return _decode(content, name)
+    with _opened(path, name) as image:
+        return _to_rgb(image, name)
 
 
 def decode_image(content: bytes | bytearray | memoryview, name: str = "encoded image") -> np.ndarray:
@@ -71,12 +75,7 @@ def decode_image(content: bytes | bytearray | memoryview, name: str = "encoded i
     content = bytes(content)
     if not content:
         raise ImageError(f"{name}: no bytes; pass the whole content of an image file")
-    if content.startswith(_JPEG_START):
-        pixels = _decode_plain_jpeg(content)
-        if pixels is not None:
-            return pixels
-    with _opened(io.BytesIO(content), name) as image:
-        return _to_rgb(image, name)
+    return _decode(content, name)
 
 
 def from_pillow(image: Image.Image, name: str = "PIL image") -> np.ndarray:
@@ -93,7 +92,9 @@ def from_pillow(image: Image.Image, name: str = "PIL image") -> np.ndarray:
         ImageError: its file is truncated or damaged, or its mode has 32 bits per channel.
     """
     try:
+        check_pixels(name, (image.height, image.width))
         with _WITHOUT_WARNINGS:
+            _check_unread(image)
             image.load()
             with contextlib.suppress(Exception):  # unreadable EXIF data is no reason to reject an intact picture
                 if image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
@@ -102,9 +103,26 @@ def from_pillow(image: Image.Image, name: str = "PIL image") -> np.ndarray:
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly any type on damaged input
+        if is_out_of_memory(error):
+            raise _too_little_memory(name) from error
         raise ImageError(
             f"{name} cannot be converted to RGB ({error}); convert it with image.convert('RGB')"
         ) from error
+
+
+def peek_pixels(file: str | os.PathLike[str] | bytes | bytearray | memoryview) -> int:
+    """Returns how many pixels the header of an image file, or of its bytes, names; 0 where it is not readable."""
+    try:
+        with _WITHOUT_WARNINGS:
+            if isinstance(file, bytes | bytearray | memoryview):
+                with Image.open(io.BytesIO(file), formats=_FORMATS) as image:
+                    return image.width * image.height
+            if not stat.S_ISREG(os.stat(file).st_mode):
+                return 0
+            with Image.open(file, formats=_FORMATS) as image:
+                return image.width * image.height
+    except Exception:  # reading the file says what is wrong with it
+        return 0
 
 
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
@@ -118,7 +136,9 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         ImageError: the file cannot be read, holds colors instead of ids, or is a JPEG, which changes values.
     """
-    with _opened(path) as image:
+    name = str(path)
+    content = _read_file(path, name)
+    with _opened(path if content is None else io.BytesIO(content), name) as image:
         if image.format in ("JPEG", "MPO"):  # MPO: a camera's JPEG with a second picture behind the first
             raise ImageError(f"{path}: JPEG changes pixel values, so it cannot hold class ids; store masks as PNG")
         if image.mode in ("L", "P"):
@@ -138,52 +158,128 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
         )
 
 
+def _read_file(path: str | os.PathLike[str], name: str) -> bytes | None:
+    """Returns the content of a file; None for TIFF, which may contain further pages of any size, and for what is wrong.
+
+    What is wrong with it, `_opened` explains.
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
+            return None
+        with open(path, "rb") as file:
+            start = file.read(len(_JPEG_START))
+            if start.startswith(_TIFF_STARTS) and stat.S_ISREG(mode):
+                return None
+            limit = _MAX_BYTES_PER_PIXEL * max_pixels()
+            content = start + file.read(limit)
+    except (OSError, ValueError):
+        return None
+    except MemoryError as error:
+        raise _too_little_memory(name) from error
+    if len(content) > limit:
+        raise ImageError(f"{name}: the file has more than {limit} bytes, too many for one image; tile it")
+    if not content:
+        raise ImageError(f"{name}: the file is empty")
+    return content
+
+
+def _decode(content: bytes, name: str) -> np.ndarray:
+    """Returns the picture in the bytes of a file, (H, W, 3) uint8 RGB."""
+    if content.startswith(_JPEG_START):
+        pixels = _decode_plain_jpeg(content)
+        if pixels is not None:
+            return pixels
+    with _opened(io.BytesIO(content), name) as image:
+        return _to_rgb(image, name)
+
+
+def _check_unread(image: Image.Image) -> None:
+    """Checks the file of a Pillow image whose pixels have not been read yet."""
+    file = getattr(image, "fp", None)
+    if not getattr(image, "tile", None) or file is None:
+        return
+    with contextlib.suppress(OSError, ValueError):  # a source that cannot be read twice
+        position = file.tell()
+        try:
+            file.seek(0)
+            content = file.read(_MAX_BYTES_PER_PIXEL * max_pixels())
+        finally:
+            file.seek(position)
+        check_content(content)
+        if image.format == "TIFF":
+            check_tiff(image)
+
+
 def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
     """Returns a decoded and rotated picture as (H, W, 3) uint8 RGB."""
-    if image.mode == "RGB":
-        return np.array(image)
-    if image.mode.startswith("I;16"):
-        upper_byte = (np.array(image) >> 8).astype(np.uint8)
-        return np.repeat(upper_byte[:, :, None], 3, axis=2)
     if image.mode in ("I", "F"):
         raise ImageError(
             f"{name}: images with 32 bits per channel are not supported; convert the image to 8 or 16 bits"
         )
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _BAND_PIXELS // max(1, image.width))
+    if rows >= image.height:
+        pixels[:] = _band_to_rgb(image)
+        return pixels
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        pixels[top:bottom] = _band_to_rgb(image.crop((0, top, image.width, bottom)))
+    return pixels
+
+
+def _band_to_rgb(image: Image.Image) -> np.ndarray:
+    """Returns some rows of a picture as RGB, (H, W, 3) or, where the channels are equal, (H, W, 1)."""
+    if image.mode == "RGB":
+        return np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return (np.asarray(image) >> 8).astype(np.uint8)[:, :, None]
     if "transparency" in image.info:
         image = image.copy()
         del image.info["transparency"]
     if image.mode in ("RGBa", "La"):  # premultiplied: Pillow converts these only to their plain form
         image = image.convert({"RGBa": "RGBA", "La": "LA"}[image.mode])
-    return np.array(image.convert("RGB"))
+    return np.asarray(image.convert("RGB"))
 
 
 def _decode_plain_jpeg(content: bytes) -> np.ndarray | None:
-    """Decodes a color JPEG with OpenCV, in two thirds of the time that Pillow takes.
+    """Decodes a sound color JPEG with OpenCV, in two thirds of the time that Pillow takes.
 
     Returns:
         (H, W, 3) uint8 RGB; None for any other image, and where Pillow has to explain the damage.
     """
     with contextlib.suppress(Exception), _WITHOUT_WARNINGS:
-        if not content.rstrip(b"\0").endswith(_JPEG_END):  # older versions of OpenCV return the half that is complete
-            return None
+        raise_pillow_limit()
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as header:
             if header.mode != "RGB" or header.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
                 return None
-        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+            size_hw = header.height, header.width
+        check_pixels("JPEG", size_hw)
+        with decoding(size_hw):
+            if not check_content(content):  # before OpenCV, which returns half a picture, and prints what it skips
+                return None
+            return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     return None
 
 
 @contextlib.contextmanager
-def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str | None = None) -> Iterator[Image.Image]:
+def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str) -> Iterator[Image.Image]:
     """Yields the decoded and rotated picture; whatever a decoder raises becomes an `ImageError` with the name."""
-    name = str(file) if name is None else name
-    path = None if isinstance(file, io.BytesIO) else Path(file)
-    if path is not None and not str(file).strip():
-        raise ImageError("the path of the image is empty")
-    if path is not None and path.is_dir():
-        raise ImageError(f"{name} is a folder, not an image file")
     try:
-        with _WITHOUT_WARNINGS, Image.open(file, formats=_FORMATS) as image:
+        if not isinstance(file, io.BytesIO):
+            _check_is_file(file)
+        raise_pillow_limit()
+        with _WITHOUT_WARNINGS, contextlib.ExitStack() as stack:
+            image = stack.enter_context(Image.open(file, formats=_FORMATS))
+            check_pixels(name, (image.height, image.width))
+            stack.enter_context(decoding((image.height, image.width)))
+            if isinstance(file, io.BytesIO):
+                check_content(file.getvalue())
+            if image.format == "TIFF":
+                check_tiff(image)
+            image.tile = [
+                tile._replace(codec_name=bmp_rle.CODEC) if tile.codec_name == "bmp_rle" else tile for tile in image.tile
+            ]
             raw_mode = image.tile[0].args if image.tile else None
             image.load()
             with contextlib.suppress(Exception):  # unreadable EXIF data is no reason to reject an intact picture
@@ -196,13 +292,32 @@ def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str | None = None) 
     except FileNotFoundError as error:
         raise ImageError(f"{name}: no such file or folder") from error
     except UnidentifiedImageError as error:
-        if path is not None and path.stat().st_size == 0:
-            raise ImageError(f"{name}: the file is empty") from error
         raise ImageError(f"{name}: not a readable {_FORMAT_NAMES} image") from error
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise ImageError(f"{name}: too large; images of up to {limit} million pixels are read; tile it") from error
+        raise ImageError(
+            f"{name}: too large; images of up to {limit} million pixels are read; tile it, or raise the "
+            f"limit: {MAX_PIXELS_VARIABLE}"
+        ) from error
     except PermissionError as error:
         raise ImageError(f"{name}: no permission to read it") from error
     except Exception as error:  # decoders raise nearly any type on damaged input
+        if is_out_of_memory(error):
+            raise _too_little_memory(name) from error
         raise ImageError(f"{name}: the file is damaged or cut off ({error}); replace or remove it") from error
+
+
+def _check_is_file(path: str | os.PathLike[str]) -> None:
+    """Raises `ImageError` for folders, devices and an empty path: decoders explain them badly or read for ever."""
+    name = str(path)
+    if not name.strip():
+        raise ImageError("the path of the image is empty")
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise ImageError(f"{name} is a folder, not an image file")
+    if not stat.S_ISREG(mode):
+        raise ImageError(f"{name} is a device, pipe or socket, not an image file; save the image to a file")
+
+
+def _too_little_memory(name: str) -> ImageError:
+    return ImageError(f"{name}: not enough memory to read it; tile it, or free memory")

@@ -19,8 +19,10 @@ from rapidseg.core.errors import InputError, RapidSegError
 from rapidseg.core.files import atomic_path, check_output_file, write_bytes
 from rapidseg.core.sizes import format_size
 
+MAX_JPEG_SIDE = 65500
+"""Largest height or width that libjpeg writes, in pixels."""
+
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
-MAX_JPEG_SIDE = 65_500  # of libjpeg
 # 4:4:4, because subsampled colors blur the borders between classes.
 _JPEG_OPTIONS = (
     *(cv2.IMWRITE_JPEG_QUALITY, 92),

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import os
 import statistics
 import time
 import unicodedata
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rapidseg.core.errors import InputError
+from rapidseg.core.budget import OrderedBudget
+from rapidseg.core.errors import ImageError, InputError, RapidSegError
 from rapidseg.core.files import check_output_folder, write_text
+from rapidseg.core.out_of_memory import is_out_of_memory
 from rapidseg.core.output_paths import check_derived_files, fitting_name
 from rapidseg.core.parallel import ordered_map
-from rapidseg.imaging import is_own_picture, write_class_map, write_image
-from rapidseg.imaging.writing import MAX_JPEG_SIDE
+from rapidseg.imaging import MAX_JPEG_SIDE, is_own_picture, write_class_map, write_image
 from rapidseg.runtime.result import Result, check_kind
 from rapidseg.runtime.segmenter import Segmenter
+from rapidseg.runtime.streaming import MAX_PIXELS_UNDER_WAY
 
 # Folder and suffix of each kind.
 KINDS = {"class-map": ("class_maps", ".png"), "overlay": ("overlays", ".jpg"), "confidence": ("confidences", ".png")}
@@ -76,13 +80,44 @@ class OutputFolder:
         """Returns the pictures of an image that earlier runs left; a run that skips the image does not replace them."""
         return [str(path) for path in self.paths(image).values() if path.exists()]
 
-    def save_all(self, results: Iterable[Result]) -> Generator[dict[str, Any], None, None]:
+    def save_all(
+        self, results: Iterable[Result], *, on_error: Callable[[Path | int, RapidSegError], None] | None = None
+    ) -> Generator[dict[str, Any], None, None]:
         """Writes the results of a stream in threads while it runs, in order; yields what `save` returns for each.
+
+        Args:
+            results: of a stream; a large one waits until those before it are written.
+            on_error: called with the path and the error of an image that cannot be drawn, as where memory is short.
+                None: the error is raised.
 
         Raises:
             RapidSegError: a file cannot be written.
         """
-        return ordered_map(self.save, results, threads=_WRITERS)
+        with OrderedBudget(MAX_PIXELS_UNDER_WAY) as budget:
+            save = functools.partial(self._save_numbered, budget)
+            for saved in ordered_map(save, _as_budget_allows(results, budget), threads=_WRITERS):
+                if isinstance(saved, dict):
+                    yield saved
+                elif on_error is None:
+                    raise saved[1]
+                else:
+                    on_error(*saved)
+
+    def _save_numbered(
+        self, budget: OrderedBudget, numbered: tuple[int, Result]
+    ) -> dict[str, Any] | tuple[Path, RapidSegError]:
+        index, result = numbered
+        try:
+            return self.save(result)
+        except Exception as error:
+            source = Path(str(result.source))
+            if isinstance(error, InputError):
+                return source, error
+            if not is_out_of_memory(error):
+                raise
+            return source, ImageError(f"{source}: not enough memory to draw it; save fewer kinds, or tile it")
+        finally:
+            budget.release(index)
 
     def save(self, result: Result) -> dict[str, Any]:
         """Writes the files of one result of a stream, each atomically; returns its entry for the record.
@@ -115,6 +150,21 @@ class OutputFolder:
             "class_shares": facts["class_shares"],
             "timings_ms": {stage: round(value, 3) for stage, value in timings_ms.items()},
         }
+
+
+def _as_budget_allows(results: Iterable[Result], budget: OrderedBudget) -> Iterator[tuple[int, Result]]:
+    # The next image is requested, that is read and segmented, only when those before it are nearly written. No variable
+    # keeps them alive meanwhile.
+    iterator = iter(results)
+    for index in itertools.count():
+        budget.wait_below(MAX_PIXELS_UNDER_WAY // 2)
+        result = next(iterator, None)
+        if result is None:
+            return
+        budget.acquire(index, result.size_hw[0] * result.size_hw[1])
+        numbered = [(index, result)]
+        del result
+        yield numbered.pop()
 
 
 def make_record(

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rapidseg.core.arguments import check_integer, refusal
-from rapidseg.core.errors import EngineError, InputError, ModelFileError
+from rapidseg.core.errors import EngineError, InputError, ModelFileError, RapidSegError
 from rapidseg.core.sizes import InputSizeLike, SizeHW
 from rapidseg.core.spec import ModelSpec
 from rapidseg.imaging import ImageInput, check_image, input_size_hw
 from rapidseg.runtime.engines import Engine
+from rapidseg.runtime.image_errors import image_errors, image_name
 from rapidseg.runtime.result import Result
-from rapidseg.runtime.streaming import Frame, check_several, make_frame, open_frames
+from rapidseg.runtime.streaming import Frame, check_several, is_stored, make_frame, open_frames, own_copy
 from rapidseg.runtime.timing import Timings
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class Segmenter:
         Raises:
             ImageError: the image cannot be read.
             InputError: an array is not (H, W, 3) uint8, the image is of another type, or `input_size` has a side below
-                32.
+                32, or makes the image too large.
+            EngineError: the engine failed.
         """
         self.engine.check_process()
         frame = make_frame(0, image, self.engine.backend.accepts_tensor, bgr=bgr)
@@ -95,6 +97,7 @@ class Segmenter:
         confidence: bool = False,
         bgr: bool = False,
         max_batch: int = _MAX_BATCH,
+        on_error: Callable[[Path | int, RapidSegError], None] | None = None,
     ) -> list[Result]:
         """Segments several images of one or of several sizes; those of one network size go through it together.
 
@@ -112,31 +115,39 @@ class Segmenter:
             confidence: as for a call.
             bgr: as for a call.
             max_batch: images that go through the network at once, at most; 1 or more.
+            on_error: called with the path or index and the error of an image that cannot be read or segmented; that
+                image is skipped. None: the error is raised.
 
         Returns:
-            The results, in the order of the images.
+            The results, in the order of the images, without those that were skipped.
 
         Raises:
-            ImageError, InputError: as for a call, or `images` is a single image.
-            EngineError: the model file takes one image at a time.
+            ImageError, InputError, EngineError: as for a call, or `images` is a single image, or the model file takes
+                one image at a time.
         """
         max_batch = check_integer("max_batch", max_batch, 1)
         self.engine.check_process()
+        _check_on_error(on_error)
         check_several(images, "a batch", "a list or another iterable of images")
-        frames = [
-            make_frame(index, image, self.engine.backend.accepts_tensor, bgr=bgr) for index, image in enumerate(images)
-        ]
-        groups: dict[tuple[SizeHW, bool], list[int]] = {}
-        for index, frame in enumerate(frames):
-            size_hw = self._network_size_hw(frame.image, input_size)
-            groups.setdefault((size_hw, isinstance(frame.image, np.ndarray)), []).append(index)
+        own = is_stored(images)
         results: dict[int, Result] = {}
+        groups: dict[tuple[SizeHW, bool], list[tuple[int, Frame]]] = {}
+        for index, image in enumerate(images):
+            try:
+                frame = make_frame(
+                    index, image if own else own_copy(image), self.engine.backend.accepts_tensor, bgr=bgr
+                )
+                size_hw = self._network_size_hw(frame, input_size)
+            except InputError as error:
+                if on_error is None:
+                    raise
+                on_error(Path(image) if isinstance(image, str | os.PathLike) else index, error)
+                continue
+            groups.setdefault((size_hw, isinstance(frame.image, np.ndarray)), []).append((index, frame))
         for group in groups.values():
             for first in range(0, len(group), max_batch):
-                indices = group[first : first + max_batch]
-                segmented = self._segment([frames[index] for index in indices], input_size, confidence)
-                results.update(zip(indices, segmented, strict=True))
-        return [results[index] for index in range(len(frames))]
+                results.update(self._segment_group(group[first : first + max_batch], input_size, confidence, on_error))
+        return [results[index] for index in sorted(results)]
 
     def stream(
         self,
@@ -145,7 +156,7 @@ class Segmenter:
         input_size: InputSizeLike | None = None,
         confidence: bool = False,
         bgr: bool = False,
-        on_error: Callable[[Path | int, InputError], None] | None = None,
+        on_error: Callable[[Path | int, RapidSegError], None] | None = None,
     ) -> Generator[Result, None, None]:
         """Segments images one by one, while other threads read the next ones.
 
@@ -154,22 +165,25 @@ class Segmenter:
 
         Args:
             source: a video file, an image file, a folder or a glob of images; or an iterable of images as for a call.
+                Arrays of an iterable that is not a list, tuple or array are copied: a camera may fill one buffer again
+                and again.
             input_size: as for a call.
             confidence: as for a call.
             bgr: as for a call.
-            on_error: called with the path or index and the error of an image that cannot be read or has a wrong shape;
-                that image is skipped. None: the error is raised.
+            on_error: called with the path or index and the error of an image that cannot be read, has a wrong shape or
+                cannot be segmented, as where memory is short; that image is skipped. Of a video that ends early, with
+                the index of the first missing frame. None: the error is raised.
 
         Yields:
             A result per image; its `source` is the file's path, or the index of the image or video frame.
 
         Raises:
             InputError: the source matches nothing or is not a video; `input_size` has a side below 32.
-            ImageError: an image cannot be read.
+            ImageError: an image cannot be read, memory does not suffice for it, or a video ends early.
+            EngineError: the engine failed.
         """
-        if on_error is not None and not callable(on_error):
-            raise refusal("on_error", on_error, "a function of the path or index and the error")
         self.engine.check_process()
+        _check_on_error(on_error)
         input_size_hw((32, 32), input_size)  # a wrong size is wrong for all images: raise it here
         frames = open_frames(source, self.engine.backend.accepts_tensor, bgr=bgr)
         return self._stream(frames, input_size, confidence, on_error)
@@ -205,18 +219,47 @@ class Segmenter:
             f"{engine.device}>"
         )
 
-    def _network_size_hw(self, image: Any, input_size: InputSizeLike | None) -> SizeHW:
-        image_hw = (int(image.shape[0]), int(image.shape[1]))
-        return input_size_hw(
-            image_hw, self.spec.input_short_side if input_size is None else input_size, self.spec.stride
-        )
+    def _network_size_hw(self, frame: Frame, input_size: InputSizeLike | None) -> SizeHW:
+        image_hw = (int(frame.image.shape[0]), int(frame.image.shape[1]))
+        with image_errors([image_name(frame.source, frame.image)], image_hw, self.engine.name):
+            return input_size_hw(
+                image_hw, self.spec.input_short_side if input_size is None else input_size, self.spec.stride
+            )
+
+    def _segment_group(
+        self,
+        group: Sequence[tuple[int, Frame]],
+        input_size: InputSizeLike | None,
+        confidence: bool,
+        on_error: Callable[[Path | int, RapidSegError], None] | None,
+    ) -> dict[int, Result]:
+        """Segments numbered images together; where that fails and `on_error` is given, one by one."""
+        try:
+            results = self._segment([frame for _, frame in group], input_size, confidence)
+        except (InputError, EngineError) as error:
+            if on_error is None:
+                raise
+            if len(group) == 1:
+                on_error(group[0][1].source, error)
+                return {}
+            return {
+                index: result
+                for numbered in group
+                for index, result in self._segment_group([numbered], input_size, confidence, on_error).items()
+            }
+        return {index: result for (index, _), result in zip(group, results, strict=True)}
 
     def _segment(self, frames: Sequence[Frame], input_size: InputSizeLike | None, confidence: bool) -> list[Result]:
         """Segments images of one network size, all arrays or all tensors, in one run of the network."""
+        size_hw = self._network_size_hw(frames[0], input_size)
+        names = [image_name(frame.source, frame.image) for frame in frames]
+        with image_errors(names, size_hw, self.engine.name):
+            return self._run(frames, size_hw, confidence)
+
+    def _run(self, frames: Sequence[Frame], size_hw: SizeHW, confidence: bool) -> list[Result]:
         engine, backend, spec, count = self.engine, self.engine.backend, self.spec, len(frames)
         images = [frame.image for frame in frames]
         events = [backend.record_event()]
-        size_hw = self._network_size_hw(images[0], input_size)
         engine.compile((count, *size_hw, 3))
         events.append(backend.record_event())
         uploaded = engine.upload(_stack([backend.resize(image, size_hw) for image in images]))
@@ -277,7 +320,7 @@ class Segmenter:
         frames: Generator[Frame, None, None],
         input_size: InputSizeLike | None,
         confidence: bool,
-        on_error: Callable[[Path | int, InputError], None] | None,
+        on_error: Callable[[Path | int, RapidSegError], None] | None,
     ) -> Generator[Result, None, None]:
         with contextlib.closing(frames):
             for frame in frames:
@@ -285,12 +328,18 @@ class Segmenter:
                     if isinstance(frame.image, InputError):
                         raise frame.image
                     result = self._segment([frame], input_size, confidence)[0]
-                except InputError as error:
+                except (InputError, EngineError) as error:
                     if on_error is None:
                         raise
                     on_error(frame.source, error)
                     continue
                 yield replace(result, source=frame.source)
+                del frame, result  # else they would stay in memory while the next image is read
+
+
+def _check_on_error(on_error: object) -> None:
+    if on_error is not None and not callable(on_error):
+        raise refusal("on_error", on_error, "a function of the path or index and the error")
 
 
 def _stack(images: Sequence[Any]) -> Any:

@@ -17,12 +17,22 @@ import numpy as np
 from PIL import Image
 
 from rapidseg.core.arguments import describe_value
-from rapidseg.core.errors import InputError
+from rapidseg.core.budget import OrderedBudget
+from rapidseg.core.errors import ImageError, InputError
+from rapidseg.core.out_of_memory import is_out_of_memory
 from rapidseg.core.parallel import ordered_map
-from rapidseg.imaging import IMAGE_SUFFIXES, check_image, find_images, to_image
+from rapidseg.imaging import IMAGE_SUFFIXES, check_image, find_images, peek_pixels, to_image
+from rapidseg.runtime.video_sources import check_is_no_address
 from rapidseg.system.cpu import cpu_count
 
 _MAX_READERS = 4
+
+MAX_PIXELS_UNDER_WAY = 1 << 26
+"""Pixels of all images that are being read or wait for the network; 200 MB decoded. A larger image comes alone."""
+
+# A video file that names its number of frames may end a little earlier: players skip frames that cannot be shown.
+_TOLERATED_FRAMES, _TOLERATED_SHARE = 2, 0.02
+_MP4_TYPE, _AVI = b"ftyp", b"RIFF"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,16 +93,35 @@ def open_frames(
         InputError: the source is of another kind, matches nothing, or is not a readable video.
     """
     if isinstance(source, str | os.PathLike):
+        check_is_no_address(source)
         path = Path(source)
         if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
             return _video_frames(path)
         source = find_images([source])
     check_several(source, "a stream", "a video file, a folder, a glob or an iterable of images")
-    convert = functools.partial(_read_item, accepts_tensor, bgr)
+    budget = OrderedBudget(MAX_PIXELS_UNDER_WAY)
+    convert = functools.partial(_read_item, accepts_tensor, bgr, budget)
     if isinstance(source, list | tuple) and all(isinstance(item, str | os.PathLike) for item in source):
         readers = min(_MAX_READERS, cpu_count())
-        return ordered_map(convert, enumerate(source), threads=readers)
-    return _pulled_frames(source, convert)
+        return _releasing(ordered_map(convert, enumerate(source), threads=readers), budget)
+    own = _same if bgr or is_stored(source) else own_copy
+    return _releasing(_pulled_frames(source, lambda indexed: convert((indexed[0], own(indexed[1])))), budget)
+
+
+def is_stored(images: object) -> bool:
+    """Returns whether all images of an iterable exist at once, so that the next one does not overwrite the last."""
+    return isinstance(images, list | tuple) or hasattr(images, "shape")
+
+
+def own_copy(image: Any) -> Any:
+    """Copies an array or tensor, since what yields it may fill the same memory again: cameras do so."""
+    if isinstance(image, np.ndarray):
+        return image.copy()
+    return image.clone() if hasattr(image, "clone") and hasattr(image, "detach") else image
+
+
+def _same(image: Any) -> Any:
+    return image
 
 
 def check_several(images: object, taker: str, allowed: str) -> None:
@@ -110,18 +139,48 @@ def check_several(images: object, taker: str, allowed: str) -> None:
             f"{describe_value(images)}"
         )
     if not isinstance(images, Iterable):
-        raise InputError(f"{taker} takes {allowed}, not {type(images).__name__}")
+        camera = "; of a camera, pass an iterable of its frames" if isinstance(images, int) else ""
+        raise InputError(f"{taker} takes {allowed}, not {type(images).__name__}{camera}")
 
 
-def _read_item(accepts_tensor: Callable[[object], bool], bgr: bool, indexed: tuple[int, Any]) -> Frame:
+def _read_item(
+    accepts_tensor: Callable[[object], bool], bgr: bool, budget: OrderedBudget, indexed: tuple[int, Any]
+) -> Frame:
     index, item = indexed
+    budget.acquire(index, _num_pixels(item))
     start = time.perf_counter()
     try:
         frame = make_frame(index, item, accepts_tensor, bgr=bgr)
         return replace(frame, decode_ms=frame.decode_ms or 0.0)
-    except InputError as error:
+    except Exception as error:
         source = Path(item) if isinstance(item, str | os.PathLike) else index
+        if is_out_of_memory(error) and not isinstance(error, InputError):
+            error = ImageError(f"{source}: not enough memory for this image; shrink or tile it, or free memory")
+        if not isinstance(error, InputError):
+            raise
         return Frame(source, error, 1e3 * (time.perf_counter() - start))
+
+
+def _num_pixels(item: Any) -> int:
+    """Returns the pixels of an image that is not decoded yet; 0 where they are not known."""
+    if isinstance(item, str | os.PathLike | bytes | bytearray | memoryview):
+        return peek_pixels(item)
+    if isinstance(item, Image.Image):
+        return item.width * item.height
+    shape: tuple[Any, ...] = tuple(getattr(item, "shape", ()))
+    return int(shape[0]) * int(shape[1]) if len(shape) == 3 else 0
+
+
+def _releasing(frames: Generator[Frame, None, None], budget: OrderedBudget) -> Generator[Frame, None, None]:
+    """Yields frames; one counts as under way until the next is requested."""
+    with contextlib.closing(frames), budget:  # the budget is closed first, so that no thread waits for it
+        for index in count():
+            frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
+            del frame  # else it would stay in memory while the next one is read
+            budget.release(index)
 
 
 def _pulled_frames(items: Iterable[Any], convert: Callable[[tuple[int, Any]], Frame]) -> Generator[Frame, None, None]:
@@ -146,10 +205,10 @@ def _video_frames(path: Path) -> Generator[Frame, None, None]:
             f"{path} is neither an image ({', '.join(IMAGE_SUFFIXES)}) nor a video that OpenCV can read; "
             "convert it, for example to MP4 with H.264"
         )
-    return _captured_frames(capture)
+    return _captured_frames(capture, path)
 
 
-def _captured_frames(capture: cv2.VideoCapture) -> Generator[Frame, None, None]:
+def _captured_frames(capture: cv2.VideoCapture, path: Path) -> Generator[Frame, None, None]:
     def grab(index: int) -> Frame | None:
         start = time.perf_counter()
         success, bgr = capture.read()
@@ -158,10 +217,27 @@ def _captured_frames(capture: cv2.VideoCapture) -> Generator[Frame, None, None]:
         image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         return Frame(index, image, 1e3 * (time.perf_counter() - start))
 
+    num_frames = 0
     try:
-        yield from _until_none(ordered_map(grab, count(), threads=1))
+        for frame in _until_none(ordered_map(grab, count(), threads=1)):
+            num_frames += 1
+            yield frame
+        expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if _counts_frames(path) else 0
+        if num_frames < expected - max(_TOLERATED_FRAMES, _TOLERATED_SHARE * expected):
+            message = f"{path}: only {num_frames} of {expected} frames can be read; the video is damaged or cut off"
+            yield Frame(num_frames, ImageError(message), None)
     finally:
         capture.release()
+
+
+def _counts_frames(path: Path) -> bool:
+    """Returns whether a video is in a container that stores the number of its frames: MP4, MOV or AVI.
+
+    Of others OpenCV estimates it from the length.
+    """
+    with path.open("rb") as file:
+        start = file.read(12)
+    return start[4:8] == _MP4_TYPE or start[:4] == _AVI
 
 
 def _until_none(frames: Generator[Frame | None, None, None]) -> Generator[Frame, None, None]:

@@ -26,7 +26,7 @@ from rapidseg.workflows.arguments import FLAG, TEXT, checked, integer, model_or_
 if TYPE_CHECKING:
     from rapidseg.evaluation import Evaluation, EvaluationProtocol, ImageScore, Observer, Scores
     from rapidseg.evaluation.report import ExtremeImages, Run
-    from rapidseg.evaluation.scoring import LabeledImage
+    from rapidseg.evaluation.scoring import FailedImage, LabeledImage
     from rapidseg.runtime import Segmenter
 
 
@@ -105,6 +105,16 @@ class EvaluationReport(Report):
         page.write_run_page(file, self.run, worst=worst, best=best)
         return file
 
+    @property
+    def failed(self) -> Sequence[FailedImage]:
+        """The images that could not be read or segmented; no score counts them."""
+        return self.evaluation.failed
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image was scored."""
+        return not self.evaluation.failed
+
     def headline(self) -> str:
         images = count_of(self.run.num_images, "image")
         scored = f"{self.run.title}: mIoU {self.scores.mean_iou:.3f}, {images}, {self.protocol['description']}"
@@ -159,7 +169,8 @@ def evaluate(
 ) -> EvaluationReport:
     """Predicts every image of a split and scores the class maps at the labels' own size.
 
-    Scores count the pixels of the whole split. Checkpoints and exported files are scored alike.
+    Scores count the pixels of the whole split. An image that cannot be read or segmented is skipped and named, and a
+    warning says so: see `EvaluationReport.complete`. Checkpoints and exported files are scored alike.
 
     Args:
         model: name, file or `Segmenter`; None: the built-in Fast-SCNN.
@@ -241,7 +252,14 @@ def evaluate(
     }
     start = time.monotonic()
     task = f"evaluating {dataset.name} {dataset.split}"
-    evaluation = score(predict, dataset, class_mapping=mapping, progress=counter(progress, task), observers=observers)
+    evaluation = score(
+        predict,
+        dataset,
+        class_mapping=mapping,
+        progress=counter(progress, task),
+        observers=observers,
+        on_error=lambda failed: progress.message(f"skipped: {failed.error}"),
+    )
     run = make_run(
         evaluation,
         date=datetime.now().astimezone(),
@@ -257,7 +275,11 @@ def evaluate(
         protocol=predict.to_dict(),
         input_size=input_size,
         class_mapping=mapping.name,
-        warnings=(*training_warnings(name, segmenter.spec, dataset), *windows.warnings()),
+        warnings=(
+            *_skipped_warnings(evaluation),
+            *training_warnings(name, segmenter.spec, dataset),
+            *windows.warnings(),
+        ),
         seconds=round(time.monotonic() - start, 3),
         saved=None if save is None else str(Path(save).resolve()),
     )
@@ -267,6 +289,16 @@ def evaluate(
     if html is not None:
         report.to_html(html)
     return report
+
+
+def _skipped_warnings(evaluation: Evaluation) -> tuple[str, ...]:
+    if not evaluation.failed:
+        return ()
+    count = count_of(evaluation.failed, "image")
+    return (
+        f"{count} could not be read or segmented, so the scores are those of the other {len(evaluation.images)}; they "
+        "cannot be compared with scores of the whole split",
+    )
 
 
 class _CoveringWindows:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rapidseg.core.arguments import as_names, as_paths
 from rapidseg.core.choices import EngineChoice, PrecisionChoice, SaveKind
-from rapidseg.core.errors import InputError, Interrupted
+from rapidseg.core.errors import InputError, Interrupted, RapidSegError
 from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.core.report import Report
 from rapidseg.core.sizes import InputSizeLike
@@ -19,6 +19,7 @@ from rapidseg.core.wording import count_of
 from rapidseg.imaging import find_images
 from rapidseg.runtime import Segmenter, model_file
 from rapidseg.runtime.output_folder import KINDS, OutputFolder, make_record, write_record
+from rapidseg.runtime.video_sources import check_is_no_video
 from rapidseg.workflows.arguments import checked, model_or_segmenter
 from rapidseg.workflows.load import load
 from rapidseg.zoo import built_in_models
@@ -89,7 +90,7 @@ def predict(
     download: bool = True,
     progress: Progress = DOWNLOADS,
 ) -> PredictionReport:
-    """Segments image files and writes class maps and pictures; images that cannot be read are skipped.
+    """Segments image files and writes class maps and pictures; images that cannot be read or segmented are skipped.
 
     The pictures of each image that is segmented replace those of its name in the output folder. A skipped image
     replaces and deletes nothing; its entry in the record lists its pictures of earlier runs. A run that fails before
@@ -116,7 +117,10 @@ def predict(
     if images is None:
         progress.message("no image given: segmenting the built-in sample")
         images = model_file.SAMPLE_IMAGE
-    paths = find_images(as_paths("images", images))
+    sources = as_paths("images", images)
+    for source in sources:
+        check_is_no_video(source)
+    paths = find_images(sources)
     if not paths:
         raise InputError("no images given; pass image files, folders of images or globs")
     folder = OutputFolder(Path(output), paths, as_names("save", save))
@@ -130,7 +134,7 @@ def predict(
     def report_progress() -> None:
         progress.update(_TASK, len(entries) + len(failed), len(paths))
 
-    def skip(image: Path | int, error: InputError) -> None:
+    def skip(image: Path | int, error: RapidSegError) -> None:
         earlier = folder.earlier_files(Path(str(image)))
         failed.append({"file": str(image), "error": str(error), "earlier_files": earlier})
         kept = f"; from an earlier run: {', '.join(earlier)}" if earlier else ""
@@ -140,7 +144,7 @@ def predict(
     results = segmenter.stream(paths, input_size=input_size, confidence="confidence" in folder.kinds, on_error=skip)
     at_end = False
     try:
-        with closing(results), closing(folder.save_all(results)) as saved:
+        with closing(results), closing(folder.save_all(results, on_error=skip)) as saved:
             for entry in saved:
                 entries.append(entry)
                 report_progress()

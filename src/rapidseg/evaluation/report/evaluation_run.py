@@ -32,6 +32,15 @@ class RunImage(BaseModel):
     pixel_accuracy: float | None
 
 
+class FailedRunImage(BaseModel):
+    """An image that could not be read or segmented, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    error: str
+
+
 class Run(BaseModel):
     """What was evaluated, how, and the result.
 
@@ -52,6 +61,7 @@ class Run(BaseModel):
         labels: the data set's classes.
         confusion_matrix: pixels; rows are labels, columns predictions.
         images: scores of each image, in the order of the data set.
+        failed: images that no score counts.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -77,6 +87,7 @@ class Run(BaseModel):
     labels: LabelSet
     confusion_matrix: tuple[tuple[int, ...], ...] = Field(repr=False)
     images: tuple[RunImage, ...] = Field(repr=False)
+    failed: tuple[FailedRunImage, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Run:
@@ -142,7 +153,7 @@ def run_document(run: Run, evaluation: Evaluation, *, num_worst: int) -> dict[st
         num_worst: how many of the worst images to list under `worst`.
     """
     worst = [vars(image) for image in evaluation.ranked_images()[:num_worst]]
-    about = run.model_dump(mode="json", exclude={"confusion_matrix", "images"})
+    about = run.model_dump(mode="json", exclude={"confusion_matrix", "images", "failed"})
     return {**about, "worst": worst, **evaluation.to_dict()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
+import math
 import mmap
 import os
 from collections import OrderedDict
@@ -14,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from rapidseg.core.errors import ModelFileError
+from rapidseg.core.out_of_memory import is_out_of_memory
 from rapidseg.runtime.engines.backend import Backend, HostBackend
 from rapidseg.runtime.engines.process_check import Turn
 
@@ -21,6 +23,7 @@ INPUT, OUTPUT = "image", "logits"  # names of a model file's input and output
 NORMALIZED = "normalized"  # name of the tensor that the network itself sees
 _EXTERNAL_DATA = b"\x0a\x08location"  # how ONNX begins to say in which file a tensor is
 MAX_COMPILED = 8  # input shapes that stay compiled in memory; each holds a copy of the weights and its activations
+MAX_COMPILED_PIXELS = 1 << 25  # of all of them: 16 shapes of 1024x2048; activations take some 20 to 200 bytes a pixel
 
 Compiled = TypeVar("Compiled")
 
@@ -92,18 +95,31 @@ class ShapeCache(Generic[Compiled]):
     itself, and its memory would wait for the garbage collector.
     """
 
-    def __init__(self, limit: int = MAX_COMPILED) -> None:
+    def __init__(self, limit: int = MAX_COMPILED, max_pixels: int = MAX_COMPILED_PIXELS) -> None:
+        """Takes the number of shapes to keep, and the number of their pixels; the shape used last is always kept."""
         self._limit = limit
+        self._max_pixels = max_pixels
         self._compiled: OrderedDict[tuple[int, ...], Compiled] = OrderedDict()
 
     def get(self, shape: tuple[int, ...], compile_for: Callable[[tuple[int, ...]], Compiled]) -> Compiled:
         """Returns what was compiled for a shape; compiles it where needed."""
         if shape not in self._compiled:
-            self._compiled[shape] = compile_for(shape)
+            # Dropped first, so that old and new do not need memory at once.
+            while self._compiled and (len(self._compiled) >= self._limit or self._is_large_with(shape)):
+                self._compiled.popitem(last=False)
+            try:
+                compiled = compile_for(shape)
+            except Exception as error:
+                if not self._compiled or not is_out_of_memory(error):
+                    raise
+                self._compiled.clear()
+                compiled = compile_for(shape)
+            self._compiled[shape] = compiled
         self._compiled.move_to_end(shape)
-        while len(self._compiled) > self._limit:
-            self._compiled.popitem(last=False)
         return self._compiled[shape]
+
+    def _is_large_with(self, shape: tuple[int, ...]) -> bool:
+        return sum(math.prod(each[:3]) for each in (shape, *self._compiled)) > self._max_pixels
 
     def __len__(self) -> int:
         return len(self._compiled)

@@ -1,0 +1,10 @@
+"""Whether the bytes of an image file are complete and undamaged, beyond what decoders report.
+
+Decoders fill what is missing with gray or black and go on. `check_content` looks at what they would only warn about, or
+not mention: checksums, end markers, and whether the compressed data is as long as the picture needs.
+"""
+
+from rapidseg.imaging.integrity.content import DamagedImageError, check_content
+from rapidseg.imaging.integrity.tiff import check_tiff
+
+__all__ = ["DamagedImageError", "check_content", "check_tiff"]
