@@ -13,6 +13,7 @@ from rapidseg.data.layouts.dataset_layout import nearby_folders, take_labels, wr
 from rapidseg.data.layouts.pairing import SplitFiles, find_files, pair_files
 from rapidseg.data.masks import IdMasks
 from rapidseg.imaging import IMAGE_SUFFIXES
+from rapidseg.imaging.folders import is_hidden
 
 LABEL_IDS = tuple(label.id for label in CITYSCAPES_CLASSES)  # of each train id
 
@@ -111,4 +112,4 @@ class CityscapesCoarse(Cityscapes):
 def _folders(parent: Path) -> set[str]:
     if not parent.is_dir():
         return set()
-    return {entry.name for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+    return {entry.name for entry in parent.iterdir() if entry.is_dir() and not is_hidden(entry.name)}
