@@ -51,7 +51,7 @@ def search_images(paths: Iterable[str | os.PathLike[str]]) -> FoundImages:
     """
     images: dict[Path, None] = {}
     skipped: dict[str, Skipped] = {}
-    for entry in map(os.fspath, paths):
+    for entry in [os.fspath(path) for path in paths]:
         try:
             found, passed_over = _matches(entry)
         except OSError as error:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
 
 from rapidseg.core.errors import ImageError
-from rapidseg.core.labels import LabelSet
+from rapidseg.core.labels import Color, LabelSet
+from rapidseg.data.checks.mask_evidence import IN_YAML as _IN_YAML
+from rapidseg.data.checks.mask_evidence import lossy_advice, rotation_advice
 from rapidseg.data.layouts.pairing import Pair
-from rapidseg.data.masks import Color, MaskFormat, UnknownValues
+from rapidseg.data.masks import MaskFormat, UnknownValues
 from rapidseg.imaging import read_image
 
 _LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
+_ANNOTATION_SUFFIXES = (".json", ".xml", ".txt", ".csv")
+_NUM_RECOGNIZED = 1 << 20  # characters by which an annotation file is recognized; LabelMe puts the picture last
+_MAX_MASK_COLORS = 64
 _MANY_VALUES = 20  # more unknown values than a forgotten class could explain
-
-_IN_YAML = "in a YAML file that describes the data (docs/data.md)"
 
 
 def explain_unknown_values(
@@ -22,6 +29,7 @@ def explain_unknown_values(
     mask_format: MaskFormat,
     suffix: str = ".png",
     present: Collection[int] | None = None,
+    lossy: str = "",
 ) -> str:
     """Returns advice on values that neither belong to a class nor are ignored.
 
@@ -31,9 +39,11 @@ def explain_unknown_values(
         mask_format: format of the masks.
         suffix: suffix of the mask file.
         present: ids of the classes in the whole split; None if only this file was read.
+        lossy: the compression of the file if it changes pixel values, else empty.
     """
-    if suffix.lower() in _LOSSY_SUFFIXES:
-        return f"{suffix} is lossy and changes pixel values: save masks in a lossless format such as PNG"
+    if lossy:
+        named = suffix if suffix.lower() in _LOSSY_SUFFIXES else lossy
+        return lossy_advice(named)
     ids = {value for value in unknown_values.counts if isinstance(value, int)}
     colors = {value for value in unknown_values.counts if not isinstance(value, int)}
     advice = _explain_ids(ids, labels, mask_format, present) if ids else _explain_colors(colors, labels, mask_format)
@@ -139,8 +149,11 @@ def explain_empty(
 
 
 def explain_unreadable(pair: Pair) -> str:
-    """Returns `; ` and advice if a mask that cannot be read as ids is a color image, else an empty string."""
-    if pair.mask_format.kind != "ids" or pair.mask.suffix.lower() in _LOSSY_SUFFIXES:
+    """Returns `; ` and advice on a mask that cannot be read, or an empty string."""
+    suffix = pair.mask.suffix.lower()
+    if suffix in _ANNOTATION_SUFFIXES:
+        return f"; {explain_annotations(pair.mask)}"
+    if suffix in _LOSSY_SUFFIXES or pair.mask_format.kind != "ids":
         return ""
     try:
         image = read_image(pair.mask)
@@ -148,12 +161,51 @@ def explain_unreadable(pair: Pair) -> str:
         return ""
     if (image[..., :1] == image[..., 1:]).all():
         return "; its channels are equal, so save one of them as a gray PNG"
-    return f"; set `mask_format: colors`, and a color for each class, {_IN_YAML}"
+    colored = f"set `mask_format: colors`, and a color for each class, {_IN_YAML}"
+    num_colors = len(np.unique(image[:: 1 + len(image) // 256].reshape(-1, 3), axis=0))
+    if num_colors <= _MAX_MASK_COLORS:
+        return f"; {colored}"
+    with contextlib.suppress(ImageError):
+        if np.array_equal(read_image(pair.image), image):
+            return f"; it is the photo itself: correct the path of the mask; for masks of colors, {colored}"
+    return (
+        f"; it has more than {_MAX_MASK_COLORS} colors, so it is a photo, or its colors are blended; use the masks as "
+        f"the label tool saved them; for masks of colors, {colored}"
+    )
 
 
-def explain_sizes(image_hw: tuple[int, ...], mask_hw: tuple[int, ...]) -> str:
-    """Returns advice on an image and a mask that differ in size, given as (height, width)."""
+def explain_annotations(path: Path) -> str:
+    """Returns advice on a file of polygons or boxes that was given as a mask."""
+    if path.suffix.lower() == ".json":
+        try:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                start = file.read(_NUM_RECOGNIZED)
+        except OSError:
+            start = ""
+        if '"shapes"' in start or '"imageData"' in start:
+            return (
+                "it is an annotation of LabelMe, which holds polygons; draw masks from all of them with "
+                "`labelme2voc.py` of LabelMe, and use its folder `SegmentationClass`"
+            )
+        if '"imgHeight"' in start:
+            return "it is a polygon file of Cityscapes; draw the masks with `rapidseg data prepare cityscapes`"
+    return "it holds annotations, not pixels; export masks as PNGs from the label tool"
+
+
+def explain_sizes(image_hw: tuple[int, ...], mask_hw: tuple[int, ...], rotation: int = 1) -> str:
+    """Returns advice on an image and a mask that differ in size.
+
+    Args:
+        image_hw: size of the image, rotated by its EXIF orientation.
+        mask_hw: size of the mask.
+        rotation: EXIF orientation of a photo whose mask has none; 1 for every other pair.
+    """
     if image_hw == mask_hw[::-1]:
+        if rotation > 1:
+            return (
+                f"height and width are swapped: the photo has an EXIF rotation (orientation {rotation}) and its mask "
+                f"was drawn on the unrotated pixels; {rotation_advice()}"
+            )
         return (
             "height and width are swapped: the image is probably a photo with an EXIF rotation that its mask does "
             "not have; rotate the mask or remove the EXIF rotation"

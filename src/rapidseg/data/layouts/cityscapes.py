@@ -44,8 +44,9 @@ class Cityscapes:
         train_ids = {train_id: train_id for train_id in range(len(LABEL_IDS))}
         label_ids = {label.id: label.train_id if label.is_scored else ignored for label in CITYSCAPES_LABELS}
         del label_ids[-1]  # `license plate`, which is in no mask
-        self._train_ids = IdMasks({**train_ids, IGNORED: ignored}, ignored)
-        self._label_ids = IdMasks({**label_ids, IGNORED: ignored}, ignored)
+        colors = {color: index for index, color in enumerate(CITYSCAPES.palette)}
+        self._train_ids = IdMasks({**train_ids, IGNORED: ignored}, ignored, None, colors)
+        self._label_ids = IdMasks({**label_ids, IGNORED: ignored}, ignored, None, colors)
         if not self._is_in(self.root):
             candidates = [folder for folder in nearby_folders(self.root) if self._is_in(folder)]
             looked_for = [_IMAGE_FOLDER, self.mask_folder]

@@ -39,6 +39,7 @@ class SplitFiles:
         masks_without_image: mask files that do not belong to an image.
         advice: what to do about missing files, if there is something better than to restore them.
         unread_pictures: pictures beside the images that are in formats which are not read.
+        repeated_lines: lists with lines that repeat an earlier line, and which.
     """
 
     pairs: tuple[Pair, ...]
@@ -46,6 +47,7 @@ class SplitFiles:
     masks_without_image: tuple[Path, ...] = ()
     advice: str | None = None
     unread_pictures: tuple[Path, ...] = ()
+    repeated_lines: tuple[tuple[Path, str], ...] = ()
 
 
 def find_files(

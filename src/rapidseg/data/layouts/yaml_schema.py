@@ -164,7 +164,10 @@ class DatasetDescription(BaseModel):
         if self.label_map is None:
             ids |= {index: index for index in range(len(self.classes))}
         ids |= {_id(value): self._label(target, ignored) for value, target in mapped.items()}
-        return IdMasks(ids, ignored, default)
+        # Classes may share a color in pictures; such a color says nothing about ids.
+        given = [color for color in self.classes.values() if color is not None]
+        class_colors = {color: index for index, color in enumerate(given) if given.count(color) == 1}
+        return IdMasks(ids, ignored, default, class_colors)
 
     def _label(self, target: int | str, ignored: int) -> int:
         names = tuple(self.classes)
