@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -88,6 +88,10 @@ class MaskFormat(Protocol):
     kind: ClassVar[str]
     ignore_index: int
     palettes: PaletteLedger  # of the masks that were read for training or scoring
+
+    @property
+    def values(self) -> Mapping[Any, int]:
+        """Label of each listed id or color."""
 
     def label_of(self, value: MaskValue) -> int | None:
         """Returns the class id or `ignore_index` of a value; None if the value is unknown."""

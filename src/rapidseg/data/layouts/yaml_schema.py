@@ -19,6 +19,7 @@ from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.labels import Color, LabelSet, distinct_colors, duplicate_names
 from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.core.validation import explain_validation
+from rapidseg.data.annotation_files import explain_annotations
 from rapidseg.data.masks import ColorMasks, IdMasks, MaskFormat
 
 IGNORE, OTHER = "ignore", "other"  # in `label_map`: ignored pixels, and all values that are not listed
@@ -195,6 +196,8 @@ def read_description(path: Path) -> DatasetDescription:
     try:
         return DatasetDescription.model_validate(content)
     except ValidationError as error:
+        if path.suffix.lower() == ".json":
+            raise ConfigError(f"{path} is not a description of a data set: {explain_annotations(path)}") from error
         raise ConfigError(
             f"{path}: {explain_validation(error, DatasetDescription)}; docs/data.md has an example"
         ) from error
