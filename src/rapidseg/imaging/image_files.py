@@ -184,7 +184,6 @@ def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str | None = None) 
         raise ImageError(f"{name} is a folder, not an image file")
     try:
         with _WITHOUT_WARNINGS, Image.open(file, formats=_FORMATS) as image:
-            image.filename = ""  # Pillow mixes up rows and columns of rotated TIFF files that it maps into memory
             raw_mode = image.tile[0].args if image.tile else None
             image.load()
             with contextlib.suppress(Exception):  # unreadable EXIF data is no reason to reject an intact picture

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +53,7 @@ def read_id_mask(path: str | os.PathLike[str]) -> MaskFile:
     Raises:
         ImageError: it cannot be read, is lossy, or holds something else than one id per pixel.
     """
-    with _opened(path) as image:
+    with _open_mask(path) as image:
         if lossy := _lossy_compression(image, path):
             raise ImageError(f"{path}: {lossy} changes pixel values, so it cannot hold class ids; store masks as PNG")
         _refuse_pages(image, path)
@@ -92,7 +95,7 @@ def read_color_mask(path: str | os.PathLike[str]) -> MaskFile:
     Raises:
         ImageError: it cannot be read, has transparent pixels, or more than 8 bits per channel.
     """
-    with _opened(path) as image:
+    with _open_mask(path) as image:
         lossy = _lossy_compression(image, path)
         _refuse_pages(image, path)
         if image.mode.startswith("I") or _has_deep_colors(image, path):
@@ -132,6 +135,22 @@ def orient(pixels: np.ndarray, orientation: int) -> np.ndarray:
         pixels = pixels.swapaxes(0, 1)
     mirrored = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
     return np.flip(pixels, mirrored)
+
+
+@contextlib.contextmanager
+def _open_mask(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Yields the decoded picture, rotated by its EXIF orientation.
+
+    It is decoded from memory: Pillow mixes up rows and columns of rotated TIFF files that it maps from the disk.
+    """
+    file: str | os.PathLike[str] | io.BytesIO = path
+    with contextlib.suppress(OSError, ValueError):  # `_opened` explains what is wrong with the path
+        if os.path.isfile(path):
+            file = io.BytesIO(Path(path).read_bytes())
+    if isinstance(file, io.BytesIO) and not file.getbuffer():
+        raise ImageError(f"{path}: the file is empty")
+    with _opened(file, str(path)) as image:
+        yield image
 
 
 def _lossy_compression(image: Image.Image, path: str | os.PathLike[str]) -> str:
