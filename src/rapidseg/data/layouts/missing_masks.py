@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from rapidseg.core.errors import DatasetError
-from rapidseg.data.annotation_files import describe_annotations
+from rapidseg.data.annotation_files import ANNOTATION_SUFFIXES, describe_annotations
 from rapidseg.data.layouts.pairing import walk_files
 
 _MAX_COMPARED = 20  # images whose masks are looked for
@@ -16,14 +16,14 @@ _MIN_SHARE = 0.5  # of these images, for which a rule must find the masks
 _NUMBERED = re.compile(r"([^0-9]*)([0-9].*)")
 
 
-def missing_masks_advice(keys: Sequence[str], images: Path, masks: Path, mask_suffix: str) -> str | None:
+def missing_masks_advice(images: Mapping[str, Path], masks: Path, mask_suffix: str, root: Path) -> str | None:
     """Returns how masks could be named that were not found; None if that is not known.
 
     Args:
-        keys: of images without masks: their paths below `images`, without suffix.
-        images: the folder of the images.
+        images: without masks, by key: their paths below the folder of images, without suffix.
         masks: the folder of the masks.
         mask_suffix: how names of masks were expected to end.
+        root: folder that lists of pairs are relative to.
     """
     try:
         files = [path.relative_to(masks).as_posix() for path in walk_files(masks)]
@@ -31,59 +31,51 @@ def missing_masks_advice(keys: Sequence[str], images: Path, masks: Path, mask_su
         return None
     if not files:
         return f"{masks} is empty; correct `masks`"
-    compared = [PurePosixPath(key) for key in keys[:: 1 + len(keys) // _MAX_COMPARED]]
-    rules = Counter(rule for key in compared for rule in _rules(key, files))
-    if rules:
-        (kind, text), count = rules.most_common(1)[0]
+    compared = [PurePosixPath(key) for key in list(images)[:: 1 + len(images) // _MAX_COMPARED]]
+    rules = [_rules(key, files) for key in compared]
+    counts = Counter(rule for found in rules for rule in found)
+    if counts:
+        rule, count = counts.most_common(1)[0]
         if count >= _MIN_SHARE * len(compared):
-            return _explain(kind, text, compared[0], images, masks, files, mask_suffix)
-    annotations = describe_annotations([masks / file for file in files])
-    if annotations is not None:
-        return annotations
-    return None
+            key, mask = next((key, found[rule]) for key, found in zip(compared, rules, strict=True) if rule in found)
+            if PurePosixPath(mask).suffix.lower() in ANNOTATION_SUFFIXES:
+                return describe_annotations([masks / mask])
+            line = f"{_relative(images[str(key)], root)} {_relative(masks / mask, root)}"
+            return _explain(*rule, key, f"{masks} contains {mask} for the image {key}", line, mask_suffix)
+    return describe_annotations([masks / file for file in files])
 
 
-def _rules(key: PurePosixPath, files: Sequence[str]) -> set[tuple[str, str]]:
-    """Returns the rules that lead from an image to one of the files: a suffix, a prefix, or another folder."""
-    rules = set()
+def _rules(key: PurePosixPath, files: Sequence[str]) -> dict[tuple[str, str], str]:
+    """Returns the rules by which a file may be the mask of an image, and that file: suffix, prefix or folder."""
+    rules = {}
     numbered = _NUMBERED.fullmatch(key.name)
     for file in files:
         path = PurePosixPath(file)
         if path.parent == key.parent:
+            other = _NUMBERED.fullmatch(path.stem)
             if path.name.startswith(key.name):
-                rules.add(("suffix", path.name[len(key.name) :]))
+                rules["suffix", path.name[len(key.name) :]] = file
             elif path.stem.endswith(key.name):
-                rules.add(("prefix", path.stem[: -len(key.name)]))
-            elif numbered and numbered[1]:
-                other = _NUMBERED.fullmatch(path.stem)
-                if other and other[2] == numbered[2]:
-                    rules.add(("exchanged", f"{numbered[1]} {other[1]}"))
+                rules["prefix", path.stem[: -len(key.name)]] = file
+            elif numbered and other and numbered[1] and other[2] == numbered[2]:
+                rules["exchanged", f"{numbered[1]} {other[1]}"] = file
         elif path.stem == key.name:
-            rules.add(("folder", ""))
+            rules["folder", ""] = file
     return rules
 
 
-def _explain(
-    kind: str, text: str, key: PurePosixPath, images: Path, masks: Path, files: Sequence[str], mask_suffix: str
-) -> str | None:
+def _explain(kind: str, text: str, key: PurePosixPath, found: str, line: str, mask_suffix: str) -> str:
     if kind == "suffix":
-        if PurePosixPath(f"x{text}").suffix.lower() in (".json", ".xml", ".txt"):
-            return describe_annotations([masks / f"{key}{text}"])
-        return f"{masks} contains {key.name}{text}; write `mask_suffix: {text}`"
-    pairs = f"list pairs instead: `list: pairs.txt` with lines such as `{images.name}/IMAGE {masks.name}/MASK`"
+        return f"{found}; write `mask_suffix: {text}`"
+    pairs = f"list pairs of files: `list: pairs.txt` in place of `images` and `masks`, with lines such as `{line}`"
+    rename = f"rename the masks to {key.name}{mask_suffix} and so on, or {pairs}"
     if kind == "prefix":
-        return (
-            f"the masks are named with the prefix {text!r}, such as {text}{key.name}; rename them to "
-            f"{key.name}{mask_suffix} and so on, or {pairs}"
-        )
+        return f"{found}: masks have the prefix {text!r}; {rename}"
     if kind == "exchanged":
         own, other = text.split(" ", 1)
-        return (
-            f"images are named {own}..., but masks {other}...; rename the masks to {key.name}{mask_suffix} and so on, "
-            f"or {pairs}"
-        )
-    example = next(file for file in files if PurePosixPath(file).stem == key.name)
-    return (
-        f"{masks} contains {example} for the image {key}; masks need the folders of their images below `masks`: "
-        f"correct `images` and `masks`, or {pairs}"
-    )
+        return f"{found}: images are named {own}..., but masks {other}...; {rename}"
+    return f"{found}: masks need the folders of their images below `masks`; correct `images` and `masks`, or {pairs}"
+
+
+def _relative(path: Path, root: Path) -> str:
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

@@ -81,16 +81,16 @@ class YamlDataset:
             files = self._listed_names(listed, images, masks, image_files, mask_files)
         else:
             files = pair_files(image_files, [(mask_files, self._masks)], lambda key: self._mask_path(masks, key))
-            files = replace(files, advice=self._missing_advice(files, image_files, images, masks))
+            files = replace(files, advice=self._missing_advice(files, image_files, masks))
         return replace(files, unread_pictures=unread, repeated_lines=repetitions)
 
-    def _missing_advice(self, files: SplitFiles, image_files: dict[str, Path], images: Path, masks: Path) -> str | None:
+    def _missing_advice(self, files: SplitFiles, image_files: dict[str, Path], masks: Path) -> str | None:
         """Returns how the masks may be named where at least half of the images have none."""
         if 2 * len(files.missing) < len(image_files) or not files.missing:
             return None
         paired = {pair.name for pair in files.pairs}
-        keys = [key for key in image_files if key not in paired]
-        return missing_masks_advice(keys, images, masks, self.description.mask_suffix)
+        unpaired = {key: image for key, image in image_files.items() if key not in paired}
+        return missing_masks_advice(unpaired, masks, self.description.mask_suffix, self.root)
 
     def _find(self, images: Path, masks: Path) -> tuple[dict[str, Path], dict[str, Path]]:
         image_suffix, mask_suffix = self.description.image_suffix, self.description.mask_suffix
@@ -143,7 +143,7 @@ class YamlDataset:
         advice = next(filter(None, (name_advice(line, by_path, images) for line in unknown[:_MAX_EXPLAINED])), None)
         paired = pair_files(chosen, [(mask_files, self._masks)], lambda key: self._mask_path(masks, key))
         if advice is None and not missing:
-            advice = self._missing_advice(paired, chosen, images, masks)
+            advice = self._missing_advice(paired, chosen, masks)
         # Masks of images that are not listed are not reported as unpaired: other splits may list them.
         return SplitFiles(paired.pairs, (*missing, *paired.missing), advice=advice)
 
