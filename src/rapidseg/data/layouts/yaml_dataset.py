@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rapidseg.core.errors import ConfigError, DatasetError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.wording import shortened
 from rapidseg.data.layouts.dataset_layout import take_labels
 from rapidseg.data.layouts.list_files import Line, name_advice, pair_advice, read_lines, without_repetitions
 from rapidseg.data.layouts.missing_masks import missing_masks_advice
@@ -157,8 +158,8 @@ class YamlDataset:
             if len(parts) != 2:
                 explained = pair_advice(line, self.root)
                 raise DatasetError(
-                    f"{self.path}: the list has the line {line.text!r}; without `images` and `masks`, each line is the "
-                    "path of an image and the path of its mask, separated by a tab, a comma or a space"
+                    f"{self.path}: the list has the line {shortened(line.text)!r}; without `images` and `masks`, each "
+                    "line is the path of an image and the path of its mask, separated by a tab, a comma or a space"
                     + ("" if explained is None else f"; {explained}")
                 )
             image, mask = (self._listed_path(part) for part in parts)

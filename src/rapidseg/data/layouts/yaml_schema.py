@@ -19,11 +19,13 @@ from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.labels import Color, LabelSet, distinct_colors, duplicate_names
 from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.core.validation import explain_validation
+from rapidseg.core.wording import shortened
 from rapidseg.data.annotation_files import explain_annotations
 from rapidseg.data.masks import ColorMasks, IdMasks, MaskFormat
 
 IGNORE, OTHER = "ignore", "other"  # in `label_map`: ignored pixels, and all values that are not listed
 
+_MAX_NAME = 100  # characters of the name of a class, a split or a data set, and of a suffix
 _MAX_SHOWN = 6  # entries of a proposed `label_map` that a message shows
 
 
@@ -91,6 +93,7 @@ class DatasetDescription(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> DatasetDescription:
+        self._check_names()
         if len(self.classes) == 1:
             (name,) = self.classes
             raise ValueError(f"classes: background is a class, too; write [background, {name}]")
@@ -111,6 +114,21 @@ class DatasetDescription(BaseModel):
         self.label_set()
         self.masks()
         return self
+
+    def _check_names(self) -> None:
+        names = {
+            "classes": tuple(self.classes),
+            "splits": tuple(self.splits),
+            "name": () if self.name is None else (self.name,),
+            "mask_suffix": (self.mask_suffix,),
+            "image_suffix": () if self.image_suffix is None else (self.image_suffix,),
+        }
+        for key, values in names.items():
+            for value in values:
+                if not 1 <= len(value) <= _MAX_NAME or not value.isprintable():
+                    raise ValueError(
+                        f"{key}: {shortened(value)!r} is not a name of 1 to {_MAX_NAME} printable characters"
+                    )
 
     def _check_ignore_index(self) -> None:
         ignored, names = self.ignore_index, tuple(self.classes)
