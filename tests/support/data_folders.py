@@ -33,10 +33,10 @@ def write_mask(path: Path, mask: np.ndarray) -> Path:
 
 def write_camvid(root: Path, splits: tuple[str, ...] = ("train", "val"), count: int = 3) -> Path:
     """Writes images 000.png, 001.png, ... and their masks in the folders of CamVid."""
-    for split in splits:
+    for first_seed, split in zip(range(0, 1000, 100), splits, strict=False):  # no image is in two splits
         for index in range(count):
-            write_image(root / split / f"{index:03}.png", seed=index)
-            write_mask(root / f"{split}annot" / f"{index:03}.png", random_label(12, seed=index))
+            write_image(root / split / f"{index:03}.png", seed=first_seed + index)
+            write_mask(root / f"{split}annot" / f"{index:03}.png", random_label(12, seed=first_seed + index))
     return root
 
 

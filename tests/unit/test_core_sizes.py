@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 
 from rapidseg.core.errors import InputError
-from rapidseg.core.sizes import format_input_size, format_size, parse_input_size, parse_size
+from rapidseg.core.sizes import (
+    format_input_size,
+    format_size,
+    parse_input_size,
+    parse_size,
+    to_input_size,
+    to_input_sizes,
+    to_sizes,
+)
 
 
 def test_height_comes_before_width():
@@ -52,3 +63,31 @@ def test_the_limit_of_a_side_is_stated(parse, side):
 def test_the_limit_of_the_shorter_side_is_stated(side):
     with pytest.raises(InputError, match=f"a side of {side} pixels is not possible; allowed are 1 to 99999"):
         parse_input_size(side)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (np.int64(512), 512),
+        (np.array(512), 512),
+        (np.array([64, 96]), (64, 96)),
+        ((np.int32(64), np.uint8(96)), (64, 96)),
+        (np.str_("64x96"), (64, 96)),
+    ],
+)
+def test_numbers_of_numpy_are_sizes(size, expected):
+    parsed = to_input_size(size)
+    assert parsed == expected
+    assert all(type(side) is int for side in (parsed if isinstance(parsed, tuple) else (parsed,)))
+
+
+def test_several_numbers_of_numpy_are_several_sizes():
+    assert to_input_sizes(np.array([512, 256]), "sizes") == (512, 256)
+    assert to_sizes(np.array([64, 96]), "sizes") == ((64, 96),)
+
+
+@pytest.mark.parametrize("size", [np.float64(512), np.array(5.5), np.array([64.0, 96.0]), np.zeros((2, 2), int)])
+def test_other_arrays_are_named_as_what_they_are(size):
+    shown = "ndarray of shape (2, 2)" if size.ndim == 2 else str(size.tolist())
+    with pytest.raises(InputError, match=re.escape(f"input_size is {shown}, which is not an input size; pass pixels")):
+        to_input_size(size)

@@ -78,6 +78,7 @@ def to_size(size: SizeLike, name: str) -> SizeHW:
     Raises:
         InputError: it is something else, or a side is below 1.
     """
+    size = _plain(size)
     if isinstance(size, str):
         return parse_size(size)
     pair = _pair(size)
@@ -99,6 +100,7 @@ def to_input_size(size: InputSizeLike, name: str = "input_size") -> InputSize:
     Raises:
         InputError: it is something else.
     """
+    size = _plain(size)
     if isinstance(size, str):
         return parse_input_size(size)
     if is_integer(size):
@@ -122,6 +124,7 @@ def to_sizes(sizes: SizeLike | Sequence[SizeLike], name: str) -> tuple[SizeHW, .
     Raises:
         InputError: a size has another form, or none is given.
     """
+    sizes = _plain(sizes)
     items: Iterable[Any] = _split(sizes) if _pair(sizes) is None else [sizes]
     parsed = tuple(dict.fromkeys(to_size(size, name) for size in items))
     if not parsed:
@@ -140,10 +143,16 @@ def to_input_sizes(sizes: InputSizeLike | Sequence[InputSizeLike], name: str) ->
     Raises:
         InputError: a size has another form, or none is given.
     """
-    parsed = tuple(dict.fromkeys(to_input_size(size, name) for size in _split(sizes)))
+    parsed = tuple(dict.fromkeys(to_input_size(size, name) for size in _split(_plain(sizes))))
     if not parsed:
         raise InputError(f"no {name.replace('_', ' ')} given; pass shorter sides in pixels, for example 1024,768,512")
     return parsed
+
+
+def _plain(size: Any) -> Any:
+    """Returns Python's own numbers for the scalars and small arrays of other libraries, anything else as it is."""
+    is_small = hasattr(size, "tolist") and tuple(getattr(size, "shape", (0, 0))) in ((), (2,))
+    return size.tolist() if is_small else size
 
 
 def _pair(size: Any) -> SizeHW | None:

@@ -14,3 +14,16 @@ def count_of(items: Sized | int, noun: str) -> str:
     """
     number = items if isinstance(items, int) else len(items)
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def shortened(text: object, limit: int = 200) -> str:
+    """Returns a text from outside for a message: in one line of at most about `limit` characters.
+
+    Args:
+        text: such as a path or a name; characters that cannot be printed become escapes.
+        limit: characters; of a longer text the middle is left out.
+    """
+    plain = str(text)
+    if len(plain) > limit:
+        plain = f"{plain[: limit // 2]}...{plain[-limit // 2 :]}"
+    return plain if plain.isprintable() else repr(plain)[1:-1]

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 from rapidseg.core.cityscapes_labels import CITYSCAPES_LABELS, IGNORED, CityscapesLabel
 from rapidseg.core.errors import DatasetError, nearest_hint
 from rapidseg.core.validation import explain_validation
+from rapidseg.core.wording import shortened
 
 # The kinds of official mask files, and their pixel types.
 MASK_KINDS: dict[str, type[np.uint8] | type[np.uint16]] = {
@@ -117,8 +118,8 @@ def _visible_objects(
             continue
         if len(item.polygon) < 2:
             raise DatasetError(
-                f"{where}: object {index} ({item.label}) has too few corners ({len(item.polygon)}); a polygon "
-                "needs at least 2: correct it or mark it as deleted"
+                f"{where}: object {index} ({shortened(item.label)}) has too few corners ({len(item.polygon)}); a "
+                "polygon needs at least 2: correct it or mark it as deleted"
             )
         instance, instance_train = label.id, label.train_id
         if label.has_instances and not is_group:
@@ -137,5 +138,6 @@ def _find_label(name: str, index: int, where: Path) -> tuple[CityscapesLabel, bo
         return _LABELS[single], True
     known = tuple(_LABELS)
     raise DatasetError(
-        f"{where}: object {index} has the label {name!r}, which Cityscapes does not have{nearest_hint(name, known)}"
+        f"{where}: object {index} has the label {shortened(name)!r}, which Cityscapes does not have"
+        f"{nearest_hint(name, known)}"
     )

@@ -14,10 +14,12 @@ from rapidseg.core.progress import Counter
 from rapidseg.core.wording import count_of
 from rapidseg.data.cityscapes_polygons import MASK_KINDS, draw_masks, read_annotation
 from rapidseg.data.layouts.dataset_layout import nearby_folders, wrong_root
+from rapidseg.data.layouts.pairing import walk_files
 from rapidseg.imaging import write_image
 
 ANNOTATION_FOLDERS = ("gtFine", "gtCoarse")
 POLYGONS = "_polygons.json"  # how the name of a polygon file ends
+_DEPTH = 3  # SPLIT/CITY/FILE below a folder of annotations
 
 _EXPECTED = """\
   gtFine/SPLIT/CITY/*_gtFine_polygons.json
@@ -150,11 +152,12 @@ def mask_path(polygon_file: Path, kind: str) -> Path:
 
 
 def _polygon_files(root: Path) -> list[Path]:
+    folders = [root / name for name in ANNOTATION_FOLDERS if (root / name).is_dir()]
     return sorted(
         path
-        for folder in ANNOTATION_FOLDERS
-        for path in root.glob(f"{folder}/*/*/*_gt*{POLYGONS}")
-        if not path.name.startswith(".")
+        for folder in folders
+        for path in walk_files(folder)
+        if path.name.endswith(POLYGONS) and "_gt" in path.name and len(path.relative_to(folder).parts) == _DEPTH
     )
 
 

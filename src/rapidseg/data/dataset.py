@@ -7,11 +7,28 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import SupportsIndex, overload
 
+import numpy as np
+
 from rapidseg.core.errors import DatasetError, ImageError
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.sizes import format_size
 from rapidseg.data.checks.diagnostics import explain_sizes, explain_unknown_values, explain_unreadable
+from rapidseg.data.checks.mask_evidence import (
+    INSTANCES,
+    PHOTO,
+    UNROTATED,
+    UNROTATED_FIT,
+    describe_contradiction,
+    describe_difference,
+    is_photo,
+    lossy_advice,
+    palette_advice,
+    rotation_advice,
+    rotation_of,
+    unrotated_fit,
+)
 from rapidseg.data.layouts.pairing import Pair
+from rapidseg.data.masks import DecodedMask, IdMasks
 from rapidseg.data.sample import Sample
 from rapidseg.imaging import read_image
 
@@ -92,16 +109,46 @@ class Dataset(Sequence[Sample]):
             mask = pair.mask_format.decode(pair.mask)
         except ImageError as error:
             raise ImageError(f"{error}{explain_unreadable(pair)}") from error
-        image_hw, mask_hw = image.shape[:2], mask.label.shape
-        if image_hw != mask_hw:
-            raise DatasetError(
-                f"{pair.image} has {format_size(image_hw)} pixels but its mask {pair.mask} has {format_size(mask_hw)}; "
-                f"{explain_sizes(image_hw, mask_hw)}"
-            )
+        self._refuse_sizes(pair, image, mask)
         if mask.unknown_values is not None:
-            advice = explain_unknown_values(mask.unknown_values, self.labels, pair.mask_format, pair.mask.suffix)
+            advice = explain_unknown_values(
+                mask.unknown_values, self.labels, pair.mask_format, pair.mask.suffix, lossy=mask.file.lossy
+            )
+            if is_photo(mask, image):
+                advice += f"; {PHOTO}"
             raise DatasetError(
                 f"{pair.mask} has {mask.unknown_values}, outside the classes ({pair.mask_format.describe()}); "
                 f"{advice}; `rapidseg data check` lists all such files"
             )
+        if is_photo(mask, image):
+            raise DatasetError(f"{pair.mask}: {PHOTO}")
+        if mask.has_instances:
+            raise DatasetError(f"{pair.mask}: {INSTANCES}")
+        if mask.file.lossy and mask.num_others:
+            raise DatasetError(f"{pair.mask}: {lossy_advice(mask.file.lossy)}")
+        self._refuse_palette(pair, mask)
+        rotation = rotation_of(pair.image, pair.mask)
+        if rotation != 1:
+            fit = unrotated_fit(image, mask.label, rotation, pair.mask_format.ignore_index)
+            if fit is not None and fit > UNROTATED_FIT:
+                raise DatasetError(f"{pair.mask} {UNROTATED}, {pair.image}; {rotation_advice()}")
         return Sample(image, mask.label, pair.name)
+
+    def _refuse_sizes(self, pair: Pair, image: np.ndarray, mask: DecodedMask) -> None:
+        image_hw, mask_hw = image.shape[:2], mask.label.shape
+        if image_hw != mask_hw:
+            advice = explain_sizes(image_hw, mask_hw, rotation_of(pair.image, pair.mask))
+            raise DatasetError(
+                f"{pair.image} has {format_size(image_hw)} pixels but its mask {pair.mask} has {format_size(mask_hw)}; "
+                f"{advice}"
+            )
+
+    def _refuse_palette(self, pair: Pair, mask: DecodedMask) -> None:
+        """Refuses a palette that contradicts the colors of the classes or the palettes of earlier masks."""
+        reason = describe_contradiction(mask, self.labels, pair.mask_format)
+        if not reason:
+            difference = pair.mask_format.palettes.add(pair.mask, mask.class_colors)
+            reason = "" if difference is None else describe_difference(difference)
+        if reason:
+            has_colors = isinstance(pair.mask_format, IdMasks) and bool(pair.mask_format.class_colors)
+            raise DatasetError(f"{pair.mask}: {reason}; {palette_advice(has_colors)}")

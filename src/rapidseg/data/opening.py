@@ -9,6 +9,7 @@ from typing import Protocol
 from rapidseg.core.arguments import check_path, checked, instance
 from rapidseg.core.errors import DatasetError, InputError, SplitError, nearest_hint
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.wording import shortened
 from rapidseg.data.dataset import Dataset
 from rapidseg.data.layouts.camvid import CamVid
 from rapidseg.data.layouts.cityscapes import Cityscapes, CityscapesCoarse
@@ -115,7 +116,8 @@ def parse_split(layout: HasSplits, split: str) -> tuple[str, ...]:
 def _refuse_gaps(layout: DatasetLayout, split: str, files: SplitFiles) -> None:
     if files.missing:
         count = len(files.missing)
-        shown = ", ".join(f"{missing.path} ({missing.reason})" for missing in files.missing[:_MAX_SHOWN])
+        first = files.missing[:_MAX_SHOWN]
+        shown = ", ".join(f"{shortened(missing.path)} ({shortened(missing.reason)})" for missing in first)
         if count > _MAX_SHOWN:
             shown += ", ..."
         advice = files.advice or "restore them, or remove the files that need them"

@@ -4,7 +4,7 @@ import numpy as np  # noqa: F401  # before OpenCV, which prints advice of its ow
 
 from rapidseg.imaging.counting import count_pixels
 from rapidseg.imaging.drawing import add_legend, overlay
-from rapidseg.imaging.finding import IMAGE_SUFFIXES, find_images
+from rapidseg.imaging.finding import IMAGE_SUFFIXES, find_images, search_images
 from rapidseg.imaging.image_files import decode_image, from_pillow, peek_pixels, read_image, read_mask
 from rapidseg.imaging.inputs import ImageInput, check_image, to_image
 from rapidseg.imaging.polygons import Polygon, mask_to_polygons, polygons_to_mask
@@ -37,6 +37,7 @@ __all__ = [
     "read_mask",
     "resize_image",
     "rle_to_mask",
+    "search_images",
     "to_image",
     "write_class_map",
     "write_image",

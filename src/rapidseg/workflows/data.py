@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from rapidseg.data.cityscapes_preparation import PreparedMasks
     from rapidseg.scenes import WrittenScenes
 
+DataPart = tuple[str | os.PathLike[str], str | os.PathLike[str] | None, str]
+"""Name of a data set or a YAML file, its folder, and its splits, such as `train+val`."""
+
+# How much of each split is read before a run.
+_MAX_PAIRS = 500
+_MAX_SECONDS = 15.0
+
 
 @dataclass(frozen=True, eq=False)
 class PreparationReport(Report):
@@ -121,6 +128,55 @@ def check_data(
         workers=workers,
         progress=lambda name, done, total: progress.update(f"checking {name}", done, total),
     )
+
+
+def check_training_data(
+    train: Sequence[DataPart], val: Sequence[DataPart] = (), *, progress: Progress = SILENT
+) -> tuple[str, ...]:
+    """Checks the data of a run before the run writes anything.
+
+    Reads at most 500 pairs of each split, and none after 15 seconds, so that the start of a run on a large data set
+    takes seconds. Of a larger split a random sample is read, always the same. `check_data` reads everything.
+
+    Args:
+        train: what is learned from: name or YAML file, folder, and splits, such as `train+val`.
+        val: what is scored.
+        progress: watches each split.
+
+    Returns:
+        What may make training or scoring go wrong, in sentences.
+
+    Raises:
+        DatasetError: training or scoring would fail, or go wrong; or the data are missing.
+        RapidSegError: the data set cannot be opened.
+    """
+    from rapidseg.data.checks.checking import Limits, check_dataset
+    from rapidseg.data.checks.sentences import error_of, learning_sentences, shared_between
+    from rapidseg.data.opening import open_dataset, open_layout, parse_split
+
+    splits_by_source: dict[tuple[str, str | None], dict[str, bool]] = {}  # whether each split is learned from
+    for part in (*train, *val):
+        name, root, split = part
+        open_dataset(name, root, split)  # says which files are missing
+        source = (os.fspath(name), None if root is None else os.fspath(root))
+        learned = splits_by_source.setdefault(source, {})
+        for one in parse_split(open_layout(*source), split):
+            learned[one] = learned.get(one, False) or part in train
+    reports, files = [], {}
+    for (name, root), learned in splits_by_source.items():
+        layout = open_layout(name, root)
+        report = check_dataset(
+            layout,
+            tuple(learned),
+            limits=Limits(_MAX_PAIRS, _MAX_SECONDS),
+            progress=lambda split, done, total: progress.update(f"checking {split}", done, total),
+        )
+        if not report.ok:
+            raise error_of(report, name, root)
+        reports.append((report, frozenset(split for split, is_learned in learned.items() if is_learned)))
+        files.update({f"{layout.name} {split}": layout.files(split) for split in learned})
+    shared = shared_between(files, _MAX_SECONDS) if len(reports) > 1 else []
+    return (*learning_sentences(reports), *shared)
 
 
 @checked("root", "workers", "progress", data=TEXT, labels=as_names, overwrite=FLAG)

@@ -16,7 +16,7 @@ from rapidseg.core.progress import DOWNLOADS, Progress
 from rapidseg.core.report import Report
 from rapidseg.core.sizes import InputSizeLike
 from rapidseg.core.wording import count_of
-from rapidseg.imaging import find_images
+from rapidseg.imaging import search_images
 from rapidseg.runtime import Segmenter, model_file
 from rapidseg.runtime.output_folder import KINDS, OutputFolder, make_record, write_record
 from rapidseg.runtime.video_sources import check_is_no_video
@@ -120,10 +120,13 @@ def predict(
     sources = as_paths("images", images)
     for source in sources:
         check_is_no_video(source)
-    paths = find_images(sources)
+    found = search_images(sources)
+    paths = list(found.paths)
     if not paths:
         raise InputError("no images given; pass image files, folders of images or globs")
     folder = OutputFolder(Path(output), paths, as_names("save", save))
+    for note in found.notes():
+        progress.message(note)
     if isinstance(model, Segmenter):
         segmenter = model
     else:

@@ -102,11 +102,14 @@ def train(
     for warning in warnings:
         progress.message(warning)
     if dry_run:
+        warnings = (*warnings, *_check_data(loaded, progress))
         return _check(loaded, device, warnings, progress)
     if output is None:
         raise ConfigError("choose a folder for the run: --output runs/first (output= in Python)")
     from rapidseg.training import train as run
 
+    if not resume:
+        warnings = (*warnings, *_check_data(loaded, progress))
     report = run(loaded, output, resume=resume, device=device, progress=progress, command=command_line())
     return dataclasses.replace(report, warnings=warnings)
 
@@ -163,6 +166,19 @@ def _warnings(source: str | os.PathLike[str], recipe: Recipe) -> tuple[str, ...]
     if recipe.data.val is None and is_data_description(source):
         return (_NO_VALIDATION.format(description=source),)
     return ()
+
+
+def _check_data(recipe: Recipe, progress: Progress) -> tuple[str, ...]:
+    """Checks a bounded part of the data, reports what may go wrong, and returns it."""
+    from rapidseg.workflows.data import check_training_data
+
+    data = recipe.data
+    train = [(data.name, data.root, data.train), *((part.name, part.root, part.split) for part in data.extra_datasets)]
+    val = [] if data.val is None else [(data.name, data.root, data.val)]
+    warnings = check_training_data(train, val, progress=progress)
+    for warning in warnings:
+        progress.message(f"warning: {warning}")
+    return warnings
 
 
 def _check(recipe: Recipe, device: str, warnings: tuple[str, ...], progress: Progress) -> TrainingReport:

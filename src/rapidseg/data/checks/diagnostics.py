@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from rapidseg.core.errors import ImageError
-from rapidseg.core.labels import LabelSet
+from rapidseg.core.labels import Color, LabelSet
+from rapidseg.data.annotation_files import ANNOTATION_SUFFIXES, explain_annotations
+from rapidseg.data.checks.mask_evidence import BLENDED, INSTANCES, lossy_advice, rotation_advice
+from rapidseg.data.checks.mask_evidence import IN_YAML as _IN_YAML
 from rapidseg.data.layouts.pairing import Pair
-from rapidseg.data.masks import Color, MaskFormat, UnknownValues
+from rapidseg.data.masks import MaskFormat, UnknownValues
 from rapidseg.imaging import read_image
 
 _LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
+_MAX_MASK_COLORS = 64
+_MAX_SPREAD = 52  # classes whose ids can be told apart after they were spread
+_MAX_ENTRIES = 6  # of a proposed `label_map` that a message shows
+_MIN_BLENDS = 3  # values; fewer can be forgotten classes
+_MAX_COMPARED = 32  # values of classes between which others may lie
+_MAX_DISTANCE = 8  # of a blended color from the line between two colors: what JPEG and rounding add
 _MANY_VALUES = 20  # more unknown values than a forgotten class could explain
-
-_IN_YAML = "in a YAML file that describes the data (docs/data.md)"
 
 
 def explain_unknown_values(
@@ -22,6 +32,7 @@ def explain_unknown_values(
     mask_format: MaskFormat,
     suffix: str = ".png",
     present: Collection[int] | None = None,
+    lossy: str = "",
 ) -> str:
     """Returns advice on values that neither belong to a class nor are ignored.
 
@@ -31,9 +42,11 @@ def explain_unknown_values(
         mask_format: format of the masks.
         suffix: suffix of the mask file.
         present: ids of the classes in the whole split; None if only this file was read.
+        lossy: the compression of the file if it changes pixel values, else empty.
     """
-    if suffix.lower() in _LOSSY_SUFFIXES:
-        return f"{suffix} is lossy and changes pixel values: save masks in a lossless format such as PNG"
+    if lossy:
+        named = suffix if suffix.lower() in _LOSSY_SUFFIXES else lossy
+        return lossy_advice(named)
     ids = {value for value in unknown_values.counts if isinstance(value, int)}
     colors = {value for value in unknown_values.counts if not isinstance(value, int)}
     advice = _explain_ids(ids, labels, mask_format, present) if ids else _explain_colors(colors, labels, mask_format)
@@ -42,6 +55,8 @@ def explain_unknown_values(
             "so many different values mean that the mask was resized with interpolation or saved as JPEG, or is a "
             "photo; create the masks again as PNG, and resize them with nearest neighbor only"
         )
+    if advice is None and _are_blends(unknown_values, mask_format):
+        advice = f"these values lie between those of classes: {BLENDED}"
     return advice or f"correct the file, or map the value with `label_map` {_IN_YAML}"
 
 
@@ -57,6 +72,10 @@ def _explain_ids(
             f"255 usually means unlabeled, but ignore_index is {labels.ignore_index}; write `ignore_index: 255`, or "
             f"list every value in `label_map`, with `255: ignore`, {_IN_YAML}"
         )
+    if all(value % 257 == 0 and value // 257 < max(num_classes, 256) for value in ids) and max(ids) > 255:
+        return "ids were scaled to 16 bits, by 257; divide them by 257 and save the masks with 8 bits"
+    if any(mask_format.label_of(value // 1000) is not None for value in ids if value >= 1000):
+        return INSTANCES
     if not direct:
         return None  # ids are mapped already, so their values say nothing
     if num_classes == 19 and all(19 <= value <= 33 for value in ids):
@@ -66,6 +85,8 @@ def _explain_ids(
         )
     if ids == {num_classes}:
         return _explain_shift(labels, present)
+    if spread := _explain_spread(ids, labels):
+        return spread
     brightness = {round(0.299 * red + 0.587 * green + 0.114 * blue) for red, green, blue in labels.palette}
     if len(ids) > 1 and ids <= brightness:
         return (
@@ -75,6 +96,37 @@ def _explain_ids(
     return None
 
 
+def _explain_spread(ids: set[int], labels: LabelSet) -> str | None:
+    """Returns advice on ids that were spread over 0 to 255, so that a mask can be viewed; None for other ids."""
+    num_classes = labels.num_classes
+    values = [round(255 * index / (num_classes - 1)) for index in range(num_classes)]
+    near = {value + offset: value for value in values for offset in (-1, 0, 1)}
+    if num_classes > _MAX_SPREAD or not ids <= set(near) or 2 * len(ids) < num_classes - 2 or min(ids) < num_classes:
+        return None
+    exact = {near[value]: value for value in ids}
+    entries = [f"{exact.get(value, value)}: {name}" for value, name in zip(values, labels.names, strict=True)]
+    shown = entries if len(entries) <= _MAX_ENTRIES else [*entries[:2], "...", entries[-1]]
+    return f"ids seem to be spread over 0 to 255 for viewing; write `label_map: {{{', '.join(shown)}}}` {_IN_YAML}"
+
+
+def _are_blends(unknown_values: UnknownValues, mask_format: MaskFormat) -> bool:
+    """Tells whether values lie between those of classes, as on borders that were anti-aliased or interpolated."""
+    values = list(unknown_values.counts)
+    known = np.array([np.atleast_1d(value) for value in mask_format.values], float)
+    unknown = np.array([np.atleast_1d(value) for value in values], float)
+    if len(values) < _MIN_BLENDS or len(known) < 2 or known.shape[1:] != unknown.shape[1:]:
+        return False
+    first, second = known[:_MAX_COMPARED, None], known[None, :_MAX_COMPARED]
+    direction = second - first
+    length = np.maximum((direction**2).sum(-1), 1e-9)
+    for value in unknown:
+        along = np.clip(((value - first) * direction).sum(-1) / length, 0, 1)
+        distance = np.abs(value - first - along[..., None] * direction).max(-1)
+        if distance.min() > _MAX_DISTANCE:
+            return False
+    return True
+
+
 def _is_direct(mask_format: MaskFormat, labels: LabelSet) -> bool:
     """Returns whether ids in the masks are class ids already."""
     return all(mask_format.label_of(index) == index for index in range(labels.num_classes))
@@ -82,10 +134,11 @@ def _is_direct(mask_format: MaskFormat, labels: LabelSet) -> bool:
 
 def _explain_binary(labels: LabelSet) -> str:
     first, second = labels.names
+    ignored = "it is ignored already" if labels.ignore_index == 255 else "write `ignore_index: 255`,"
     return (
-        f"if 255 means {second!r}, write `label_map: {{0: {first}, 255: {second}}}` and another `ignore_index`; if "
-        f"it means unlabeled, write `ignore_index: 255`, {_IN_YAML}"
-    )
+        f"if 255 means {second!r}, write `label_map: {{0: {first}, 255: {second}}}` {_IN_YAML}; if it means unlabeled, "
+        f"{ignored}"
+    ).removesuffix(",")
 
 
 def _explain_shift(labels: LabelSet, present: Collection[int] | None) -> str:
@@ -139,8 +192,11 @@ def explain_empty(
 
 
 def explain_unreadable(pair: Pair) -> str:
-    """Returns `; ` and advice if a mask that cannot be read as ids is a color image, else an empty string."""
-    if pair.mask_format.kind != "ids" or pair.mask.suffix.lower() in _LOSSY_SUFFIXES:
+    """Returns `; ` and advice on a mask that cannot be read, or an empty string."""
+    suffix = pair.mask.suffix.lower()
+    if suffix in ANNOTATION_SUFFIXES:
+        return f"; {explain_annotations(pair.mask)}"
+    if suffix in _LOSSY_SUFFIXES or pair.mask_format.kind != "ids":
         return ""
     try:
         image = read_image(pair.mask)
@@ -148,12 +204,33 @@ def explain_unreadable(pair: Pair) -> str:
         return ""
     if (image[..., :1] == image[..., 1:]).all():
         return "; its channels are equal, so save one of them as a gray PNG"
-    return f"; set `mask_format: colors`, and a color for each class, {_IN_YAML}"
+    colored = f"set `mask_format: colors`, and a color for each class, {_IN_YAML}"
+    num_colors = len(np.unique(image[:: 1 + len(image) // 256].reshape(-1, 3), axis=0))
+    if num_colors <= _MAX_MASK_COLORS:
+        return f"; {colored}"
+    with contextlib.suppress(ImageError):
+        if np.array_equal(read_image(pair.image), image):
+            return f"; it is the photo itself: correct the path of the mask; for masks of colors, {colored}"
+    return (
+        f"; it has more than {_MAX_MASK_COLORS} colors, so it is a photo, or its colors are blended; use the masks as "
+        f"the label tool saved them; for masks of colors, {colored}"
+    )
 
 
-def explain_sizes(image_hw: tuple[int, ...], mask_hw: tuple[int, ...]) -> str:
-    """Returns advice on an image and a mask that differ in size, given as (height, width)."""
+def explain_sizes(image_hw: tuple[int, ...], mask_hw: tuple[int, ...], rotation: int = 1) -> str:
+    """Returns advice on an image and a mask that differ in size.
+
+    Args:
+        image_hw: size of the image, rotated by its EXIF orientation.
+        mask_hw: size of the mask.
+        rotation: EXIF orientation of a photo whose mask has none; 1 for every other pair.
+    """
     if image_hw == mask_hw[::-1]:
+        if rotation > 1:
+            return (
+                f"height and width are swapped: the photo has an EXIF rotation (orientation {rotation}) and its mask "
+                f"was drawn on the unrotated pixels; {rotation_advice()}"
+            )
         return (
             "height and width are swapped: the image is probably a photo with an EXIF rotation that its mask does "
             "not have; rotate the mask or remove the EXIF rotation"

@@ -15,8 +15,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rapidseg.core.errors import DatasetError, ImageError
+from rapidseg.core.errors import DatasetError, ImageError, InputError
 from rapidseg.imaging import IMAGE_SUFFIXES, decode_image, read_image
+from rapidseg.imaging.folders import is_hidden, list_folder, walk_folders
 
 _ARCHIVE_SUFFIXES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _ENCRYPTED = 0x1  # flag of a zip member
@@ -85,10 +86,6 @@ def is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"  # the latter: copies of file attributes in zip files of macOS
-
-
 class FolderTree:
     """A folder on disk."""
 
@@ -96,23 +93,27 @@ class FolderTree:
         self.path = path
 
     def entries(self, folder: str = "") -> Entries:
-        folders: list[str] = []
-        files: list[str] = []
+        if not os.path.isdir(self.path / folder):
+            return Entries((), ())
         try:
-            with os.scandir(self.path / folder) as found:
-                for entry in found:
-                    if not _is_hidden(entry.name):
-                        (folders if entry.is_dir() else files).append(entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except OSError as error:
-            raise DatasetError(
-                f"{self.path / folder}: cannot be listed ({error.strerror}); check its permissions"
-            ) from error
-        return Entries(tuple(sorted(folders)), tuple(sorted(files)))
+            listed = list_folder(self.path / folder)
+        except InputError as error:
+            raise DatasetError(str(error)) from error
+        return Entries(listed.folders, listed.files)
 
     def find_images(self, folder: str = "") -> list[str]:
-        return sorted(self._walk(folder, ()))
+        top = self.path / folder
+        if not os.path.isdir(top):
+            return []
+        try:
+            return sorted(
+                (found.path / name).relative_to(self.path).as_posix()
+                for found in walk_folders(top)
+                for name in found.files
+                if is_image(name)
+            )
+        except InputError as error:
+            raise DatasetError(str(error)) from error
 
     def read_bytes(self, file: str) -> bytes:
         try:
@@ -122,16 +123,6 @@ class FolderTree:
 
     def read_image(self, file: str) -> np.ndarray:
         return read_image(self.path / file)
-
-    def _walk(self, folder: str, parents: tuple[str, ...]) -> Iterator[str]:
-        real = os.path.realpath(self.path / folder)
-        if real in parents:  # a link to a folder above
-            return
-        entries = self.entries(folder)
-        for name in entries.images():
-            yield join(folder, name)
-        for name in entries.folders:
-            yield from self._walk(join(folder, name), (*parents, real))
 
 
 class _Member(NamedTuple):
@@ -165,7 +156,7 @@ class ZipTree:
             ) from error
         for info in infos:
             parts = [part for part in info.filename.replace("\\", "/").split("/") if part not in ("", ".")]
-            if info.is_dir() or not parts or any(map(_is_hidden, parts)):
+            if info.is_dir() or not parts or any(map(is_hidden, parts)):
                 continue
             if info.flag_bits & _ENCRYPTED or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise DatasetError(

@@ -38,7 +38,8 @@ class CamVid:
         self.root = Path(root)
         self.labels = take_labels(CAMVID, labels)
         ignored = self.labels.ignore_index
-        self._masks = IdMasks({**{i: i for i in range(11)}, CAMVID.ignore_index: ignored}, ignored)
+        colors = {color: index for index, color in enumerate(CAMVID.palette)}
+        self._masks = IdMasks({**{i: i for i in range(11)}, CAMVID.ignore_index: ignored}, ignored, None, colors)
         if not _contains_camvid(self.root):
             candidates = [folder for folder in nearby_folders(self.root) if _contains_camvid(folder)]
             raise wrong_root("CamVid", self.root, ["train", "val", "test"], _EXPECTED, candidates)

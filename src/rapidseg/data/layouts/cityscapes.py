@@ -13,6 +13,7 @@ from rapidseg.data.layouts.dataset_layout import nearby_folders, take_labels, wr
 from rapidseg.data.layouts.pairing import SplitFiles, find_files, pair_files
 from rapidseg.data.masks import IdMasks
 from rapidseg.imaging import IMAGE_SUFFIXES
+from rapidseg.imaging.folders import is_hidden
 
 LABEL_IDS = tuple(label.id for label in CITYSCAPES_CLASSES)  # of each train id
 
@@ -43,8 +44,9 @@ class Cityscapes:
         train_ids = {train_id: train_id for train_id in range(len(LABEL_IDS))}
         label_ids = {label.id: label.train_id if label.is_scored else ignored for label in CITYSCAPES_LABELS}
         del label_ids[-1]  # `license plate`, which is in no mask
-        self._train_ids = IdMasks({**train_ids, IGNORED: ignored}, ignored)
-        self._label_ids = IdMasks({**label_ids, IGNORED: ignored}, ignored)
+        colors = {color: index for index, color in enumerate(CITYSCAPES.palette)}
+        self._train_ids = IdMasks({**train_ids, IGNORED: ignored}, ignored, None, colors)
+        self._label_ids = IdMasks({**label_ids, IGNORED: ignored}, ignored, None, colors)
         if not self._is_in(self.root):
             candidates = [folder for folder in nearby_folders(self.root) if self._is_in(folder)]
             looked_for = [_IMAGE_FOLDER, self.mask_folder]
@@ -111,4 +113,4 @@ class CityscapesCoarse(Cityscapes):
 def _folders(parent: Path) -> set[str]:
     if not parent.is_dir():
         return set()
-    return {entry.name for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+    return {entry.name for entry in parent.iterdir() if entry.is_dir() and not is_hidden(entry.name)}

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from rapidseg.core.errors import ConfigError, DatasetError
 from rapidseg.core.labels import LabelSet
+from rapidseg.core.wording import shortened
 from rapidseg.data.layouts.dataset_layout import take_labels
-from rapidseg.data.layouts.pairing import MissingFile, Pair, SplitFiles, find_files, pair_files
+from rapidseg.data.layouts.list_files import Line, name_advice, pair_advice, read_lines, without_repetitions
+from rapidseg.data.layouts.missing_masks import missing_masks_advice
+from rapidseg.data.layouts.pairing import (
+    MissingFile,
+    Pair,
+    SplitFiles,
+    find_files,
+    find_unread_pictures,
+    pair_files,
+    walk_files,
+)
 from rapidseg.data.layouts.yaml_schema import read_description
 from rapidseg.imaging import IMAGE_SUFFIXES
+from rapidseg.imaging.folders import Skipped
+
+_MAX_EXPLAINED = 100  # unknown lines of a list that are looked at for advice
 
 
 class YamlDataset:
@@ -46,20 +61,37 @@ class YamlDataset:
 
     def files(self, split: str) -> SplitFiles:
         description = self.description.splits[split]
-        listed = None if description.list is None else self._read_list(split, description.list)
+        listed: list[Line] = []
+        repeated: list[str] = []
+        if description.list is not None:
+            where = f"{self.path}: the list of split {split!r}, {self.root / description.list}"
+            listed, repeated = without_repetitions(read_lines(self.root / description.list, where))
+        repetitions = tuple((self.root / (description.list or ""), line) for line in repeated)
         if description.images is None or description.masks is None:
-            return self._listed_pairs(listed or [])
+            return replace(self._listed_pairs(listed), repeated_lines=repetitions)
         images, masks = self._folder(split, description.images), self._folder(split, description.masks)
         image_files, mask_files = self._find(images, masks)
+        unread = () if self.description.image_suffix else find_unread_pictures(images, skip=masks)
         if not image_files:
             suffix = self.description.image_suffix or "a supported image suffix"
             raise DatasetError(
-                f"{self.path}: no file of split {split!r} in {images} ends in {suffix}; correct `images` or "
-                "`image_suffix`"
+                f"{self.path}: no file of split {split!r} in {images} ends in {suffix}; {_contents(images)}correct "
+                "`images` or `image_suffix`"
             )
-        if listed is not None:
-            return self._listed_names(listed, images, masks, image_files, mask_files)
-        return pair_files(image_files, [(mask_files, self._masks)], lambda key: self._mask_path(masks, key))
+        if description.list is not None:
+            files = self._listed_names(listed, images, masks, image_files, mask_files)
+        else:
+            files = pair_files(image_files, [(mask_files, self._masks)], lambda key: self._mask_path(masks, key))
+            files = replace(files, advice=self._missing_advice(files, image_files, masks))
+        return replace(files, unread_pictures=unread, repeated_lines=repetitions)
+
+    def _missing_advice(self, files: SplitFiles, image_files: dict[str, Path], masks: Path) -> str | None:
+        """Returns how the masks may be named where at least half of the images have none."""
+        if 2 * len(files.missing) < len(image_files) or not files.missing:
+            return None
+        paired = {pair.name for pair in files.pairs}
+        unpaired = {key: image for key, image in image_files.items() if key not in paired}
+        return missing_masks_advice(unpaired, masks, self.description.mask_suffix, self.root)
 
     def _find(self, images: Path, masks: Path) -> tuple[dict[str, Path], dict[str, Path]]:
         image_suffix, mask_suffix = self.description.image_suffix, self.description.mask_suffix
@@ -94,49 +126,68 @@ class YamlDataset:
     def _listed_path(self, part: str) -> Path:
         """Returns an absolute path if it exists, else the path below the root, for lists made on another machine."""
         path = Path(part)
-        return path if path.is_absolute() and path.is_file() else self.root / part.lstrip("/")
-
-    def _read_list(self, split: str, path: Path) -> list[str]:
-        try:
-            lines = (self.root / path).read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise DatasetError(
-                f"{self.path}: the list of split {split!r}, {self.root / path}, cannot be read: {reason}; use a "
-                "text file with one image per line"
-            ) from error
-        return [line.strip() for line in lines if line.strip()]
+        return path if path.is_absolute() and _is_file(path) else self.root / part.lstrip("/")
 
     def _listed_names(
-        self, listed: list[str], images: Path, masks: Path, image_files: dict[str, Path], mask_files: dict[str, Path]
+        self, listed: list[Line], images: Path, masks: Path, image_files: dict[str, Path], mask_files: dict[str, Path]
     ) -> SplitFiles:
         """Pairs listed images: each line is a path below the folder of images, with or without suffix."""
         by_path = {path.relative_to(images).as_posix(): key for key, path in image_files.items()}
-        chosen, missing = {}, []
-        for name in listed:
-            key = by_path.get(name, name)
+        chosen, missing, unknown = {}, [], []
+        for line in listed:
+            key = by_path.get(line.text, line.text)
             if key in image_files:
                 chosen[key] = image_files[key]
             else:
-                missing.append(MissingFile(images / name, "in the list"))
+                unknown.append(line)
+                missing.append(MissingFile(images / line.text, "in the list"))
+        advice = next(filter(None, (name_advice(line, by_path, images) for line in unknown[:_MAX_EXPLAINED])), None)
         paired = pair_files(chosen, [(mask_files, self._masks)], lambda key: self._mask_path(masks, key))
+        if advice is None and not missing:
+            advice = self._missing_advice(paired, chosen, masks)
         # Masks of images that are not listed are not reported as unpaired: other splits may list them.
-        return SplitFiles(paired.pairs, (*missing, *paired.missing))
+        return SplitFiles(paired.pairs, (*missing, *paired.missing), advice=advice)
 
-    def _listed_pairs(self, listed: list[str]) -> SplitFiles:
+    def _listed_pairs(self, listed: list[Line]) -> SplitFiles:
         """Pairs listed files: each line is an image and its mask in the root, separated by a tab, comma or space."""
-        pairs, missing = [], []
+        pairs, missing, advice = [], [], None
+        masks_by_image: dict[Path, Line] = {}
         for line in listed:
-            separator = next((mark for mark in ("\t", ",") if mark in line), None)
-            parts = [part.strip() for part in line.split(separator)]
+            separator = next((mark for mark in ("\t", ",") if mark in line.text), None)
+            parts = [part.strip() for part in line.text.split(separator)]
             if len(parts) != 2:
+                explained = pair_advice(line, self.root)
                 raise DatasetError(
-                    f"{self.path}: the list has the line {line!r}; without `images` and `masks`, each line is the path "
-                    "of an image and the path of its mask, separated by a tab, a comma or a space"
+                    f"{self.path}: the list has the line {shortened(line.text)!r}; without `images` and `masks`, each "
+                    "line is the path of an image and the path of its mask, separated by a tab, a comma or a space"
+                    + ("" if explained is None else f"; {explained}")
                 )
             image, mask = (self._listed_path(part) for part in parts)
-            absent = [path for path in (image, mask) if not path.is_file()]
+            absent = [path for path in (image, mask) if not _is_file(path)]
             missing += [MissingFile(path, "in the list") for path in absent]
-            if not absent:
-                pairs.append(Pair(Path(parts[0].lstrip("/")).with_suffix("").as_posix(), image, mask, self._masks))
-        return SplitFiles(tuple(pairs), tuple(missing))
+            if absent:
+                advice = advice or pair_advice(line, self.root)
+                continue
+            first = masks_by_image.setdefault(image, line)
+            if first is not line:
+                raise DatasetError(
+                    f"{self.path}: the list has two masks for {image}, in {first}, and in {line}; delete one of them"
+                )
+            pairs.append(Pair(Path(parts[0].lstrip("/")).with_suffix("").as_posix(), image, mask, self._masks))
+        return SplitFiles(tuple(pairs), tuple(missing), advice=advice)
+
+
+def _is_file(path: Path) -> bool:
+    """Tells whether a path leads to a file; names that the system refuses do not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _contents(folder: Path) -> str:
+    """Returns `it contains 3 files of other formats (HEIC); `, or an empty text for an empty folder."""
+    skipped = Skipped()
+    for path in walk_files(folder):
+        skipped.add_file(path.name)
+    return f"it contains {skipped}; " if skipped else ""

@@ -19,10 +19,13 @@ from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.labels import Color, LabelSet, distinct_colors, duplicate_names
 from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.core.validation import explain_validation
+from rapidseg.core.wording import shortened
+from rapidseg.data.annotation_files import explain_annotations
 from rapidseg.data.masks import ColorMasks, IdMasks, MaskFormat
 
 IGNORE, OTHER = "ignore", "other"  # in `label_map`: ignored pixels, and all values that are not listed
 
+_MAX_NAME = 100  # characters of the name of a class, a split or a data set, and of a suffix
 _MAX_SHOWN = 6  # entries of a proposed `label_map` that a message shows
 
 
@@ -90,6 +93,7 @@ class DatasetDescription(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> DatasetDescription:
+        self._check_names()
         if len(self.classes) == 1:
             (name,) = self.classes
             raise ValueError(f"classes: background is a class, too; write [background, {name}]")
@@ -110,6 +114,21 @@ class DatasetDescription(BaseModel):
         self.label_set()
         self.masks()
         return self
+
+    def _check_names(self) -> None:
+        names = {
+            "classes": tuple(self.classes),
+            "splits": tuple(self.splits),
+            "name": () if self.name is None else (self.name,),
+            "mask_suffix": (self.mask_suffix,),
+            "image_suffix": () if self.image_suffix is None else (self.image_suffix,),
+        }
+        for key, values in names.items():
+            for value in values:
+                if not 1 <= len(value) <= _MAX_NAME or not value.isprintable():
+                    raise ValueError(
+                        f"{key}: {shortened(value)!r} is not a name of 1 to {_MAX_NAME} printable characters"
+                    )
 
     def _check_ignore_index(self) -> None:
         ignored, names = self.ignore_index, tuple(self.classes)
@@ -164,7 +183,10 @@ class DatasetDescription(BaseModel):
         if self.label_map is None:
             ids |= {index: index for index in range(len(self.classes))}
         ids |= {_id(value): self._label(target, ignored) for value, target in mapped.items()}
-        return IdMasks(ids, ignored, default)
+        # Classes may share a color in pictures; such a color says nothing about ids.
+        given = [color for color in self.classes.values() if color is not None]
+        class_colors = {color: index for index, color in enumerate(given) if given.count(color) == 1}
+        return IdMasks(ids, ignored, default, class_colors)
 
     def _label(self, target: int | str, ignored: int) -> int:
         names = tuple(self.classes)
@@ -192,6 +214,8 @@ def read_description(path: Path) -> DatasetDescription:
     try:
         return DatasetDescription.model_validate(content)
     except ValidationError as error:
+        if path.suffix.lower() == ".json":
+            raise ConfigError(f"{path} is not a description of a data set: {explain_annotations(path)}") from error
         raise ConfigError(
             f"{path}: {explain_validation(error, DatasetDescription)}; docs/data.md has an example"
         ) from error
