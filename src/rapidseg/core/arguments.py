@@ -56,7 +56,10 @@ def describe_value(value: Any) -> str:
     """Returns a wrong value as messages repeat it: at most 80 characters, and the shape of an array or tensor."""
     if hasattr(value, "shape"):
         return f"{type(value).__name__} of shape {tuple(value.shape)}"
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # an integer of more than 4,300 digits; a value that is nested too deeply
+        return f"a value of type {type(value).__name__}"
     return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."
 
 
@@ -100,7 +103,7 @@ def check_number(
         note: further advice for the message.
     """
     is_number = hasattr(value, "__float__") and not isinstance(value, bool) and not hasattr(value, "__len__")
-    if is_number and math.isfinite(value):
+    if is_number and _is_finite(value):
         low, high = -math.inf if minimum is None else minimum, math.inf if maximum is None else maximum
         if low <= value <= high:
             return float(value)
@@ -108,6 +111,13 @@ def check_number(
     if minimum is not None:
         bounds = f" of {minimum:g} or more" if maximum is None else f" from {minimum:g} to {maximum:g}"
     raise refusal(name, value, f"a number{bounds}{note}")
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except (ValueError, OverflowError, TypeError):  # 10 ** 400; a signaling NaN of `decimal`
+        return False
 
 
 def as_items(name: str, value: Any, expected: str) -> tuple[Any, ...]:
