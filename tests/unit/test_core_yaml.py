@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rapidseg.core.errors import ConfigError
-from rapidseg.core.strict_yaml import MAX_ALIASED_VALUES, explain_yaml, parse_yaml, read_yaml
+from rapidseg.core.strict_yaml import MAX_ALIASED_VALUES, dump_yaml, explain_yaml, parse_yaml, read_yaml
 
 ADVICE = "see the docs"
 
@@ -68,6 +68,14 @@ def test_what_is_wrong_is_said_in_one_line(text, message):
     assert explain(text).startswith(message)
     assert explain(text).isprintable()
     assert len(explain(text)) < 250
+
+
+def test_what_is_dumped_is_read_as_the_same_values():
+    values = {
+        "a": ["1e-3", "0x1F", "2024-01-01", "null", "yes", "1:30", "=", "<<", "~", ""],
+        "b": [1e-320, 1e16, -0.0, 7],
+    }
+    assert parse_yaml(dump_yaml(values)) == values
 
 
 def test_a_date_is_the_text_that_was_written():

@@ -18,6 +18,12 @@ from rapidseg.core.errors import InputError
 
 Rule = Callable[[str, Any], object]
 
+MAX_INTEGER = (1 << 31) - 1
+"""Largest integer that an argument without a maximum of its own may have."""
+
+MAX_NUMBER = 1e9
+"""Largest number that an argument without a maximum of its own may have."""
+
 _MAX_VALUE = 80  # characters of a wrong value that a message repeats
 _PATH = "a path or a name, as text or pathlib.Path"
 
@@ -171,14 +177,29 @@ def as_numbers(name: str, value: Any) -> tuple[float, ...]:
     return tuple(check_number(name, item) for item in items)
 
 
-def integer(minimum: int | None = None, maximum: int | None = None) -> Rule:
-    """Returns the rule of `check_integer`."""
-    return lambda name, value: check_integer(name, value, minimum, maximum)
+def integer(minimum: int | None = None, maximum: int | None = None, *, limit: int = MAX_INTEGER) -> Rule:
+    """Returns the rule of `check_integer`.
+
+    Args:
+        minimum, maximum: what is allowed; None: no bound that users need to know of.
+        limit: the bound where there is no maximum, far beyond what is of use.
+    """
+
+    def rule(name: str, value: Any) -> None:
+        is_beyond = maximum is None and is_integer(value) and value > limit
+        check_integer(name, value, minimum, limit if is_beyond else maximum)
+
+    return rule
 
 
 def number(minimum: float | None = None, maximum: float | None = None, note: str = "") -> Rule:
-    """Returns the rule of `check_number`."""
-    return lambda name, value: check_number(name, value, minimum, maximum, note)
+    """Returns the rule of `check_number`; numbers beyond `MAX_NUMBER` are refused, too."""
+
+    def rule(name: str, value: Any) -> None:
+        is_beyond = maximum is None and check_number(name, value, minimum, maximum, note) > MAX_NUMBER
+        check_number(name, value, minimum, MAX_NUMBER if is_beyond else maximum, note)
+
+    return rule
 
 
 def instance(kinds: type | tuple[type, ...], expected: str) -> Rule:

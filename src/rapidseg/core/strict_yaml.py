@@ -122,6 +122,11 @@ class _StrictLoader(yaml.SafeLoader):
             seen.add(key)
 
 
+class _StrictDumper(yaml.SafeDumper):
+    """Puts in quotes what the loader would read as a number."""
+
+
+_StrictDumper.add_implicit_resolver(f"{_TAG}float", _EXPONENT, list("-+.0123456789"))
 _StrictLoader.add_implicit_resolver(f"{_TAG}float", _EXPONENT, list("-+.0123456789"))
 _StrictLoader.add_constructor(f"{_TAG}timestamp", _StrictLoader._construct_date)
 
@@ -143,6 +148,11 @@ def parse_yaml(text: str) -> Any:
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
         # Of the scanner, such as an escape of a character that Unicode does not have.
         raise yaml.YAMLError(str(error)) from error
+
+
+def dump_yaml(content: object) -> str:
+    """Returns YAML that `parse_yaml` reads as the same values; short lists and mappings are on one line."""
+    return yaml.dump(content, Dumper=_StrictDumper, sort_keys=False, default_flow_style=None, width=118)
 
 
 def explain_yaml(error: yaml.YAMLError) -> str:

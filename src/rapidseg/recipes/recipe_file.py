@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from rapidseg.core.arguments import describe_value, is_integer
 from rapidseg.core.errors import ConfigError
-from rapidseg.core.strict_yaml import explain_yaml, parse_yaml
+from rapidseg.core.strict_yaml import dump_yaml, explain_yaml, parse_yaml
 from rapidseg.core.validation import explain_validation, faulty_keys
 from rapidseg.core.wording import count_of
 from rapidseg.recipes.catalog import find_recipe
@@ -25,7 +25,6 @@ from rapidseg.recipes.network_start import replace_start
 from rapidseg.recipes.pretraining_schema import PretrainingRecipe
 from rapidseg.recipes.renames import current_key, with_current_keys
 from rapidseg.recipes.schema import Recipe, Section
-from rapidseg.recipes.summaries import dump_yaml
 
 SchemaT = TypeVar("SchemaT", bound=Section)
 

@@ -14,7 +14,7 @@ from rapidseg.data.augmentation import MAX_CROP_SIDE, Augmentation
 Share = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 # Bounds lie far beyond what trains anything, and well within what every library computes with.
-Rate = Annotated[float, Field(gt=0, le=1000)]
+Rate = Annotated[float, Field(gt=0, le=1e30)]  # what is too high ends in a message about the loss
 Factor = Annotated[float, Field(ge=0, le=1e6)]  # of a loss: sums of many in float32 stay finite
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 BatchSize = Annotated[int, Field(ge=1, le=100_000)]
@@ -178,7 +178,7 @@ class _Schedule(Section):
         warmup_start: factor of the base rate in the first iteration of the warm-up.
     """
 
-    eta_min: Annotated[float, Field(ge=0, le=1000)]
+    eta_min: Annotated[float, Field(ge=0, le=1e30)]
     warmup_iterations: int = Field(default=0, ge=0, le=1_000_000_000)
     warmup_start: Annotated[float, Field(gt=0, le=1)] = 0.001
 
@@ -207,7 +207,7 @@ class StepSchedule(_Schedule):
     kind: Literal["step"]
     milestones: tuple[float, ...] = Field(min_length=1, max_length=1000)
     gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    eta_min: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    eta_min: Annotated[float, Field(ge=0, le=1e30)] = 0.0
 
     @field_validator("milestones")
     @classmethod

@@ -11,8 +11,8 @@ import yaml
 
 from rapidseg.cli import completion
 from rapidseg.cli.help import DATA, MODEL, OUTPUT
-from rapidseg.core.choices import ClassMappingName, EngineChoice, PrecisionChoice
 from rapidseg.core.arguments import describe_value
+from rapidseg.core.choices import ClassMappingName, EngineChoice, PrecisionChoice
 from rapidseg.core.errors import InputError
 from rapidseg.core.strict_yaml import explain_yaml, parse_yaml
 
