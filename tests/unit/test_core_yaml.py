@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
 import yaml
 
 from rapidseg.core.errors import ConfigError
-from rapidseg.core.strict_yaml import MAX_ALIASED_VALUES, explain_yaml, parse_yaml, read_yaml
+from rapidseg.core.strict_yaml import MAX_ALIASED_VALUES, dump_yaml, explain_yaml, parse_yaml, read_yaml
 
 ADVICE = "see the docs"
 
@@ -33,7 +34,31 @@ def test_numbers_are_those_of_yaml_1_2():
         ("a: 1\n---\nb: 1", " at line 2: but found another document"),
         ("? [1, 2]\n: 3", " at line 1: found unhashable key"),
         ("a: !!python/object:os.system x", " at line 1: could not determine a constructor"),
-        ("a: 2024-02-30", ": day is out of range for month"),
+        ("a: 2024-02-30", " at line 1: '2024-02-30' is not a date"),
+        ("a: 1\nb: 2024-01-01T99:99:99Z", " at line 2: '2024-01-01T99:99:99Z' is not a date"),
+        ("a: !!timestamp soon", " at line 1: 'soon' is not a date"),
+        ("a: 0x_", " at line 1: '0x_' is not an integer"),
+        ("a: !!int foo", " at line 1: 'foo' is not an integer"),
+        ("a: !!int ''", " at line 1: '' is not an integer"),
+        ("a: !!float foo", " at line 1: 'foo' is not a number"),
+        ("a: !!bool foo", " at line 1: 'foo' is not true or false"),
+        ("a: " + "9" * 5000, " at line 1: a number of 5,000 characters, and 100 are allowed"),
+        ("a: 0x" + "f" * 5000, " at line 1: a number of 5,002 characters"),
+        ("a: " + ":".join(["1"] * 50_000), " at line 1: a number of 99,999 characters"),
+        ("a: !!binary eA==", " at line 1: the tag '!!binary' is not allowed"),
+        ("!!set {a, b}", " at line 1: the tag 'tag:yaml.org,2002:set' is not allowed"),
+        ("!!omap [a: 1]", " at line 1: the tag 'tag:yaml.org,2002:omap' is not allowed"),
+        ("!!map foo: 1", ": unhashable type"),
+        ('a: "\\ud800"', " at line 1: '\\ud800' contains characters that are not Unicode"),
+        ('a: "\\U00110000"', ": chr() arg not in range"),
+        ("a: \udcff", ": it contains characters that are not Unicode"),
+        ("<<: 3", " at line 1: expected a mapping or list of mappings for merging"),
+        ("a: &a {<<: *a}", " at line 1: an alias refers to a value that contains it"),
+        ("[" * 500 + "]" * 500, ": its lists and mappings are nested too deeply; 64 levels are allowed"),
+        ("{a: " * 500 + "}" * 500, ": its lists and mappings are nested too deeply"),
+        ("- " * 500 + "a", ": its lists and mappings are nested too deeply"),
+        ("a" * 3_000_000, ": it has 3,000,000 characters, and 2,000,000 are allowed"),
+        ("a: *" + "b" * 1000, " at line 1: found undefined alias 'bbb"),
         ("a: \x01", ": unacceptable character #x0001"),
         ("a: &a [1, *a]", " at line 1: an alias refers to a value that contains it"),
         ("[" * 20000 + "]" * 20000, ": its lists and mappings are nested too deeply"),
@@ -41,7 +66,32 @@ def test_numbers_are_those_of_yaml_1_2():
 )
 def test_what_is_wrong_is_said_in_one_line(text, message):
     assert explain(text).startswith(message)
-    assert "\n" not in explain(text)
+    assert explain(text).isprintable()
+    assert len(explain(text)) < 250
+
+
+def test_what_is_dumped_is_read_as_the_same_values():
+    values = {
+        "a": ["1e-3", "0x1F", "2024-01-01", "null", "yes", "1:30", "=", "<<", "~", ""],
+        "b": [1e-320, 1e16, -0.0, 7],
+    }
+    assert parse_yaml(dump_yaml(values)) == values
+
+
+def test_a_date_is_the_text_that_was_written():
+    assert parse_yaml("{a: 2024-02-29, 2001-01-01: b}") == {"a": "2024-02-29", "2001-01-01": "b"}
+
+
+def test_what_an_alias_repeats_is_a_value_of_its_own():
+    values = parse_yaml("a: &a {x: [1]}\nb: *a\nc: {<<: *a}")
+    values["a"]["x"].append(2)
+    assert values["b"] == values["c"] == {"x": [1]}
+
+
+def test_aliases_of_long_texts_are_counted_too():
+    text = f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 200)}]"
+    assert explain(text).startswith(": its aliases repeat 20,000,000 characters of text, and 10,000,000 are allowed")
+    assert len(parse_yaml(text.replace("x" * 100_000, "x"))["b"]) == 200
 
 
 def test_aliases_and_merge_keys_work():
@@ -87,6 +137,8 @@ def test_read_yaml_returns_the_keys_and_values(tmp_path):
         (b"", "{path} is not a recipe: it contains nothing, not keys with values; see the docs"),
         (b"text", "{path} is not a recipe: it contains a single value, not keys with values; see the docs"),
         (b"\x89PNG\xff", "{path} is not a recipe: it is not UTF-8 text; see the docs"),
+        ("a: 1".encode("utf-16"), "{path} is not a recipe: it is UTF-16 text; save it as UTF-8; see the docs"),
+        (b"a" * 8_000_001, "{path} is not a recipe: it has more than 2,000,000 characters; see the docs"),
         (b"a: 1\na: 2", "{path} is not valid YAML at line 2: duplicate key 'a'; see the docs"),
     ],
 )
@@ -103,3 +155,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         read_yaml(tmp_path / "absent.yaml", "a recipe", advice=ADVICE)
     with pytest.raises(ConfigError, match=r"^cannot read .*: Is a directory; see the docs$"):
         read_yaml(tmp_path, "a recipe", advice=ADVICE)
+    with pytest.raises(ConfigError, match=r"^cannot read .*: embedded null byte; see the docs$"):
+        read_yaml("a\0b.yaml", "a recipe", advice=ADVICE)
+    with pytest.raises(ConfigError, match=r"^cannot read aaa.*: File name too long; see the docs$"):
+        read_yaml("a" * 300, "a recipe", advice=ADVICE)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(ConfigError, match=r"is not a recipe: it is a pipe or a device, not a file; see the docs$"):
+            read_yaml(path, "a recipe", advice=ADVICE)

@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 _SIGINT = 2
 _NOT_DONE, _WRONG = 1, 2  # exit statuses
 
-# What torch and OpenCV say, in small letters.
-_OUT_OF_MEMORY = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "(-4:insufficient",
-)
-
 
 def main() -> None:
     """Runs the command line and exits."""
@@ -76,6 +67,7 @@ def _run() -> None:
     from rapidseg.core.errors import DependencyError, RapidSegError
     from rapidseg.core.import_errors import explained_imports
     from rapidseg.core.os_errors import explain_error
+    from rapidseg.core.out_of_memory import is_out_of_memory
 
     try:
         with explained_imports():
@@ -96,18 +88,12 @@ def _run() -> None:
     except RapidSegError as error:
         _fail(str(error))
     except Exception as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             _fail(f"memory ran out{_detail(error)}; free memory, or use smaller images or a smaller batch", _NOT_DONE)
         message = explain_error(error)
         if message is None:  # a fault of this program, whose traceback is needed to mend it
             raise
         _fail(message)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Tells whether memory ran out; libraries have types of their own for that, which are not imported here."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
 
 
 def _detail(error: Exception) -> str:

@@ -19,6 +19,12 @@ from rapidseg.core.os_errors import explain_error
 
 Rule = Callable[[str, Any], object]
 
+MAX_INTEGER = (1 << 31) - 1
+"""Largest integer that an argument without a maximum of its own may have."""
+
+MAX_NUMBER = 1e9
+"""Largest number that an argument without a maximum of its own may have."""
+
 _MAX_VALUE = 80  # characters of a wrong value that a message repeats
 _PATH = "a path or a name, as text or pathlib.Path"
 
@@ -66,7 +72,10 @@ def describe_value(value: Any) -> str:
     """Returns a wrong value as messages repeat it: at most 80 characters, and the shape of an array or tensor."""
     if hasattr(value, "shape"):
         return f"{type(value).__name__} of shape {tuple(value.shape)}"
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # an integer of more than 4,300 digits; a value that is nested too deeply
+        return f"a value of type {type(value).__name__}"
     return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."
 
 
@@ -110,7 +119,7 @@ def check_number(
         note: further advice for the message.
     """
     is_number = hasattr(value, "__float__") and not isinstance(value, bool) and not hasattr(value, "__len__")
-    if is_number and math.isfinite(value):
+    if is_number and _is_finite(value):
         low, high = -math.inf if minimum is None else minimum, math.inf if maximum is None else maximum
         if low <= value <= high:
             return float(value)
@@ -118,6 +127,13 @@ def check_number(
     if minimum is not None:
         bounds = f" of {minimum:g} or more" if maximum is None else f" from {minimum:g} to {maximum:g}"
     raise refusal(name, value, f"a number{bounds}{note}")
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except (ValueError, OverflowError, TypeError):  # 10 ** 400; a signaling NaN of `decimal`
+        return False
 
 
 def as_items(name: str, value: Any, expected: str) -> tuple[Any, ...]:
@@ -171,14 +187,29 @@ def as_numbers(name: str, value: Any) -> tuple[float, ...]:
     return tuple(check_number(name, item) for item in items)
 
 
-def integer(minimum: int | None = None, maximum: int | None = None) -> Rule:
-    """Returns the rule of `check_integer`."""
-    return lambda name, value: check_integer(name, value, minimum, maximum)
+def integer(minimum: int | None = None, maximum: int | None = None, *, limit: int = MAX_INTEGER) -> Rule:
+    """Returns the rule of `check_integer`.
+
+    Args:
+        minimum, maximum: what is allowed; None: no bound that users need to know of.
+        limit: the bound where there is no maximum, far beyond what is of use.
+    """
+
+    def rule(name: str, value: Any) -> None:
+        is_beyond = maximum is None and is_integer(value) and value > limit
+        check_integer(name, value, minimum, limit if is_beyond else maximum)
+
+    return rule
 
 
 def number(minimum: float | None = None, maximum: float | None = None, note: str = "") -> Rule:
-    """Returns the rule of `check_number`."""
-    return lambda name, value: check_number(name, value, minimum, maximum, note)
+    """Returns the rule of `check_number`; numbers beyond `MAX_NUMBER` are refused, too."""
+
+    def rule(name: str, value: Any) -> None:
+        is_beyond = maximum is None and check_number(name, value, minimum, maximum, note) > MAX_NUMBER
+        check_number(name, value, minimum, MAX_NUMBER if is_beyond else maximum, note)
+
+    return rule
 
 
 def instance(kinds: type | tuple[type, ...], expected: str) -> Rule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _WORDS = (
     *("out of memory", "insufficient memory", "failed to allocate", "could not allocate", "unable to allocate"),
+    *("allocator: not enough memory", "cublas_status_alloc_failed", "cudnn_status_alloc_failed"),
     *("bad_alloc", "bad allocation", "cannot allocate memory", "can't allocate memory"),
 )
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.data.sample import Sample
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float]
+
+MAX_CROP_SIDE = 16_384
+"""Largest height or width of a crop, in pixels."""
+
+MAX_SCALED_PIXELS = 1 << 27
+"""Pixels of a scaled image; one that would have more is scaled less."""
+
+CropSide = Annotated[int, Field(ge=32, le=MAX_CROP_SIDE)]
+Scale = Annotated[float, Field(ge=0.001, le=100)]
+ColorFactor = Annotated[float, Field(ge=0, le=100)]
+Exponent = Annotated[float, Field(ge=0.01, le=100)]
 
 _MAX_CROP_TRIES = 10  # for a crop that is not dominated by one class, as in OpenMMLab's RandomCrop
 
@@ -37,16 +49,23 @@ class Photometric(BaseModel):
         noise_sigma: largest standard deviation of noise in gray levels, applied with probability 0.2.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     brightness: float = Field(default=32, ge=0, le=255)
-    contrast: Interval = (0.5, 1.5)
-    saturation: Interval = (0.5, 1.5)
+    contrast: tuple[ColorFactor, ColorFactor] = (0.5, 1.5)
+    saturation: tuple[ColorFactor, ColorFactor] = (0.5, 1.5)
     hue: int = Field(default=18, ge=0, le=90)
-    gamma: Interval | None = None
+    gamma: tuple[Exponent, Exponent] | None = None
     channel_gain: float = Field(default=0, ge=0, lt=1)
-    blur_sigma: float = Field(default=0, ge=0)
-    noise_sigma: float = Field(default=0, ge=0)
+    blur_sigma: float = Field(default=0, ge=0, le=100)
+    noise_sigma: float = Field(default=0, ge=0, le=255)
+
+    @field_validator("contrast", "saturation", "gamma")
+    @classmethod
+    def _rises(cls, interval: Interval | None) -> Interval | None:
+        if interval is not None and interval[0] > interval[1]:
+            raise ValueError(f"write the smaller number first, not {list(interval)}")
+        return interval
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Returns a distorted copy of an (H, W, 3) uint8 RGB image."""
@@ -101,10 +120,10 @@ class Augmentation(BaseModel):
             costs less, which matters on CPUs. 1 keeps all of it. Must divide the crop's sides.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    crop_size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
-    scale_range: Interval
+    crop_size: tuple[CropSide, CropSide]
+    scale_range: tuple[Scale, Scale]
     log_scale: bool = False
     aspect_jitter: float = Field(default=0, ge=0, lt=1)
     cat_max_ratio: float = Field(default=0.75, gt=0, le=1)
@@ -117,7 +136,7 @@ class Augmentation(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Augmentation:
         low, high = self.scale_range
-        if not 0 < low <= high:
+        if low > high:
             raise ValueError(f"scale_range must be two positive numbers, the smaller first, not {self.scale_range}")
         if any(side % self.label_stride for side in self.crop_size):
             raise ValueError(f"label_stride {self.label_stride} must divide both sides of crop_size {self.crop_size}")
@@ -211,6 +230,7 @@ class TrainingSamples:
             scale = float(rng.uniform(*options.scale_range))
         aspect = float(np.exp(rng.uniform(-1, 1) * np.log1p(options.aspect_jitter)))
         height, width = sample.label.shape
+        scale = min(scale, math.sqrt(MAX_SCALED_PIXELS / (height * width)))
         size_wh = (max(1, round(width * scale * aspect)), max(1, round(height * scale / aspect)))
         image = cv2.resize(sample.image, size_wh, interpolation=cv2.INTER_LINEAR)
         label = cv2.resize(sample.label, size_wh, interpolation=cv2.INTER_NEAREST_EXACT)

@@ -53,6 +53,10 @@ class PretrainingModule(LightningModule):
         self._batch = self._make_views(batch, self.device)
         return self.method.loss(self._batch)
 
+    def forget_batch(self) -> None:
+        """Drops the batch of a loss that no step of the optimizer follows."""
+        self._batch = None
+
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         # Not in `on_train_batch_end`, which comes after the callbacks that save the state.
         super().optimizer_step(*args, **kwargs)

@@ -12,6 +12,7 @@ from rapidseg import __version__
 from rapidseg.core.encoder_spec import EncoderSpec
 from rapidseg.core.errors import ConfigError, SplitError
 from rapidseg.core.progress import SILENT, Progress
+from rapidseg.core.sizes import SizeHW
 from rapidseg.data.classification import LabeledImages, check_classes, open_images
 from rapidseg.models.network_options import resolve_options
 from rapidseg.pretraining.batches import ImageSet, Indices, PretrainingBatches, ViewMaker
@@ -37,6 +38,7 @@ from rapidseg.recipes.pretraining_schema import (
 from rapidseg.system.cpu import thread_limit
 from rapidseg.training.loader import BatchLoader
 from rapidseg.training.preparation import prepare_process
+from rapidseg.training.rehearsal import StepPass, check_finite, rehearse
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,18 +101,52 @@ def prepare_pretraining(
     return PreparedPretraining(plan, module, loader, train, val, len(train_images.class_names), chosen)
 
 
+def rehearse_pretraining(recipe: PretrainingRecipe, prepared: PreparedPretraining) -> None:
+    """Computes one pass of one step, forward and backward, with blank images; changes nothing that the run computes.
+
+    Raises:
+        ConfigError: the network cannot compute it, or it does not fit in memory.
+    """
+    module, train = prepared.module.to(prepared.device), prepared.train
+    num_views = module.method.num_views
+
+    def compute(images: int, size_hw: SizeHW) -> torch.Tensor:
+        indices = torch.arange(images).remainder(len(train))
+        views = torch.zeros(num_views, images, *size_hw, 3, dtype=torch.uint8)
+        cuts = train.cuts_on_device and size_hw == train.view.image_size
+        return module.compute_loss(Indices(0, indices, None if cuts else views))
+
+    step = pretraining_pass(recipe, prepared)
+    rehearse(module, compute, step, device=prepared.device, precision=recipe.precision)
+    module.forget_batch()
+
+
+def pretraining_pass(recipe: PretrainingRecipe, prepared: PreparedPretraining) -> StepPass:
+    """Returns what the network computes at once in a step of a run."""
+    return StepPass(
+        images=min(recipe.batch_size, len(prepared.train)),
+        size_hw=recipe.data.view.image_size,
+        raise_images="raise batch_size",
+        save_memory="lower batch_size, data.view.image_size, or method.m where the method has it",
+    )
+
+
 def check_pretraining(
     recipe: PretrainingRecipe, device: str = "auto", *, progress: Progress = SILENT
 ) -> PretrainingCheck:
-    """Prepares a run and computes the loss of its first batch; writes nothing.
+    """Prepares a run and computes the loss and the gradients of a batch; writes nothing.
 
     Raises:
-        ConfigError, DatasetError: as `prepare_pretraining` does, and for images of the first batch.
+        ConfigError, DatasetError: as `prepare_pretraining` does, for images of the first batch, and for a pass that the
+            network cannot compute or that does not fit in memory.
+        TrainingError: the loss is not finite.
     """
     prepared = prepare_pretraining(recipe, device, progress=progress)
+    rehearse_pretraining(recipe, prepared)
     module = prepared.module.to(prepared.device)
     with closing(prepared.loader) as loader, torch.no_grad():
         loss = module.compute_loss(next(iter(loader)))
+    check_finite(loss)
     return PretrainingCheck(
         loss=loss.item(),
         train_images=len(prepared.train),

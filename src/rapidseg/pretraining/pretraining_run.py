@@ -8,7 +8,12 @@ from pathlib import Path
 
 from rapidseg.core.files import check_output_folder
 from rapidseg.core.progress import SILENT, Progress
-from rapidseg.pretraining.preparation import PreparedPretraining, prepare_pretraining
+from rapidseg.pretraining.preparation import (
+    PreparedPretraining,
+    prepare_pretraining,
+    pretraining_pass,
+    rehearse_pretraining,
+)
 from rapidseg.pretraining.pretraining_report import PretrainingReport
 from rapidseg.pretraining.scoring import EncoderWeights, ScoringCallback
 from rapidseg.recipes.pretraining_schema import InstanceDiscriminationSection, PretrainingRecipe
@@ -54,14 +59,15 @@ def pretrain(
         TrainingStopped: a signal stopped the run.
     """
     folder = RunFolder(check_output_folder(output), read_recipe=load_pretraining_recipe, changeable=_CHANGEABLE)
+    if not resume:
+        folder.check_unused()
     recipe, state = folder.prepare(recipe, resume=resume)
     prepared = prepare_pretraining(recipe, device, progress=progress)
     identity = _identify(recipe, prepared)
     if state is not None:
         identity.check_images(state)
-    if not resume:
-        folder.begin(recipe, command)
-    with quiet_lightning(), StopSignals() as signals:
+    rehearse_pretraining(recipe, prepared)
+    with folder.claimed(recipe, command, resumed=resume), quiet_lightning(), StopSignals() as signals:
         run = _Run(recipe, prepared, folder, state, progress, signals, identity)
         complete_run(
             run.trainer,
@@ -70,8 +76,8 @@ def pretrain(
             state=state,
             folder=folder,
             signals=signals,
-            resumed=resume,
             command="pretrain",
+            step=pretraining_pass(recipe, prepared),
         )
         return run.report()
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from rapidseg.core.arguments import describe_value
 from rapidseg.core.errors import ConfigError, did_you_mean, nearest_words
 from rapidseg.recipes.renames import RENAMES, current_name
 
@@ -37,8 +38,8 @@ def find_recipe(name_or_path: str | os.PathLike[str], kind: RecipeKind = "traini
     name, names = os.fspath(name_or_path), recipe_names(kind)
     if current_name(name) in names:
         return _FOLDERS[kind] / f"{current_name(name)}.yaml"
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = Path(os.path.expanduser(name))
+    if os.path.isfile(path):  # unlike `Path.is_file`, no error about a path that cannot exist
         return path
     if path.suffix.lower() in (".yaml", ".yml"):
         raise ConfigError(f"cannot read the recipe {path}: no such file; check the path")
@@ -51,4 +52,6 @@ def find_recipe(name_or_path: str | os.PathLike[str], kind: RecipeKind = "traini
     nearest = [known for known in names if known.endswith(f"/{name}")]
     nearest = nearest or [current_name(known) for known in nearest_words(name, [*names, *renamed])]
     files = "a recipe file, a data description (.yaml)," if kind == "training" else "a recipe file (.yaml)"
-    raise ConfigError(f"unknown recipe {name!r}{did_you_mean(*nearest)}; pass {files} or one of {', '.join(names)}")
+    raise ConfigError(
+        f"unknown recipe {describe_value(name)}{did_you_mean(*nearest)}; pass {files} or one of {', '.join(names)}"
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+from rapidseg.core.arguments import describe_value
 from rapidseg.core.errors import ConfigError
 from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.recipes.catalog import RecipeKind, find_recipe, recipe_names
@@ -73,10 +75,10 @@ def _resolve(path: Path, extending: tuple[Path, ...], kind: RecipeKind) -> dict[
 
 def _find_base(base: Any, path: Path, kind: RecipeKind) -> Path:
     if not isinstance(base, str):
-        raise ConfigError(f"{path}: extends should be the name of a recipe or a file, not {base!r}")
+        raise ConfigError(f"{path}: extends should be the name of a recipe or a file, not {describe_value(base)}")
     if current_name(base) not in recipe_names(kind):
-        relative = path.parent / Path(base).expanduser()
-        if relative.is_file():
+        relative = path.parent / os.path.expanduser(base)
+        if os.path.isfile(relative):
             return relative
         if relative.suffix.lower() in (".yaml", ".yml"):
             raise ConfigError(f"{path} cannot read {relative}, which it extends: no such file; correct `extends`")

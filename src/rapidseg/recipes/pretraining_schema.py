@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from rapidseg.core.encoder_spec import EncoderNetwork
+from rapidseg.core.input_paths import AbsolutePath
 from rapidseg.recipes.schema import (
     AdamwOptimizer,
     CosineSchedule,
     Count,
-    NotNegative,
     PolySchedule,
-    Positive,
     Section,
+    Seed,
     SgdOptimizer,
     Share,
     StepSchedule,
+    Workers,
 )
+
+ViewSide = Annotated[int, Field(ge=8, le=4096)]
+Aspect = Annotated[float, Field(ge=0.01, le=100)]
+Jitter = Annotated[float, Field(ge=0, le=100)]
+Gray = Annotated[float, Field(ge=-1000, le=1000)]  # of 0 to 255
+Spread = Annotated[float, Field(ge=0.001, le=1000)]
+Temperature = Annotated[float, Field(ge=0.002, le=1000)]  # of votes: exp(1 / 0.0014) exceeds float64
+Width = Annotated[int, Field(ge=1, le=65536)]  # of a layer or a feature
 
 
 class ViewSection(Section):
@@ -37,15 +45,15 @@ class ViewSection(Section):
         mean, std: RGB values of 0 to 255 are normalized as (value - mean) / std.
     """
 
-    image_size: tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]]
-    scale_range: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]
-    aspect_range: tuple[Positive, Positive] = (0.75, 4 / 3)
+    image_size: tuple[ViewSide, ViewSide]
+    scale_range: tuple[Annotated[float, Field(ge=1e-6, le=1)], Annotated[float, Field(ge=1e-6, le=1)]]
+    aspect_range: tuple[Aspect, Aspect] = (0.75, 4 / 3)
     flip: Share
-    color_jitter: tuple[NotNegative, NotNegative, NotNegative, Annotated[float, Field(ge=0, le=0.5)]]
+    color_jitter: tuple[Jitter, Jitter, Jitter, Annotated[float, Field(ge=0, le=0.5)]]
     color_jitter_probability: Share
     gray: Share
-    mean: tuple[float, float, float]
-    std: tuple[Positive, Positive, Positive]
+    mean: tuple[Gray, Gray, Gray]
+    std: tuple[Spread, Spread, Spread]
 
     @model_validator(mode="after")
     def _ranges_rise(self) -> ViewSection:
@@ -71,7 +79,7 @@ class ImagesSection(Section):
             of different sizes, are read again in each epoch.
     """
 
-    root: Path | None = None
+    root: AbsolutePath | None = None
     layout: str = "auto"
     train: str = "train"
     val: str | None
@@ -79,13 +87,8 @@ class ImagesSection(Section):
     val_limit: Count | None = None
     skip_unreadable: bool = False
     view: ViewSection
-    workers: int = Field(default=2, ge=0)
-    max_cache_mb: int = Field(default=4000, ge=0)
-
-    @field_validator("root")
-    @classmethod
-    def _root_is_absolute(cls, root: Path | None) -> Path | None:
-        return None if root is None else root.expanduser().absolute()
+    workers: Workers = 2
+    max_cache_mb: int = Field(default=4000, ge=0, le=1_000_000_000)
 
 
 class EncoderSection(Section):
@@ -112,9 +115,9 @@ class InstanceDiscriminationSection(Section):
     """
 
     name: Literal["instance-discrimination"]
-    feature_dim: Count = 128
-    m: int = Field(default=4096, ge=0)
-    temperature: Positive = 0.1
+    feature_dim: Width = 128
+    m: int = Field(default=4096, ge=0, le=1_000_000_000)
+    temperature: Temperature = 0.1
     momentum: Annotated[float, Field(gt=0, le=1)] = 0.5
 
 
@@ -122,8 +125,8 @@ class ByolSection(Section):
     """`rapidseg.pretraining.Byol` explains the keys."""
 
     name: Literal["byol"]
-    hidden_dim: Count = 1024
-    projection_dim: Count = 256
+    hidden_dim: Width = 1024
+    projection_dim: Width = 256
     momentum: Share = 0.99
 
 
@@ -145,7 +148,7 @@ class EvaluationSection(Section):
 
     every: Count = 1
     k: Count = 200
-    temperature: Positive = 0.1
+    temperature: Temperature = 0.1
 
 
 class PretrainingRecipe(Section):
@@ -167,9 +170,9 @@ class PretrainingRecipe(Section):
     optimizer: Annotated[SgdOptimizer | AdamwOptimizer, Field(discriminator="kind")]
     schedule: Annotated[PolySchedule | CosineSchedule | StepSchedule, Field(discriminator="kind")]
     evaluation: EvaluationSection = EvaluationSection()
-    epochs: Count
-    batch_size: Annotated[int, Field(ge=2)]
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    batch_size: Annotated[int, Field(ge=2, le=100_000)]
     precision: Literal["float32", "bf16", "fp16"]
     save_every: Count = 500
     log_every: Count = 20
-    seed: int = Field(ge=0)
+    seed: Seed

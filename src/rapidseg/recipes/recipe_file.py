@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,8 +14,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from rapidseg.core.arguments import describe_value, is_integer
 from rapidseg.core.errors import ConfigError
-from rapidseg.core.strict_yaml import explain_yaml, parse_yaml
+from rapidseg.core.strict_yaml import dump_yaml, explain_yaml, parse_yaml
 from rapidseg.core.validation import explain_validation, faulty_keys
 from rapidseg.core.wording import count_of
 from rapidseg.recipes.catalog import find_recipe
@@ -23,7 +25,6 @@ from rapidseg.recipes.network_start import replace_start
 from rapidseg.recipes.pretraining_schema import PretrainingRecipe
 from rapidseg.recipes.renames import current_key, with_current_keys
 from rapidseg.recipes.schema import Recipe, Section
-from rapidseg.recipes.summaries import dump_yaml
 
 SchemaT = TypeVar("SchemaT", bound=Section)
 
@@ -32,6 +33,9 @@ OWN_DATA = "own-data"
 
 Overrides = Mapping[str, Any] | Sequence[str]
 """Dotted keys and their values, such as `{"optimizer.lr": 0.05}`; or texts `KEY=VALUE` with values in YAML."""
+
+_MAX_INTEGER = 1 << 65  # the schema has the bounds; this one keeps texts of numbers short
+_MAX_KEY_PARTS = 20  # of a dotted key
 
 _MAX_SHOWN = 3  # changes that a message lists whatever they concern
 _NO_CHANGES: Mapping[str, str] = {}
@@ -108,7 +112,13 @@ def parse_recipe(text: str, schema: type[SchemaT], where: str) -> SchemaT:
     Raises:
         ConfigError: it is not a valid recipe.
     """
-    return _validate(with_current_keys(parse_yaml(text)), schema, where)
+    try:
+        content = parse_yaml(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is not valid YAML{explain_yaml(error)}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: it contains {describe_value(content)}, not keys with values")
+    return _validate(with_current_keys(content), schema, where)
 
 
 def flatten(recipe: Section) -> dict[str, Any]:
@@ -149,7 +159,9 @@ def _validate(
     """
     try:
         # As JSON, so that a list is accepted for a tuple, but never a text for a number.
-        return schema.model_validate_json(json.dumps(content, default=str), strict=True)
+        return schema.model_validate_json(json.dumps(_plain(content)), strict=True)
+    except _NotPlainError as error:
+        raise ConfigError(f"{path}: {error}") from error
     except ValidationError as error:
         explained = explain_validation(error, schema, missing_advice=_MISSING)
         shown = list(changes.values())
@@ -159,6 +171,49 @@ def _validate(
             shown = shown or [count_of(changes, "override")]
         where = f"{path} with {', '.join(shown)}" if shown else str(path)
         raise ConfigError(f"{where}: {explained}") from error
+
+
+class _NotPlainError(Exception):
+    """A recipe contains a value that YAML does not have."""
+
+
+def _plain(value: Any, key: str = "") -> Any:
+    """Returns a copy of plain values, which JSON can express.
+
+    Overrides from Python may hold paths, tuples, and numbers of NumPy as well.
+
+    Raises:
+        _NotPlainError: a key is not text, or a value is something else.
+    """
+    if isinstance(value, Mapping):
+        wrong = next((name for name in value if not isinstance(name, str)), None)
+        if wrong is not None:
+            section = f"{key}: the" if key else "the"
+            raise _NotPlainError(f"{section} key {describe_value(wrong)} is not text; put it in quotes or correct it")
+        return {_text(name, key): _plain(inner, f"{key}.{name}" if key else name) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner, f"{key}.{index}") for index, inner in enumerate(value)]
+    if value is None or isinstance(value, (bool, float)):
+        return value
+    if isinstance(value, (str, os.PathLike)):
+        return _text(os.fspath(value), key)
+    if is_integer(value):
+        integer = operator.index(value)
+        if abs(integer) < _MAX_INTEGER:
+            return integer
+        raise _NotPlainError(f"{key} has more than 64 bits; no number of a recipe is as large")
+    if hasattr(value, "__float__") and not hasattr(value, "__len__"):
+        return float(value)
+    raise _NotPlainError(f"{key} should be text, a number, a list or a mapping, not {describe_value(value)}")
+
+
+def _text(text: Any, key: str) -> str:
+    """Returns a text if JSON can express it."""
+    if not isinstance(text, str) or any("\ud800" <= char <= "\udfff" for char in text):
+        raise _NotPlainError(
+            f"{key or 'a key'}: {describe_value(text)} is not Unicode text; rename files whose names are not UTF-8"
+        )
+    return text
 
 
 def _concerns(key: str, faulty: Collection[str], explained: str) -> bool:
@@ -184,14 +239,24 @@ def _parse_overrides(overrides: Overrides) -> Iterable[tuple[str, Any]]:
     for override in overrides:
         if isinstance(overrides, Mapping):
             key, value = override, overrides[override]
+            if not isinstance(key, str):
+                raise ConfigError(f"override {describe_value(key)} is not a key; write for example 'optimizer.lr'")
         else:
             key, separator, text = override.partition("=")
             if not separator or not key:
-                raise ConfigError(f"override {override!r} is not KEY=VALUE; write for example optimizer.lr=0.05")
+                raise ConfigError(
+                    f"override {describe_value(override)} is not KEY=VALUE; write for example optimizer.lr=0.05"
+                )
             try:
                 value = parse_yaml(text)
             except yaml.YAMLError as error:
-                raise ConfigError(f"override {override!r} is not valid YAML{explain_yaml(error)}") from error
+                raise ConfigError(
+                    f"override {describe_value(override)} is not valid YAML{explain_yaml(error)}"
+                ) from error
+        if key.count(".") >= _MAX_KEY_PARTS:
+            raise ConfigError(
+                f"override {describe_value(key)}: no key of a recipe has more than {_MAX_KEY_PARTS} parts"
+            )
         key = current_key(key)
         yield key, with_current_keys(value, key)
 
@@ -201,7 +266,7 @@ def _set(content: dict[str, Any], key: str, value: Any) -> None:
     *names, last = key.split(".")
     section: Any = content
     for name in names:
-        if isinstance(section, list) and name.isdecimal() and int(name) < len(section):
+        if isinstance(section, list) and name.isdecimal() and len(name) < 10 and int(name) < len(section):
             section = section[int(name)]
             continue
         if not isinstance(section, dict):
@@ -211,7 +276,9 @@ def _set(content: dict[str, Any], key: str, value: Any) -> None:
         section = section[name]
     if not isinstance(section, dict):
         parent = ".".join(names)
-        raise ConfigError(f"override {key}: {parent} is not a section but {section!r}, so it has no key {last!r}")
+        raise ConfigError(
+            f"override {key}: {parent} is not a section but {describe_value(section)}, so it has no key {last!r}"
+        )
     section[last] = value
 
 

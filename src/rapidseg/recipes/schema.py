@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from rapidseg.data.augmentation import Augmentation
+from rapidseg.core.input_paths import AbsolutePath, absolute_path
+from rapidseg.data.augmentation import MAX_CROP_SIDE, Augmentation
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+# Bounds lie far beyond what trains anything, and well within what every library computes with.
+Rate = Annotated[float, Field(gt=0, le=1e30)]  # what is too high ends in a message about the loss
+Factor = Annotated[float, Field(ge=0, le=1e6)]  # of a loss: sums of many in float32 stay finite
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+BatchSize = Annotated[int, Field(ge=1, le=100_000)]
+Repeats = Annotated[int, Field(ge=1, le=1000)]  # each is a list of all images
+Workers = Annotated[int, Field(ge=0, le=256)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]  # as PyTorch takes it
+ShortSide = Annotated[int, Field(ge=32, le=MAX_CROP_SIDE)]
 
 
 class Section(BaseModel):
@@ -32,7 +40,7 @@ class _Source(Section):
     """
 
     name: str
-    root: Path | None
+    root: AbsolutePath | None
 
     @field_validator("name", mode="before")
     @classmethod
@@ -46,12 +54,7 @@ class _Source(Section):
     @field_validator("name")
     @classmethod
     def _file_is_absolute(cls, name: str) -> str:
-        return str(Path(name).expanduser().absolute()) if name.endswith((".yaml", ".yml")) else name
-
-    @field_validator("root")
-    @classmethod
-    def _root_is_absolute(cls, root: Path | None) -> Path | None:
-        return None if root is None else root.expanduser().absolute()
+        return str(absolute_path(name)) if name.endswith((".yaml", ".yml")) else name
 
 
 class ExtraDataset(_Source):
@@ -63,7 +66,7 @@ class ExtraDataset(_Source):
     """
 
     split: str
-    repeat: Count = 1
+    repeat: Repeats = 1
 
 
 class DataSection(_Source):
@@ -80,11 +83,11 @@ class DataSection(_Source):
     """
 
     train: str
-    repeat: Count = 1
+    repeat: Repeats = 1
     val: str | None
     extra_datasets: tuple[ExtraDataset, ...] = ()
     augmentation: Augmentation
-    workers: int = Field(ge=0)
+    workers: Workers
     cache: bool = False
 
 
@@ -110,19 +113,19 @@ class ModelSection(Section):
     weights: str | None = None
     backbone_weights: str | None = None
     bn_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
-    input_short_side: Annotated[int, Field(ge=32)] | None = None
+    input_short_side: ShortSide | None = None
 
     @field_validator("backbone_weights")
     @classmethod
     def _file_is_absolute(cls, weights: str | None) -> str | None:
-        return weights if weights is None or "://" in weights else str(Path(weights).expanduser().absolute())
+        return weights if weights is None or "://" in weights else str(absolute_path(weights))
 
     @field_validator("weights")
     @classmethod
     def _file_or_name(cls, weights: str | None) -> str | None:
-        if weights is None or "://" in weights or (re.fullmatch(r"[\w-]+", weights) and not Path(weights).exists()):
+        if weights is None or "://" in weights or (re.fullmatch(r"[\w-]+", weights) and not os.path.exists(weights)):
             return weights
-        return str(Path(weights).expanduser().absolute())
+        return str(absolute_path(weights))
 
     @model_validator(mode="after")
     def _one_start(self) -> ModelSection:
@@ -140,8 +143,8 @@ class _Optimizer(Section):
         decay_norm_and_bias: whether weight decay also applies to biases and to the parameters of normalization.
     """
 
-    lr: Positive
-    weight_decay: NotNegative
+    lr: Rate
+    weight_decay: Annotated[float, Field(ge=0, le=10)]
     decay_norm_and_bias: bool = True
 
 
@@ -163,7 +166,7 @@ class AdamwOptimizer(_Optimizer):
     """Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101)."""
 
     kind: Literal["adamw"]
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
 
 
 class _Schedule(Section):
@@ -175,8 +178,8 @@ class _Schedule(Section):
         warmup_start: factor of the base rate in the first iteration of the warm-up.
     """
 
-    eta_min: NotNegative
-    warmup_iterations: int = Field(default=0, ge=0)
+    eta_min: Annotated[float, Field(ge=0, le=1e30)]
+    warmup_iterations: int = Field(default=0, ge=0, le=1_000_000_000)
     warmup_start: Annotated[float, Field(gt=0, le=1)] = 0.001
 
 
@@ -184,7 +187,7 @@ class PolySchedule(_Schedule):
     """Polynomial decay: the remaining share of the iterations, to a power."""
 
     kind: Literal["poly"]
-    power: Positive
+    power: Annotated[float, Field(gt=0, le=100)]
 
 
 class CosineSchedule(_Schedule):
@@ -202,9 +205,9 @@ class StepSchedule(_Schedule):
     """
 
     kind: Literal["step"]
-    milestones: tuple[float, ...] = Field(min_length=1)
+    milestones: tuple[float, ...] = Field(min_length=1, max_length=1000)
     gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    eta_min: NotNegative = 0.0
+    eta_min: Annotated[float, Field(ge=0, le=1e30)] = 0.0
 
     @field_validator("milestones")
     @classmethod
@@ -240,11 +243,19 @@ class LossSection(Section):
     """
 
     kind: Literal["softmax", "sigmoid"]
-    head_weights: dict[str, NotNegative] = Field(min_length=1)
+    head_weights: dict[str, Factor] = Field(min_length=1)
     reduction: Literal["labeled", "all_pixels"] = "labeled"
-    class_weights: tuple[NotNegative, ...] | Literal["balanced"] | None = None
+    class_weights: tuple[Factor, ...] | Literal["balanced"] | None = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ohem: OhemSection | None = None
+
+    @field_validator("head_weights", "class_weights")
+    @classmethod
+    def _something_counts(cls, weights: Any) -> Any:
+        values = weights.values() if isinstance(weights, dict) else weights
+        if values is not None and weights != "balanced" and not any(values):
+            raise ValueError("every weight is 0, so there is nothing to learn; set one at least above 0")
+        return weights
 
 
 class Recipe(Section):
@@ -271,15 +282,15 @@ class Recipe(Section):
     schedule: Annotated[PolySchedule | CosineSchedule | StepSchedule, Field(discriminator="kind")]
     loss: LossSection
     iterations: Count
-    batch_size: Count
-    accumulate: Count = 1
+    batch_size: BatchSize
+    accumulate: BatchSize = 1
     precision: Literal["float32", "bf16", "fp16"]
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
-    clip_gradient_norm: Positive | None = None
+    clip_gradient_norm: Annotated[float, Field(gt=0, le=1e12)] | None = None
     evaluate_every: Count
     save_every: Count = 500
     log_every: Count = 20
-    seed: int = Field(ge=0)
+    seed: Seed
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:

@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from rapidseg.core.strict_yaml import dump_yaml
 from rapidseg.recipes.catalog import RecipeKind, find_recipe
 from rapidseg.recipes.extending import EXTENDS, read_keys, resolve_recipe
 from rapidseg.recipes.renames import current_name
@@ -105,11 +104,6 @@ def recipe_text(name: str, kind: RecipeKind = "training") -> str:
         return text
     comment = "\n".join(_comment(text))
     return f"{comment}\n\n{dump_yaml(resolve_recipe(path, kind))}"
-
-
-def dump_yaml(content: object) -> str:
-    """Returns YAML in the style of recipes: keys in their order, short lists and mappings on one line."""
-    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=118)
 
 
 def _title(path: Path) -> str:

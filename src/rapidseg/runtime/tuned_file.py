@@ -9,12 +9,11 @@ import hashlib
 import os
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.files import write_text
-from rapidseg.core.strict_yaml import read_yaml
+from rapidseg.core.strict_yaml import dump_yaml, read_yaml
 from rapidseg.core.validation import explain_validation
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model
 
@@ -100,7 +99,7 @@ def write_tuned(path: Path, tuned: TunedModel) -> None:
     Raises:
         RapidSegError: it cannot be written.
     """
-    content = yaml.safe_dump(tuned.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+    content = dump_yaml(tuned.model_dump(mode="json"))
     write_text(path, _HEAD.format(name=path.name) + content)
 
 

@@ -11,6 +11,7 @@ from rapidseg.system.cgroup import Cgroups
 from rapidseg.system.gpu import open_nvml
 
 _STATUS = Path("/proc/self/status")
+_MEMINFO = Path("/proc/meminfo")
 
 
 def memory_bytes(cgroups: Cgroups | None = None) -> int | None:
@@ -64,3 +65,19 @@ def peak_gpu_memory_bytes() -> int | None:
             return None
         # The driver does not tell the memory of single processes on every system.
         return sum(process.usedGpuMemory or 0 for process in processes if process.pid == os.getpid()) or None
+
+
+def available_memory_bytes() -> int | None:
+    """Returns the main memory that a process can still get, swap included, in bytes; None where unknown.
+
+    A container's limit is an upper bound: what its processes have of it is not subtracted, since much of that is files
+    that the system would drop.
+    """
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+        values = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
+        free = values["MemAvailable"] + values.get("SwapFree", 0)
+    except (OSError, ValueError, IndexError, KeyError):
+        return memory_bytes()
+    limit = memory_bytes()
+    return free if limit is None else min(free, limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from rapidseg.core.errors import RapidSegError
+from rapidseg.core.sizes import SizeHW
 from rapidseg.data.augmentation import TrainingSamples
 from rapidseg.training.worker_processes import check_semaphores, pack, prepare_worker, unpack
 
@@ -128,6 +130,17 @@ class Batch(NamedTuple):
     images: Tensor
     labels: Tensor
     names: tuple[str, ...]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Returns the batch on a device."""
+        return self._replace(images=self.images.to(device), labels=self.labels.to(device))
+
+
+def blank_batch(images: int, size_hw: SizeHW, label_stride: int, num_classes: int) -> Batch:
+    """Returns a batch of black images in which every class is labeled, as far as there are pixels."""
+    height, width = (math.ceil(side / label_stride) for side in size_hw)
+    labels = torch.arange(images * height * width).remainder(num_classes).to(torch.uint8).view(images, height, width)
+    return Batch(torch.zeros(images, *size_hw, 3, dtype=torch.uint8), labels, ("blank",) * images)
 
 
 class SegmentationBatches:

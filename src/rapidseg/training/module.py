@@ -69,7 +69,13 @@ class TrainingModule(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._random_state = checkpoint["random_state"]
+        state = checkpoint.get("random_state")
+        cpu, cuda = (state.get("cpu"), state.get("cuda")) if isinstance(state, dict) else (None, None)
+        own = torch.get_rng_state()
+        is_ours = isinstance(cpu, Tensor) and cpu.shape == own.shape and cpu.dtype == own.dtype
+        if not is_ours or not isinstance(cuda, list) or not all(isinstance(device, Tensor) for device in cuda):
+            raise ValueError("it has no random_state of this version of PyTorch")
+        self._random_state = state
 
     def on_train_start(self) -> None:
         # Not earlier: Lightning may draw random numbers before.

@@ -15,6 +15,7 @@ from torch import nn
 from rapidseg import __version__
 from rapidseg.core.errors import ConfigError, DatasetError
 from rapidseg.core.progress import SILENT, Counter, Progress, counter
+from rapidseg.core.sizes import SizeHW
 from rapidseg.core.spec import join_splits
 from rapidseg.data import Dataset, open_dataset
 from rapidseg.data.augmentation import TrainingSamples
@@ -24,8 +25,9 @@ from rapidseg.models import SegmentationModel, count_parameters, create_model
 from rapidseg.recipes.schema import DataSection, LossSection, ModelSection, Recipe
 from rapidseg.system.cpu import limit_library_threads, thread_limit
 from rapidseg.training.cpu_settings import keep_freed_memory
-from rapidseg.training.loader import Batch, BatchLoader, SegmentationBatches
+from rapidseg.training.loader import Batch, BatchLoader, SegmentationBatches, blank_batch
 from rapidseg.training.module import TrainingModule
+from rapidseg.training.rehearsal import StepPass, check_finite, rehearse
 from rapidseg.training.training_report import RunCheck
 
 
@@ -102,19 +104,49 @@ def prepare(
     return Prepared(TrainingModule(recipe, model, losses), loader, train, val, chosen, initial_weights)
 
 
-def check_run(recipe: Recipe, device: str = "auto", *, progress: Progress = SILENT) -> RunCheck:
-    """Prepares a run and computes the loss of its first batch; writes nothing.
+def rehearse_step(recipe: Recipe, prepared: Prepared) -> None:
+    """Computes one pass of one step, forward and backward, with a blank batch; changes nothing that the run computes.
 
     Raises:
-        ConfigError, DatasetError: as `prepare` does, and for images of the first batch that cannot be used.
+        ConfigError: the network cannot compute it, or it does not fit in memory.
+    """
+    module, labels = prepared.module.to(prepared.device), prepared.train.labels
+    stride = recipe.data.augmentation.label_stride
+
+    def compute(images: int, size_hw: SizeHW) -> torch.Tensor:
+        batch = blank_batch(images, size_hw, stride, labels.num_classes)
+        return module.compute_loss(batch.to(prepared.device))[0]
+
+    rehearse(module, compute, step_pass(recipe), device=prepared.device, precision=recipe.precision)
+
+
+def step_pass(recipe: Recipe) -> StepPass:
+    """Returns what the network computes at once in a step of a run."""
+    split = " or lower accumulate" if recipe.accumulate > 1 else ""
+    return StepPass(
+        images=recipe.micro_batch_size,
+        size_hw=recipe.data.augmentation.crop_size,
+        raise_images=f"raise batch_size{split}",
+        save_memory="lower batch_size, raise accumulate, or lower data.augmentation.crop_size",
+    )
+
+
+def check_run(recipe: Recipe, device: str = "auto", *, progress: Progress = SILENT) -> RunCheck:
+    """Prepares a run and computes the loss and the gradients of its first batch; writes nothing.
+
+    Raises:
+        ConfigError, DatasetError: as `prepare` does, for images of the first batch that cannot be used, and for a pass
+            that the network cannot compute or that does not fit in memory.
+        TrainingError: the loss is not finite.
     """
     prepared = prepare(recipe, device, progress=progress)
+    rehearse_step(recipe, prepared)
     module = prepared.module.to(prepared.device)
     with closing(prepared.loader) as loader:  # ends its workers
-        batch = next(iter(loader))
-    batch = batch._replace(images=batch.images.to(prepared.device), labels=batch.labels.to(prepared.device))
+        batch = next(iter(loader)).to(prepared.device)
     with torch.no_grad():
         loss, parts = module.compute_loss(batch)
+    check_finite(loss)
     return RunCheck(
         loss=loss.item(),
         loss_parts={name: part.item() for name, part in parts.items()},
@@ -188,6 +220,9 @@ def _trained_on(parts: Sequence[Dataset]) -> tuple[str, ...]:
 
 def _make_model(options: ModelSection, train: Dataset, trained_on: tuple[str, ...]) -> SegmentationModel:
     """Builds the network with initial weights, and states in its specification what is known before training."""
+    reserved = {"name", "num_classes", "labels", "variant"} & options.options.keys()
+    if reserved:
+        raise ConfigError(f"model.options: {reserved.pop()!r} is not an option of {options.name}; remove it")
     model = create_model(options.name, labels=train.labels, variant=options.variant, **options.options)
     source = f"trained with rapidseg {__version__}"
     if options.weights is not None:

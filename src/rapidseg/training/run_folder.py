@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import shlex
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -21,6 +22,7 @@ from rapidseg.importing import WeightsUse
 from rapidseg.recipes.recipe_file import dump_recipe, flatten, load_recipe, parse_recipe
 from rapidseg.recipes.schema import Recipe, Section
 from rapidseg.training.run_identity import RunIdentity
+from rapidseg.training.saved_state import check_state_file
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -39,6 +41,7 @@ class RunFolder(Generic[SectionT]):
         best, last: weights with their specification.
         log: metrics, one JSON document per line.
         tensorboard: metrics for TensorBoard.
+        has_started: whether an iteration is done, or a state saved.
 
     Args:
         path: the folder.
@@ -63,7 +66,8 @@ class RunFolder(Generic[SectionT]):
         self.last = path / "last.safetensors"
         self.log = path / "log.jsonl"
         self.tensorboard = path / "tensorboard"
-        self._created = False
+        self.has_started = False
+        self._created: list[Path] = []
 
     def begin(self, recipe: SectionT, command: Sequence[str]) -> None:
         """Creates the folder and writes the recipe.
@@ -72,24 +76,59 @@ class RunFolder(Generic[SectionT]):
             ConfigError: the folder already contains a run.
             InputError: it is a file.
         """
+        self.check_unused()
+        self._created = [folder for folder in (self.path, *self.path.parents) if not os.path.lexists(folder)]
+        write_text(self.recipe, _header(command) + dump_recipe(recipe))
+
+    def check_unused(self) -> None:
+        """Checks that a new run may use the folder; creates nothing.
+
+        Raises:
+            ConfigError: the folder already contains a run.
+            InputError: it is a file.
+        """
         check_output_folder(self.path)
-        if self.recipe.exists() or self.state.exists():
+        if os.path.lexists(self.recipe) or os.path.lexists(self.state):
             raise ConfigError(
                 f"{self.path} already contains a run; resume it with --resume (resume=True in Python) or choose "
                 "another folder"
             )
-        self._created = not self.path.exists()
-        write_text(self.recipe, _header(command) + dump_recipe(recipe))
 
-    def discard(self) -> None:
-        """Removes what `begin` and the loggers wrote, for a run that failed before its first iteration was done."""
-        with contextlib.suppress(OSError):
-            self.recipe.unlink(missing_ok=True)
-            self.initial_weights.unlink(missing_ok=True)
-            self.log.unlink(missing_ok=True)
-            shutil.rmtree(self.tensorboard, ignore_errors=True)
-            if self._created:
-                self.path.rmdir()
+    @contextlib.contextmanager
+    def claimed(self, recipe: SectionT, command: Sequence[str], *, resumed: bool) -> Iterator[None]:
+        """A context in which a run uses the folder.
+
+        A new run that fails before `has_started` is set leaves the folder, and those above it, as they were.
+
+        Args:
+            recipe: of the run.
+            command: words of the command line, written beside the recipe.
+            resumed: whether the folder contains the run already; it is then kept whatever happens.
+
+        Raises:
+            ConfigError, InputError: as `begin` raises.
+        """
+        if resumed:
+            yield
+            return
+        self.check_unused()  # a folder that is refused is not cleared
+        try:
+            self.begin(recipe, command)
+            yield
+        except BaseException:
+            if not self.has_started:
+                self._discard()
+            raise
+
+    def _discard(self) -> None:
+        """Removes what `begin`, `write_initial_weights` and the loggers wrote."""
+        for file in (self.recipe, self.initial_weights, self.log):
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
+        shutil.rmtree(self.tensorboard, ignore_errors=True)
+        for folder in self._created:  # the innermost first
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def write_initial_weights(self, use: WeightsUse) -> None:
         """Writes what the run started from."""
@@ -124,7 +163,7 @@ class RunFolder(Generic[SectionT]):
             TrainingError: as `resume` raises.
         """
         if resume:
-            return self.resume(recipe), self.state if self.state.exists() else None
+            return self.resume(recipe), self.state if os.path.lexists(self.state) else None
         if recipe is None:
             raise ConfigError(
                 "a new run needs a recipe; to resume a run without one, pass --resume (resume=True in Python)"
@@ -143,7 +182,7 @@ class RunFolder(Generic[SectionT]):
                 state was saved.
             TrainingError: the saved state cannot be read.
         """
-        if not self.recipe.exists():
+        if not os.path.isfile(self.recipe):
             raise ConfigError(
                 f"{self.path} contains no run to resume; start one without --resume (resume=True in Python)"
             )
@@ -162,7 +201,10 @@ class RunFolder(Generic[SectionT]):
 
     def _refuse_edits(self, own: SectionT) -> None:
         """Raises an error if the recipe in the folder is not the one that the saved state was made with."""
-        identity = RunIdentity.read_from(self.state) if self.state.exists() else None
+        if not os.path.lexists(self.state):
+            return
+        check_state_file(self.state)
+        identity = RunIdentity.read_from(self.state)
         if identity is None:
             return
         differing = self._differences(parse_recipe(identity.recipe, type(own), str(self.state)), own)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from rapidseg.core.errors import TrainingError
+from rapidseg.training.saved_state import read_state, unreadable_state
 
 _KEY = "rapidseg_run"  # in the saved state
 
@@ -64,7 +62,13 @@ class RunIdentity:
         stored = read_state(path, _KEY)
         if stored is None:
             return None
-        return cls(stored["recipe"], {use: ImageNames(**names) for use, names in stored["images"].items()})
+        try:
+            identity = cls(stored["recipe"], {use: ImageNames(**names) for use, names in stored["images"].items()})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise unreadable_state(path, f"its entry {_KEY} is incomplete") from error
+        if not isinstance(identity.recipe, str):
+            raise unreadable_state(path, f"its entry {_KEY} has no recipe")
+        return identity
 
     def check_images(self, path: Path) -> None:
         """Checks that a saved state is of a run with the same images.
@@ -82,35 +86,3 @@ class RunIdentity:
                 f"the images of data.{use} ({names.split}) changed: the run was started with {earlier.count} images, "
                 f"and now there are {now}; resume it with the same images, or start a new run in another folder"
             )
-
-
-def iterations_in(state: Path | None) -> int:
-    """Returns the iterations after which a state was saved; 0 without a state.
-
-    Raises:
-        TrainingError: the file cannot be read.
-    """
-    if state is None:
-        return 0
-    iterations = read_state(state, "global_step")
-    if iterations is None:
-        raise _unreadable(state, "it has no number of iterations")
-    return int(iterations)
-
-
-def read_state(path: Path, key: str) -> Any:
-    """Returns one entry of a saved state without reading the tensors of others; None if there is no such entry.
-
-    Raises:
-        TrainingError: the file cannot be read.
-    """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True).get(key)
-    except (OSError, RuntimeError, pickle.UnpicklingError, AttributeError, EOFError) as error:
-        raise _unreadable(path, str(error)) from error
-
-
-def _unreadable(path: Path, reason: str) -> TrainingError:
-    return TrainingError(
-        f"cannot read {path}, the saved state of the run ({reason}); start a new run in another folder"
-    )

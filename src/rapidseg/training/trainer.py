@@ -10,12 +10,15 @@ from typing import Any, Literal
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from rapidseg.core.errors import RapidSegError, TrainingError
+from rapidseg.core.out_of_memory import is_out_of_memory
 from rapidseg.core.quiet import quiet_libraries
 from rapidseg.training.json_lines import JsonLinesLogger
 from rapidseg.training.loader import BatchLoader
+from rapidseg.training.rehearsal import StepPass
 from rapidseg.training.run_folder import RunFolder
-from rapidseg.training.run_identity import iterations_in
 from rapidseg.training.run_plan import RunPlan
+from rapidseg.training.saved_state import check_state, iterations_in, unreadable_state
 from rapidseg.training.stopping import StopRequested, StopSignals, TrainingStopped
 from rapidseg.training.worker_processes import lost_worker
 
@@ -79,8 +82,8 @@ def complete_run(
     state: Path | None,
     folder: RunFolder[Any],
     signals: StopSignals,
-    resumed: bool,
     command: str,
+    step: StepPass,
 ) -> None:
     """Trains to the end, and closes the loader.
 
@@ -89,25 +92,41 @@ def complete_run(
         module: to train.
         loader: the batches of the whole run.
         state: the saved state from which the run resumes; None starts it anew.
-        folder: of the run; left as it was before the run if a new one fails before its first iteration is done.
+        folder: of the run; is told whether the run has started.
         signals: that stop the run.
-        resumed: whether the user resumes a run, whose folder is kept whatever happens.
         command: of the command line, for the advice how to resume: `train` or `pretrain`.
+        step: what is computed at once, for advice.
 
     Raises:
         TrainingStopped: a signal stopped the run, after its state was saved.
+        TrainingError: memory ran out.
         Exception: whatever the training raises.
     """
+    logs = set(folder.tensorboard.glob("*"))
     try:
+        if state is not None:
+            check_state(state, trainer, module)
         trainer.fit(module, loader, ckpt_path=None if state is None else str(state))
     except StopRequested:
         assert signals.received is not None
+        folder.has_started = True
         raise TrainingStopped(trainer.global_step, signals.received, folder.path, command=command) from None
-    except Exception as error:
-        if not resumed and trainer.global_step == 0:
-            folder.discard()
+    except BaseException as error:
+        folder.has_started = trainer.global_step > 0
+        if is_out_of_memory(error):
+            device = "cuda" if trainer.strategy.root_device.type == "cuda" else "cpu"
+            raise TrainingError(
+                f"memory ran out after iteration {trainer.global_step}: {step.no_memory(device)}. States saved before "
+                "are kept; start a new run in another folder"
+            ) from error
         if (explained := lost_worker(error)) is not None:
             raise explained from error
+        if state is not None and isinstance(error, Exception) and trainer.global_step in (0, iterations_in(state)):
+            # Nothing was done since the state was restored, if it was.
+            for log in set(folder.tensorboard.glob("*")) - logs:
+                log.unlink(missing_ok=True)
+            if not isinstance(error, RapidSegError):
+                raise unreadable_state(state, error) from error
         raise
     finally:
         loader.close()

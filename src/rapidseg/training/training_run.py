@@ -15,7 +15,7 @@ from rapidseg.recipes.schema import Recipe
 from rapidseg.training.averaging import MovingAverage
 from rapidseg.training.checkpoint_callback import CheckpointCallback
 from rapidseg.training.metrics_callback import MetricsCallback
-from rapidseg.training.preparation import Prepared, prepare
+from rapidseg.training.preparation import Prepared, prepare, rehearse_step, step_pass
 from rapidseg.training.run_folder import RunFolder
 from rapidseg.training.run_identity import ImageNames, RunIdentity
 from rapidseg.training.stopping import StopSignals
@@ -54,17 +54,18 @@ def train(
         TrainingStopped: a signal stopped the run.
     """
     folder: RunFolder[Recipe] = RunFolder(check_output_folder(output))
+    if not resume:
+        folder.check_unused()
     recipe, state = folder.prepare(recipe, resume=resume)
     started_from = None if state is None else folder.read_initial_weights(recipe)
     prepared = prepare(recipe, device, resuming=state is not None, initial_weights=started_from, progress=progress)
     identity = _identify(recipe, prepared)
     if state is not None:
         identity.check_images(state)
-    if not resume:
-        folder.begin(recipe, command)
-    if state is None and prepared.initial_weights is not None:
-        folder.write_initial_weights(prepared.initial_weights)
-    with quiet_lightning(), StopSignals() as signals:
+    rehearse_step(recipe, prepared)
+    with folder.claimed(recipe, command, resumed=resume), quiet_lightning(), StopSignals() as signals:
+        if state is None and prepared.initial_weights is not None:
+            folder.write_initial_weights(prepared.initial_weights)
         run = _Run(recipe, prepared, folder, state, progress, signals, identity)
         complete_run(
             run.trainer,
@@ -73,8 +74,8 @@ def train(
             state=state,
             folder=folder,
             signals=signals,
-            resumed=resume,
             command="train",
+            step=step_pass(recipe),
         )
         return run.report()
 

@@ -222,7 +222,12 @@ def prepare_data(
     return PreparationReport(masks, time.perf_counter() - started)
 
 
-@checked(*("output", "image_size", "workers", "progress"), images=integer(1), val_images=integer(0), seed=integer(0))
+@checked(
+    *("output", "image_size", "workers", "progress"),
+    images=integer(1),
+    val_images=integer(0),
+    seed=integer(0, limit=(1 << 63) - 1),
+)
 def draw_scenes(
     output: str | os.PathLike[str],
     images: int,

@@ -5,11 +5,13 @@ No pydantic, NumPy or engine is imported. Tests compare each function with the s
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_ADVICE = "docs/data.md lists the keys"
 _LABEL_SETS = ("cityscapes", "camvid")
 _BUILT_IN_DATASETS = {
     "camvid": ("train", "val", "test"),
@@ -39,13 +41,13 @@ def recipe_keys(command: str = "train") -> tuple[str, ...]:
     Args:
         command: `train` or `pretrain`.
     """
-    import yaml
+    from rapidseg.core.strict_yaml import read_yaml
 
     folder = _PACKAGE / "recipes"
     names = recipe_names() if command == "train" else [f"pretraining/{name}" for name in pretraining_recipe_names()]
     keys: set[str] = set()
     for name in names:
-        keys.update(_dotted_keys(yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))))
+        keys.update(_dotted_keys(read_yaml(folder / f"{name}.yaml", "a recipe", advice=_ADVICE)))
     return tuple(sorted(keys - {"extends"}))
 
 
@@ -76,13 +78,14 @@ def splits_of_dataset(data: str) -> tuple[str, ...]:
     """Returns the splits of a data set, given by its name or YAML file; none where the file cannot be read."""
     if data in _BUILT_IN_DATASETS:
         return _BUILT_IN_DATASETS[data]
-    import yaml
+    from rapidseg.core.errors import ConfigError
+    from rapidseg.core.strict_yaml import read_yaml
 
     file = _PACKAGE / "data" / "layouts" / "descriptions" / f"{data}.yaml"
     try:
-        content = yaml.safe_load((file if file.is_file() else Path(data)).read_text(encoding="utf-8"))
+        content = read_yaml(file if os.path.isfile(file) else data, "a data description", advice=_ADVICE)
         return tuple(map(str, content["splits"]))
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+    except (ConfigError, TypeError, KeyError):
         return ()
 
 

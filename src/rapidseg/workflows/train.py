@@ -137,7 +137,7 @@ def own_recipe(output: str | os.PathLike[str] | None) -> Path:
     if output is None:
         raise ConfigError("name the folder of the run to resume: --output runs/first (output= in Python)")
     own = Path(output) / "recipe.yaml"
-    if not own.is_file():
+    if not os.path.isfile(own):
         raise ConfigError(f"{output} contains no run to resume; start one without --resume (resume=True in Python)")
     return own
 

@@ -11,9 +11,10 @@ import yaml
 
 from rapidseg.cli import completion
 from rapidseg.cli.help import DATA, MODEL, OUTPUT
+from rapidseg.core.arguments import describe_value
 from rapidseg.core.choices import ClassMappingName, EngineChoice, PrecisionChoice
 from rapidseg.core.errors import InputError
-from rapidseg.core.strict_yaml import parse_yaml
+from rapidseg.core.strict_yaml import explain_yaml, parse_yaml
 
 _MODEL_HELP = (
     "Name of a built-in or published model, model file (.onnx), checkpoint (.safetensors, .pth) or tuned file (.yaml)."
@@ -168,8 +169,13 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
         key, separator, value = text.partition("=")
         try:
             options[key] = parse_yaml(value)
-        except yaml.YAMLError:
-            separator = ""
+        except yaml.YAMLError as error:
+            raise InputError(
+                f"{describe_value(text)} is not KEY=VALUE with a value in YAML{explain_yaml(error)}; write an option "
+                "as, for example, output_stride=32"
+            ) from error
         if not separator or not key:
-            raise InputError(f"{text!r} is not KEY=VALUE; write an option as, for example, output_stride=32")
+            raise InputError(
+                f"{describe_value(text)} is not KEY=VALUE; write an option as, for example, output_stride=32"
+            )
     return options

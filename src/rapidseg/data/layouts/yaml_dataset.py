@@ -47,7 +47,7 @@ class YamlDataset:
         self.path = Path(path)
         self.description = read_description(self.path)
         self.name = self.description.name or self.path.stem
-        self.root = self.path.parent / self.description.root.expanduser() if root is None else Path(root)
+        self.root = self.path.parent / self.description.root if root is None else Path(root)
         self.labels = take_labels(self.description.label_set(), labels)
         self._masks = self.description.masks(self.labels.ignore_index)
         if not self.root.is_dir():

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from rapidseg.core.errors import ConfigError, nearest_hint
+from rapidseg.core.input_paths import InputPath
 from rapidseg.core.labels import Color, LabelSet, distinct_colors, duplicate_names
 from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.core.validation import explain_validation
@@ -34,9 +35,9 @@ class SplitDescription(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    images: Path | None = None
-    masks: Path | None = None
-    list: Path | None = None
+    images: InputPath | None = None
+    masks: InputPath | None = None
+    list: InputPath | None = None
 
     @model_validator(mode="after")
     def _check(self) -> SplitDescription:
@@ -65,7 +66,7 @@ class DatasetDescription(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str | None = None
-    root: Path = Path()
+    root: InputPath = Path()
     classes: dict[str, Color | None]
     ignore_index: int = 255
     mask_format: Literal["ids", "colors"] = "ids"
