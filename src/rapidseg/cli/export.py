@@ -14,13 +14,16 @@ from rapidseg.cli.tables.export import print_report
 def register(app: typer.Typer) -> None:
     """Adds `export`."""
     int8 = "rapidseg export best.onnx --precision int8 --data my-streets.yaml"
-    app.command(epilog=examples("rapidseg export best.safetensors", int8))(export)
+    opencv = "rapidseg export best.onnx --static 512x1024 --output-kind class-map"
+    app.command(epilog=examples("rapidseg export best.safetensors", int8, opencv))(export)
 
 
 def export(
     model: model_files.ExportedModelArgument,
     output: model_files.OnnxFileOption = None,
     precision: model_files.ExportPrecisionOption = "float32",
+    static: model_files.StaticOption = None,
+    output_kind: model_files.OutputKindOption = None,
     data: model_files.CalibrationDataOption = None,
     root: RootOption = None,
     split: model_files.CalibrationSplitOption = "train",
@@ -38,14 +41,19 @@ def export(
     With `--precision int8`, export calibrates the network on images of `--data` and measures mIoU before and after. The
     layers that cost the most accuracy stay in floating point. No file is written if mIoU drops by more than
     `--max-drop`.
+
+    `--static` and `--output-kind` make files for other programs, such as OpenCV, and compare their outputs there.
     """
     from rapidseg.workflows.export import export as run
 
+    file, kind = model_files.file_and_kind(output, output_kind)
     with ProgressDisplay() as progress:
         report = run(
             model,
-            output,
+            file,
             precision=precision,
+            static=static,
+            output_kind=kind,
             data=data,
             root=root,
             split=split,

@@ -28,6 +28,7 @@ from rapidseg.exporting.int8.int8_verification import MARGIN, MAX_ERROR_RATIO, I
 from rapidseg.exporting.network_images import NetworkImages
 from rapidseg.exporting.onnx_export import ExportedFile
 from rapidseg.exporting.precisions import COMPARED_IMAGES, measure_precisions
+from rapidseg.exporting.specialization import check_ordinary
 from rapidseg.exporting.verification import CHECK_SIZES, validate_check_sizes
 from rapidseg.runtime.model_file import read_spec
 
@@ -198,6 +199,7 @@ def _measure(
 
 
 def _check_arguments(source: Path, path: Path, spec: ModelSpec, calibration_images: int, max_drop: float) -> None:
+    check_ordinary(source, spec)
     if spec.quantization is not None:
         raise InputError(f"{source} is already an INT8 file; pass the float32 file that it was made from")
     if path.resolve() == source.resolve():
