@@ -1,6 +1,6 @@
 """Writes the class map of a photo with OpenVINO. Usage: python openvino_python.py street.onnx photo.jpg ids.png
 
-The file is static and returns class maps: rapidseg export MODEL --static 512x1024 --output-kind class-map -o street.onnx
+The file: rapidseg export MODEL --static 512x1024 --output-kind class-map -o street.onnx
 """
 
 import sys

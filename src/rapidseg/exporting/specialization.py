@@ -116,8 +116,7 @@ def specialize_onnx(
     """
     source = Path(source)
     path = check_output_file(path, (".onnx",))
-    source_spec = read_spec(source)
-    check_ordinary(source, source_spec)
+    source_spec = check_ordinary(source)
     if static_size is None:
         validate_check_sizes(check_sizes)
     else:
@@ -138,8 +137,15 @@ def specialize_onnx(
     return SpecializationReport(path=path, size_bytes=size_bytes, spec=spec, checks=checks, warnings=warnings)
 
 
-def check_ordinary(path: Path, spec: ModelSpec) -> None:
-    """Raises `InputError` if a model file is static or returns class maps, so that no other file can be made of it."""
+def check_ordinary(path: Path) -> ModelSpec:
+    """Returns the specification of a model file that other files can be made of.
+
+    Raises:
+        InputError: it is static, or returns class maps.
+        ModelFileError: it is not a model file.
+    """
+    spec = read_spec(path)
     if spec.static_size is not None or spec.output != "logits":
         what = "returns class maps" if spec.output != "logits" else f"takes {format_size(spec.static_size or ())} only"
         raise InputError(f"{path} {what}; pass the model that it was exported from")
+    return spec

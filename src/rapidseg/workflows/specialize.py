@@ -65,7 +65,7 @@ def specialize(
     path = output_path(model, output, ".onnx", tag="".join(f"-{tag}" for tag in tags))
     require_extra("export")
     from rapidseg.exporting import specialize_onnx
-    from rapidseg.exporting.specialization import check_static_size
+    from rapidseg.exporting.specialization import check_ordinary, check_static_size
     from rapidseg.exporting.verification import affordable_check_sizes
     from rapidseg.runtime.model_file import find_model
     from rapidseg.runtime.onnx_complexity import count_onnx_macs
@@ -79,6 +79,7 @@ def specialize(
             if data is not None:
                 raise InputError(f"{model} is exported already, so data has no effect; omit --data (data= in Python)")
             source = find_model(model)  # type: ignore[arg-type]
+            check_ordinary(source)
         else:
             source = Path(folder) / "source.onnx"
             made = export(
