@@ -13,9 +13,8 @@ from rapidseg.cli.tables.export import print_report
 
 def register(app: typer.Typer) -> None:
     """Adds `export`."""
-    int8 = "rapidseg export best.onnx --precision int8 --data my-streets.yaml"
-    opencv = "rapidseg export best.onnx --static 512x1024 --output-kind class-map"
-    app.command(epilog=examples("rapidseg export best.safetensors", int8, opencv))(export)
+    words = ("safetensors", "onnx --static 512x1024", "onnx --precision int8 --data my-streets.yaml")
+    app.command(epilog=examples(*(f"rapidseg export best.{rest}" for rest in words)))(export)
 
 
 def export(
@@ -35,25 +34,20 @@ def export(
 ) -> None:
     """Write a checkpoint as one ONNX file, and verify that its outputs match PyTorch.
 
-    OpenVINO, ONNX Runtime and PyTorch run the file as they do for prediction. It is written only if the outputs of all
-    of them match those of the checkpoint; otherwise an existing file of that name is kept.
+    OpenVINO, ONNX Runtime and PyTorch run the file as they do for prediction. It is written only if all outputs match.
+    `--static` and `--output-kind` make files for other programs, such as OpenCV, and verify them there.
 
-    With `--precision int8`, export calibrates the network on images of `--data` and measures mIoU before and after. The
-    layers that cost the most accuracy stay in floating point. No file is written if mIoU drops by more than
-    `--max-drop`.
-
-    `--static` and `--output-kind` make files for other programs, such as OpenCV, and compare their outputs there.
+    With `--precision int8`, export calibrates on images of `--data` and measures mIoU before and after. The layers that
+    cost the most accuracy stay in floating point. No file is written if mIoU drops by more than `--max-drop`.
     """
     from rapidseg.workflows.export import export as run
 
-    file, kind = model_files.file_and_kind(output, output_kind)
     with ProgressDisplay() as progress:
         report = run(
             model,
-            file,
+            **model_files.file_and_kind(output, output_kind),
             precision=precision,
             static=static,
-            output_kind=kind,
             data=data,
             root=root,
             split=split,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, cast, get_args
+from typing import Annotated, TypedDict, cast, get_args
 
 import typer
 
@@ -191,8 +191,15 @@ CommitMessageOption = Annotated[
 ]
 
 
-def file_and_kind(outputs: Sequence[str] | None, kind: OutputKind | None) -> tuple[str | None, OutputKind]:
-    """Returns the file to write, or None, and what it returns; `--output class-map` means `--output-kind class-map`.
+class FileAndKind(TypedDict):
+    """What `export` writes: `output`, the file to write or None, and `output_kind`, what the file returns."""
+
+    output: str | None
+    output_kind: OutputKind
+
+
+def file_and_kind(outputs: Sequence[str] | None, kind: OutputKind | None) -> FileAndKind:
+    """Returns what to write; `--output class-map` means `--output-kind class-map`.
 
     Args:
         outputs: values of `--output`; of several files the last counts, as for every option.
@@ -201,4 +208,7 @@ def file_and_kind(outputs: Sequence[str] | None, kind: OutputKind | None) -> tup
     kinds = get_args(OutputKind)
     files = [value for value in outputs or () if value not in kinds]
     named = [value for value in outputs or () if value in kinds]
-    return (files[-1] if files else None), kind or cast("OutputKind", named[-1] if named else "logits")
+    return {
+        "output": files[-1] if files else None,
+        "output_kind": kind or cast("OutputKind", named[-1] if named else "logits"),
+    }
