@@ -170,7 +170,7 @@ def test_a_checkpoint_becomes_a_static_file(rapidseg, checkpoint):
     Image.new("RGB", (200, 100), "gray").save("photo.png")
     assert rapidseg("predict", "photo.png", "-m", checkpoint.with_name("best-64x96.onnx"))[0] == 0
     record = json.loads(Path("predictions/predictions.json").read_text())
-    assert record["images"][0]["input_size"] == [64, 96]
+    assert record["files"][0]["input_size_hw"] == [64, 96]
     status, _, error = rapidseg("predict", "photo.png", "-m", "best-64x96.onnx", "--input-size", 128)
     assert status == 2
     assert "best-64x96.onnx is a static file, whose network sees every image at 64x96, and not at 128" in error
