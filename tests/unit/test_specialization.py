@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import rapidseg
 from rapidseg.core.errors import ExportError, InputError, ModelFileError
+from rapidseg.core.labels import LabelSet
 from rapidseg.core.model_card import model_card
 from rapidseg.evaluation import InputScaling, WholeImage
 from rapidseg.exporting import SpecializationReport, specialization, specialize_onnx, specialized_verification
@@ -26,7 +27,7 @@ from rapidseg.runtime import load
 from rapidseg.runtime.model_file import SAMPLE_IMAGE, find_model, read_spec
 from rapidseg.workflows.push import _read_model
 from tests.support.block_scenes import write_block_scenes
-from tests.support.tiny_onnx import write_tiny_onnx
+from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 SIZE = (97, 161)  # odd, and divided by no stride
 EXAMPLES = Path(__file__).parents[2] / "examples" / "onnx"
@@ -280,6 +281,30 @@ def test_what_is_wrong_in_opencv_is_a_warning(
     assert text.startswith(f"OpenCV {cv2.__version__} ")
     assert warning in text
     assert report.path.exists()
+
+
+def test_class_maps_that_take_too_much_memory_are_refused(tmp_path: Path) -> None:
+    labels = LabelSet.generic(200)
+    source = write_tiny_onnx(tmp_path / "tiny.onnx", tiny_spec(labels))
+    with pytest.raises(
+        InputError, match=r"class maps of 4000x8000 with 200 classes take 26 GB .* and 4 GB are allowed"
+    ):
+        specialize_onnx(source, tmp_path / "m.onnx", static_size=(4000, 8000), output="class-map")
+    spec = tiny_spec(labels, output="class-map")
+    assert [specialized_verification._batches(spec, (side, side)) for side in (64, 2000)] == [(1, 3), (1,)]
+
+
+@pytest.mark.parametrize("damaged", [b"Sub", b"planes"])
+def test_a_damaged_graph_is_one_message(damaged: bytes, tmp_path: Path) -> None:
+    content = bytearray(write_tiny_onnx(tmp_path / "tiny.onnx").read_bytes())
+    position = content.find(damaged)
+    content[position : position + 3] = b"\xff\xfe\xfd"
+    (tmp_path / "tiny.onnx").write_bytes(content)
+    with pytest.raises(
+        ModelFileError, match=r"tiny\.onnx: the onnx package cannot use it \(.*\); export the model again"
+    ):
+        specialize_onnx(tmp_path / "tiny.onnx", tmp_path / "m.onnx", static_size=(64, 96))
+    assert not (tmp_path / "m.onnx").exists()
 
 
 def test_what_is_wrong_in_another_program_is_an_error(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ import onnx
 from onnx import helper
 
 from rapidseg.core.choices import OutputKind
-from rapidseg.core.errors import InputError
+from rapidseg.core.errors import InputError, ModelFileError, RapidSegError
 from rapidseg.core.files import atomic_path, check_output_file
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import SizeHW, format_size
@@ -24,12 +26,14 @@ from rapidseg.exporting.specialized_verification import verify_specialized
 from rapidseg.exporting.static_graph import make_static
 from rapidseg.exporting.verification import MAX_RELATIVE_ERROR, MIN_MATCHING_PIXELS, Check, validate_check_sizes
 from rapidseg.imaging import MINIMUM_SIDE
+from rapidseg.runtime.engines.engine import check_names
 from rapidseg.runtime.model_file import read_spec
 
 if TYPE_CHECKING:
     from rapidseg.exporting.int8.quantization import QuantizationReport
 
 MAX_STATIC_PIXELS = 1 << 25  # 8K video; Fast-SCNN takes about 6 GB of memory for it
+MAX_CLASS_MAP_VALUES = 1 << 30  # logits at the size of the image, which other programs build: 4.3 GB
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def specialize_onnx(
     Raises:
         ExportError: the outputs of the file do not match those of `source`, or an engine cannot run it.
         InputError: an argument is not allowed, or `source` is a static file or returns class maps.
-        ModelFileError: `source` is not a model file.
+        ModelFileError: `source` is not a model file, or is damaged.
         RapidSegError: the file cannot be written.
     """
     source = Path(source)
@@ -124,17 +128,47 @@ def specialize_onnx(
     if path.resolve() == source.resolve():
         raise InputError(f"{path} is the model file itself; pass another name for the new file")
     spec = source_spec.model_copy(update={"static_size": static_size, "output": output})
-    graph = onnx.load(source)
-    if output == "class-map":
-        graph = add_class_map(graph, spec)
-    if static_size is not None:
-        graph = make_static(graph, static_size)
-    helper.set_model_props(graph, {SPEC_KEY: spec.to_json()})
+    graph = _build(source, spec)
     with atomic_path(path) as temporary:
         onnx.save(graph, temporary)
         checks, warnings = verify_specialized(temporary, spec, source, sizes=check_sizes, progress=progress)
         size_bytes = temporary.stat().st_size
     return SpecializationReport(path=path, size_bytes=size_bytes, spec=spec, checks=checks, warnings=warnings)
+
+
+def _build(source: Path, spec: ModelSpec) -> onnx.ModelProto:
+    """Returns the graph of the new file.
+
+    Raises:
+        ExportError: a size depends on the pixels of the image.
+        InputError: class maps would take too much memory.
+        ModelFileError: the onnx package cannot read `source`, or its graph is not that of a model file.
+    """
+    size_hw = spec.static_size
+    if size_hw is not None and spec.output == "class-map":
+        num_classes = spec.labels.num_classes
+        values = math.prod(size_hw) * num_classes
+        if values > MAX_CLASS_MAP_VALUES:
+            raise InputError(
+                f"class maps of {format_size(size_hw)} with {num_classes} classes take {4 * values / 1e9:.0f} GB in "
+                f"other programs, and {4 * MAX_CLASS_MAP_VALUES / 1e9:.0f} GB are allowed; pass a smaller static size, "
+                "or export logits"
+            )
+    try:
+        graph = onnx.load(source)
+        onnx.checker.check_model(graph, full_check=True)
+        check_names(source, [port.name for port in graph.graph.input], [port.name for port in graph.graph.output])
+        if spec.output == "class-map":
+            graph = add_class_map(graph, spec)
+        if size_hw is not None:
+            graph = make_static(graph, size_hw)
+    except RapidSegError:
+        raise
+    except Exception as error:  # the exceptions of onnx and protocol buffers have no public base
+        reason = textwrap.shorten(str(error), width=300) or type(error).__name__
+        raise ModelFileError(f"{source}: the onnx package cannot use it ({reason}); export the model again") from error
+    helper.set_model_props(graph, {SPEC_KEY: spec.to_json()})
+    return graph
 
 
 def check_ordinary(path: Path) -> ModelSpec:

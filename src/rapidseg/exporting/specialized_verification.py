@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ from rapidseg.runtime.kernels.class_map import class_map_from_logits
 from rapidseg.runtime.model_file import read_spec
 from rapidseg.runtime.onnx_complexity import count_onnx_macs
 
+MAX_BATCH_VALUES = 1 << 28  # logits at the size of the images, which other programs build for class maps: 1 GB
+
 
 def verify_specialized(
     path: Path, spec: ModelSpec, source: Path, *, sizes: Sequence[SizeHW], progress: Progress = SILENT
@@ -51,12 +54,12 @@ def verify_specialized(
     Raises:
         ExportError: a comparison fails, or a program cannot run the file; not for OpenCV.
     """
-    batches = CHECK_BATCHES if spec.static_size is None else (1,)
     checks: list[Check] = []
     warnings: list[str] = []
     task = "comparing with the model file" if spec.output == "logits" else "comparing class maps"
     progress.update(task, 0, None)
     for size_hw in sizes:
+        batches = _batches(spec, size_hw)
         images = image_like_noise(max(batches), size_hw)
         engines = _engines(spec, source, size_hw)
         references = {
@@ -86,6 +89,14 @@ def verify_specialized(
                 )
             progress.update(task, len(checks), None)
     return tuple(checks), tuple(warnings)
+
+
+def _batches(spec: ModelSpec, size_hw: SizeHW) -> tuple[int, ...]:
+    """Returns the numbers of images to compare at a size: those for which the memory is bounded, or one image."""
+    if spec.static_size is not None:
+        return (1,)
+    values = 0 if spec.output == "logits" else math.prod(size_hw) * spec.labels.num_classes
+    return tuple(batch for batch in CHECK_BATCHES if batch == 1 or batch * values <= MAX_BATCH_VALUES)
 
 
 def _engines(spec: ModelSpec, source: Path, size_hw: SizeHW) -> tuple[str, ...]:
