@@ -2,9 +2,11 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from rapidseg.core.labels import CAMVID, CITYSCAPES
 from rapidseg.models import create_model, save_model
@@ -138,3 +140,62 @@ def test_a_wrong_precision_is_answered_with_the_choices(rapidseg, checkpoint):
     status, output, error = rapidseg("export", "best.safetensors", "--precision", "fp8")
     assert (status, output) == (2, "")
     assert "'fp8' is not one of 'float32', 'int8'" in " ".join(error.replace("\u2502", " ").split())
+
+
+def test_a_checkpoint_becomes_a_static_file_that_returns_class_maps(rapidseg, checkpoint):
+    words = ["--static", "64x96", "--output", "class-map", "-o", "m.onnx"]
+    status, output, error = rapidseg("export", checkpoint, *words)
+    assert (status, error) == (0, "")
+    assert "compared with PyTorch: " in output
+    assert "compared with what RapidSeg predicts: pixels with the same class" in output
+    assert " opencv " in output
+    assert "wrote m.onnx: fast-scnn, 11 classes, 64x96 only, class maps (uint8), " in output
+    assert not checkpoint.with_suffix(".onnx").exists()
+    status, output, error = rapidseg("predict", "m.onnx", "-m", "m.onnx")
+    assert (status, output) == (2, "")
+    assert "m.onnx returns class maps, for other programs; RapidSeg needs logits: use the model that it was" in error
+    assert "Traceback" not in error
+
+
+def test_a_checkpoint_becomes_a_static_file(rapidseg, checkpoint):
+    status, output, error = rapidseg("export", checkpoint, "--static", "64x96", "--json")
+    assert (status, error) == (0, "")
+    document = json.loads(output)
+    assert document["file"] == str(checkpoint.with_name("best-64x96.onnx"))
+    assert [(check["engine"], check["size_hw"]) for check in document["checks"]] == [
+        (engine, [64, 96]) for engine in ("openvino", "onnxruntime", "torch", "opencv")
+    ]
+    assert {tuple(check["size_hw"]) for check in document["source"]["checks"]} == {(64, 96)}
+    assert "file" not in document["source"]
+    Image.new("RGB", (200, 100), "gray").save("photo.png")
+    assert rapidseg("predict", "photo.png", "-m", checkpoint.with_name("best-64x96.onnx"))[0] == 0
+    record = json.loads(Path("predictions/predictions.json").read_text())
+    assert record["files"][0]["input_size_hw"] == [64, 96]
+    status, _, error = rapidseg("predict", "photo.png", "-m", "best-64x96.onnx", "--input-size", 128)
+    assert status == 2
+    assert "best-64x96.onnx is a static file, whose network sees every image at 64x96, and not at 128" in error
+
+
+def test_a_built_in_model_becomes_int8_and_static_files(rapidseg, tmp_path):
+    write_brightness_onnx(tmp_path / "model.onnx")
+    write_block_scenes(tmp_path / "scenes", classes=CLASSES)
+    words = ["--precision", "int8", "--data", "cityscapes", "--root", "scenes", "--static", "64x128"]
+    status, output, error = rapidseg("export", "model.onnx", *words)
+    assert (status, error) == (0, "")
+    assert "mIoU on cityscapes val: " in output
+    assert "wrote model-int8-64x128.onnx: brightness, 19 classes, 64x128 only, logits, 0.0 MB" in output
+    assert {path.name for path in tmp_path.glob("*.onnx")} == {"model.onnx", "model-int8-64x128.onnx"}
+    status, output, error = rapidseg("export", "fast-scnn-camvid", "--static", "64x96")
+    assert (status, error) == (0, "")
+    assert "wrote fast-scnn-camvid-64x96.onnx: " in output
+
+
+def test_what_opencv_computes_wrong_is_a_note(rapidseg, monkeypatch):
+    def fails(path, images):
+        raise RuntimeError("no such layer")
+
+    monkeypatch.setattr("rapidseg.exporting.specialized_verification.programs_for", lambda spec: {"opencv": fails})
+    status, output, error = rapidseg("export", "fast-scnn-camvid", "--static", "64x96")
+    assert status == 0
+    assert "wrote fast-scnn-camvid-64x96.onnx" in output
+    assert "cannot run this file (no such layer); use another program" in " ".join((output + error).split())

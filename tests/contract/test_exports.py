@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from rapidseg.exporting import export_onnx
+from rapidseg.exporting import export_onnx, specialize_onnx
 from rapidseg.exporting.verification import CHECK_SIZES, MAX_RELATIVE_ERROR, affordable_check_sizes, image_like_noise
 from rapidseg.models import count_macs, create_model
 from rapidseg.runtime.engines.torch_onnx.network import TorchNetwork
@@ -16,6 +16,7 @@ from tests.support.networks import NETWORKS, make_network
 
 # Each architecture, all four heads and both necks. Tracing takes seconds per network, so the others are slow.
 QUICK = ("fastfcn-wuhuikai", "fastfcn-jpu_x", "deeplabv3-openmmlab", "pspnet-openmmlab", "encnet-lateral")
+QUICK_STATIC = ("fastfcn-wuhuikai", "pspnet-openmmlab")  # made static, too; the slow ones all are
 OTHERS = tuple(case for case in NETWORKS if case not in QUICK and not case.startswith("fast-scnn"))
 
 # Odd sides, the smallest sides, and sides that every stride divides. The export itself compares each engine with
@@ -34,6 +35,13 @@ def test_one_file_runs_at_any_size_in_each_engine(case, tmp_path):
     assert len(report.checks) == len(SIZES) * 2 * 3
     assert report.spec.architecture == model.spec.architecture
     runs_in_pytorch(model, path)
+    if case in QUICK and case not in QUICK_STATIC:
+        return
+    for output in ("logits", "class-map"):  # each program compares it with the file of any size
+        static = specialize_onnx(path, tmp_path / f"{output}.onnx", static_size=SIZES[0], output=output)
+        engines = ["torch"] if output == "logits" else []
+        assert [check.engine for check in static.checks] == ["openvino", "onnxruntime", *engines, "opencv"]
+        assert static.warnings == ()
 
 
 def runs_in_pytorch(model, path):

@@ -11,7 +11,7 @@ from rapidseg.cli import app
 from tests.support.documents import PAGES, ROOT, Block, blocks, commands
 
 RUN = ("sh", "python")
-SHOWN = ("yaml", "json", "text", "toml")  # what files hold and programs print
+SHOWN = ("yaml", "json", "text", "toml", "cpp", "html")  # what files hold and programs print
 
 
 def _page_name(page: Path) -> str:

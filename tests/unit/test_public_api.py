@@ -40,7 +40,8 @@ FUNCTIONS = {
     "device='auto', worst=5, save=None, submission=None, output=None, html=None, command=(), "
     "download=True, progress=DOWNLOADS)",
     "compare_runs": "(paths, *, images=5)",
-    "export": "(model, output=None, *, precision='float32', data=None, root=None, split='train', val_split='val', "
+    "export": "(model, output=None, *, precision='float32', static=None, output_kind='logits', data=None, root=None, "
+    "split='train', val_split='val', "
     "calibration_images=100, max_drop=0.5, input_size=None, check_sizes=None, labels=None, options=None, "
     "progress=DOWNLOADS)",
     "quantize": "(model, output=None, *, data, root=None, split='train', val_split='val', calibration_images=100, "

@@ -44,7 +44,7 @@ def test_every_report_of_the_workflows_is_one() -> None:
         ArchitectureDetails BenchmarkReport BuiltIn CheckReport ComparisonReport Diagnosis EvaluationReport ExportReport
         ImportReport ModelCache ModelList PredictionReport PreparationReport PretrainingCheck PretrainingReport
         Published PushReport QuantizationReport RecipeDetails RunCheck
-        RunReport ScenesReport TrainingReport TuningReport
+        RunReport ScenesReport SpecializationReport TrainingReport TuningReport
     """
     assert [cls.__name__ for cls in CLASSES] == sorted(expected.split())
 

@@ -108,7 +108,7 @@ def stated_accuracy(spec: ModelSpec, configuration: Configuration) -> Accuracy |
     """
     if configuration.precision != "float32":
         return None
-    requested = configuration.input_size or spec.input_short_side
+    requested = configuration.input_size or spec.default_input_size
     network_hw = input_size_hw(configuration.image_size_hw, requested, spec.stride)
     for score in spec.scores:
         image_hw = _IMAGE_SIZES_HW.get(score.dataset)

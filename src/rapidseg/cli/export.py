@@ -13,14 +13,16 @@ from rapidseg.cli.tables.export import print_report
 
 def register(app: typer.Typer) -> None:
     """Adds `export`."""
-    int8 = "rapidseg export best.onnx --precision int8 --data my-streets.yaml"
-    app.command(epilog=examples("rapidseg export best.safetensors", int8))(export)
+    words = ("safetensors", "onnx --static 512x1024", "onnx --precision int8 --data my-streets.yaml")
+    app.command(epilog=examples(*(f"rapidseg export best.{rest}" for rest in words)))(export)
 
 
 def export(
     model: model_files.ExportedModelArgument,
     output: model_files.OnnxFileOption = None,
     precision: model_files.ExportPrecisionOption = "float32",
+    static: model_files.StaticOption = None,
+    output_kind: model_files.OutputKindOption = None,
     data: model_files.CalibrationDataOption = None,
     root: RootOption = None,
     split: model_files.CalibrationSplitOption = "train",
@@ -32,20 +34,20 @@ def export(
 ) -> None:
     """Write a checkpoint as one ONNX file, and verify that its outputs match PyTorch.
 
-    OpenVINO, ONNX Runtime and PyTorch run the file as they do for prediction. It is written only if the outputs of all
-    of them match those of the checkpoint; otherwise an existing file of that name is kept.
+    OpenVINO, ONNX Runtime and PyTorch run the file as they do for prediction. It is written only if all outputs match.
+    `--static` and `--output-kind` make files for other programs, such as OpenCV, and verify them there.
 
-    With `--precision int8`, export calibrates the network on images of `--data` and measures mIoU before and after. The
-    layers that cost the most accuracy stay in floating point. No file is written if mIoU drops by more than
-    `--max-drop`.
+    With `--precision int8`, export calibrates on images of `--data` and measures mIoU before and after. The layers that
+    cost the most accuracy stay in floating point. No file is written if mIoU drops by more than `--max-drop`.
     """
     from rapidseg.workflows.export import export as run
 
     with ProgressDisplay() as progress:
         report = run(
             model,
-            output,
+            **model_files.file_and_kind(output, output_kind),
             precision=precision,
+            static=static,
             data=data,
             root=root,
             split=split,

@@ -22,6 +22,9 @@ PrecisionChoice = Literal["auto", "float32", "bf16", "fp16", "int8"]
 ExportPrecision = Literal["float32", "int8"]
 """A precision of the file that `export` writes."""
 
+OutputKind = Literal["logits", "class-map"]
+"""What a file that `export` writes returns for an image."""
+
 SaveKind = Literal["class-map", "overlay", "confidence"]
 """What can be drawn of a result."""
 

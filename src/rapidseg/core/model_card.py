@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rapidseg.core.sizes import format_size
 from rapidseg.core.spec import ModelSpec, Score
 
 CARD_NAME = "README.md"  # of the file
@@ -38,7 +39,7 @@ def model_card(
         ("Architecture", spec.architecture),
         *parameters,
         ("Stride", f"{spec.stride} pixels"),
-        ("Input size", f"{spec.input_short_side} pixels on the shorter side" if spec.input_short_side else "any"),
+        ("Input size", _input_size(spec)),
         ("Trained on", spec.training_data or "unknown"),
         ("Source", spec.source or "unknown"),
         ("License of the weights", spec.license or "unknown"),
@@ -75,6 +76,12 @@ def model_card(
             "",
         ]
     return "\n".join(lines)
+
+
+def _input_size(spec: ModelSpec) -> str:
+    if spec.static_size is not None:
+        return f"{format_size(spec.static_size)} only (height x width)"
+    return f"{spec.input_short_side} pixels on the shorter side" if spec.input_short_side else "any"
 
 
 def _title(spec: ModelSpec) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
+from rapidseg.core.choices import OutputKind
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.sizes import InputSize
@@ -84,6 +85,7 @@ class Score(BaseModel):
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=32)]  # pixels
 
 
 class Quantization(BaseModel):
@@ -130,6 +132,8 @@ class ModelSpec(StoredSpec):
         align_corners: whether the bilinear upsampling of the logits aligns the corner pixels.
         input_short_side: pixels of the shorter image side at which the model works best; images are resized to it,
             keeping their aspect ratio. None: images are used at their own size.
+        static_size: (height, width) in pixels of the only images that a static file takes, one at a time; None: any.
+        output: what the file returns. RapidSeg runs files that return logits; class maps are for other programs.
         dataset: what the weights were trained on, for people; `training_data` is readable for older files, too.
         trained_on: what the weights were trained on, as `dataset/split` entries; `training_splits` also knows it for
             older files, which have no such entries.
@@ -157,6 +161,8 @@ class ModelSpec(StoredSpec):
     input_short_side: int | None = Field(
         default=None, ge=32, validation_alias=AliasChoices("input_short_side", "working_short_side")
     )
+    static_size: tuple[Side, Side] | None = None
+    output: OutputKind = "logits"
     dataset: str | None = None
     trained_on: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
@@ -166,6 +172,11 @@ class ModelSpec(StoredSpec):
     checksum: str | None = None
     precisions: dict[str, Share] = Field(default_factory=dict)
     quantization: Quantization | None = None
+
+    @property
+    def default_input_size(self) -> InputSize | None:
+        """The size at which the network sees an image where the caller passes none; None: the image's own."""
+        return self.static_size or self.input_short_side
 
     @property
     def training_splits(self) -> tuple[str, ...]:

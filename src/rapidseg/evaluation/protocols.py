@@ -81,7 +81,7 @@ class InputScaling:
         return {"subsample": self.subsample, "description": description}
 
     def _input_size(self, spec: ModelSpec) -> InputSize | None:
-        return spec.input_short_side if self.input_size is None else self.input_size
+        return spec.default_input_size if self.input_size is None else self.input_size
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class NetworkImages:
 
     def prepare(self, sample: Sample) -> np.ndarray:
         """Returns the image of a sample as the network sees it, (1, H, W, 3) uint8 RGB."""
-        size = self.spec.input_short_side if self.input_size is None else self.input_size
+        size = self.spec.default_input_size if self.input_size is None else self.input_size
         image_hw = (sample.image.shape[0], sample.image.shape[1])
         return resize_image(sample.image, input_size_hw(image_hw, size, self.spec.stride))[None]
 

@@ -45,24 +45,26 @@ class Check:
         engine: `openvino`, `onnxruntime` or `torch`.
         batch: number of images.
         size_hw: height and width of the images in pixels.
-        relative_error: largest difference of logits, divided by the largest absolute logit.
+        relative_error: largest difference of logits, divided by the largest absolute logit; None where the file
+            returns class maps.
         agreement: share of pixels of the images that get the same class.
     """
 
     engine: str
     batch: int
     size_hw: SizeHW
-    relative_error: float
+    relative_error: float | None
     agreement: float
 
     @property
     def passed(self) -> bool:
-        return self.relative_error <= MAX_RELATIVE_ERROR and self.agreement >= MIN_MATCHING_PIXELS
+        return (self.relative_error or 0) <= MAX_RELATIVE_ERROR and self.agreement >= MIN_MATCHING_PIXELS
 
     def __str__(self) -> str:
+        error = "" if self.relative_error is None else f"relative error {self.relative_error:.1e}, "
         return (
-            f"{self.engine}, {format_size(self.size_hw)}, batch {self.batch}: relative error "
-            f"{self.relative_error:.1e}, same class at {self.agreement:.3%} of pixels"
+            f"{self.engine}, {format_size(self.size_hw)}, batch {self.batch}: {error}same class at "
+            f"{self.agreement:.3%} of pixels"
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from rapidseg.core.arguments import check_integer, refusal
 from rapidseg.core.errors import EngineError, InputError, ModelFileError, RapidSegError
-from rapidseg.core.sizes import InputSizeLike, SizeHW
+from rapidseg.core.sizes import InputSizeLike, SizeHW, format_size, to_input_size
 from rapidseg.core.spec import ModelSpec
 from rapidseg.imaging import ImageInput, check_image, input_size_hw
 from rapidseg.runtime.engines import Engine
@@ -128,6 +128,8 @@ class Segmenter:
         max_batch = check_integer("max_batch", max_batch, 1)
         self.engine.check_process()
         _check_on_error(on_error)
+        if self.spec.static_size is not None:
+            max_batch = 1
         check_several(images, "a batch", "a list or another iterable of images")
         own = is_stored(images)
         results: dict[int, Result] = {}
@@ -184,7 +186,7 @@ class Segmenter:
         """
         self.engine.check_process()
         _check_on_error(on_error)
-        input_size_hw((32, 32), input_size)  # a wrong size is wrong for all images: raise it here
+        input_size_hw((32, 32), self._input_size(input_size))  # a wrong size is wrong for all images: raise it here
         frames = open_frames(source, self.engine.backend.accepts_tensor, bgr=bgr)
         return self._stream(frames, input_size, confidence, on_error)
 
@@ -198,10 +200,11 @@ class Segmenter:
             (K, h, w) float32.
 
         Raises:
-            InputError: it is not (H, W, 3) uint8.
+            InputError: it is not (H, W, 3) uint8, or not of the size of a static model file.
         """
         self.engine.check_process()
         check_image(image)
+        self._input_size((image.shape[0], image.shape[1]))
         logits = self.engine.run(image[None])
         self._check_logits(logits, 1)
         first: np.ndarray = logits[0]
@@ -222,9 +225,7 @@ class Segmenter:
     def _network_size_hw(self, frame: Frame, input_size: InputSizeLike | None) -> SizeHW:
         image_hw = (int(frame.image.shape[0]), int(frame.image.shape[1]))
         with image_errors([image_name(frame.source, frame.image)], image_hw, self.engine.name):
-            return input_size_hw(
-                image_hw, self.spec.input_short_side if input_size is None else input_size, self.spec.stride
-            )
+            return input_size_hw(image_hw, self._input_size(input_size), self.spec.stride)
 
     def _segment_group(
         self,
@@ -248,6 +249,19 @@ class Segmenter:
                 for index, result in self._segment_group([numbered], input_size, confidence, on_error).items()
             }
         return {index: result for (index, _), result in zip(group, results, strict=True)}
+
+    def _input_size(self, input_size: InputSizeLike | None) -> InputSizeLike | None:
+        """Returns the size that a caller passed, or the model's own where it is None."""
+        static_size = self.spec.static_size
+        if input_size is None:
+            return self.spec.default_input_size
+        if static_size is not None and to_input_size(input_size) != static_size:
+            raise InputError(
+                f"{self.path or self.spec.architecture} is a static file, whose network sees every image at "
+                f"{format_size(static_size)}, and not at {input_size}; omit the input size, or use a model that was "
+                "exported without a static size"
+            )
+        return input_size
 
     def _segment(self, frames: Sequence[Frame], input_size: InputSizeLike | None, confidence: bool) -> list[Result]:
         """Segments images of one network size, all arrays or all tensors, in one run of the network."""

@@ -72,6 +72,8 @@ RULES: Mapping[str, Rule] = {
     "precisions": arguments.as_names,
     "input_size": lambda name, value: to_input_size(value, name),
     "input_sizes": lambda name, value: to_input_sizes(value, name),
+    "static": lambda name, value: to_size(value, name),
+    "output_kind": TEXT,
     "image_size": lambda name, value: to_size(value, name),
     "image_sizes": lambda name, value: to_sizes(value, name),
     "check_sizes": lambda name, value: to_sizes(value, name),

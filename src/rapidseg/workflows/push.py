@@ -127,7 +127,12 @@ def _read_model(path: Path) -> tuple[ModelSpec, int | None]:
     if path.suffix.lower() == ".onnx":
         from rapidseg.runtime.model_file import read_spec
 
-        return read_spec(path), None
+        spec = read_spec(path)
+        if spec.output != "logits":
+            raise InputError(
+                f"{path} returns class maps, so rapidseg.load would refuse it; pass the model that it was exported from"
+            )
+        return spec, None
     from rapidseg.importing import recognize_checkpoint
 
     if not path.exists():

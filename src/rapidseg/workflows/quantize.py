@@ -83,6 +83,7 @@ def quantize(
     sizes = None if check_sizes is None else to_sizes(check_sizes, "check_sizes")
     from rapidseg.data import open_dataset
     from rapidseg.exporting import export_onnx, quantize_onnx
+    from rapidseg.exporting.specialization import check_ordinary
     from rapidseg.exporting.verification import affordable_check_sizes
     from rapidseg.runtime.model_file import find_model
     from rapidseg.runtime.onnx_complexity import count_onnx_macs
@@ -91,6 +92,7 @@ def quantize(
     with tempfile.TemporaryDirectory(prefix="rapidseg-") as folder:
         if isinstance(model, (str, os.PathLike)) and is_exported(model):
             source = find_model(model)
+            check_ordinary(source)
         else:
             network = load_network(model, labels=labels, options=options, progress=progress)
             source = Path(folder) / "float32.onnx"

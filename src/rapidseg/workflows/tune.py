@@ -225,6 +225,12 @@ def _input_sides(
     from rapidseg.runtime.model_file import find_model, read_spec
 
     specs = [read_spec(find_model(model)) for model in models]
+    for model, spec in zip(models, specs, strict=True):
+        if spec.static_size is not None:
+            raise InputError(
+                f"{model} is a static file, whose network sees every image at {format_size(spec.static_size)}; tune a "
+                "model that was exported without a static size"
+            )
     if sizes is not None:
         return tuple(
             dict.fromkeys(_short_side(size, image_size_hw, specs) for size in to_input_sizes(sizes, "input_sizes"))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, TypedDict, cast, get_args
 
 import typer
 
 from rapidseg.cli import completion
 from rapidseg.cli.help import DATA, METHOD, MODEL, OUTPUT
-from rapidseg.core.choices import ExportPrecision
+from rapidseg.core.choices import ExportPrecision, OutputKind
 
 _WITH_THE_MODEL = "beside the model, under its name"
 
 # Text rather than a path: only text shows whether it ends in a slash, and so means a folder.
 OnnxFileOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--output",
         "-o",
@@ -22,6 +23,25 @@ OnnxFileOption = Annotated[
         help="File to write, ending in .onnx.",
         show_default=_WITH_THE_MODEL,
         rich_help_panel=OUTPUT,
+    ),
+]
+OutputKindOption = Annotated[
+    OutputKind | None,
+    typer.Option(
+        "--output-kind",
+        help="What the file returns: logits, or class ids as uint8 at the size of the image.",
+        show_default="logits",
+        rich_help_panel=METHOD,
+    ),
+]
+StaticOption = Annotated[
+    str | None,
+    typer.Option(
+        "--static",
+        metavar="HxW",
+        help="Fix the input to one image of this size, for programs such as OpenCV.",
+        show_default="any size and batch",
+        rich_help_panel=METHOD,
     ),
 ]
 SafetensorsFileOption = Annotated[
@@ -41,8 +61,8 @@ ExportedModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="Checkpoint (.safetensors, .pth), its URL or the name of a published model; for INT8 also an exported "
-        ".onnx.",
+        help="Checkpoint (.safetensors, .pth), its URL or the name of a published model; for INT8, --static and "
+        "--output-kind also an exported .onnx.",
         show_default=False,
         autocompletion=completion.complete_model,
     ),
@@ -169,3 +189,26 @@ CommitMessageOption = Annotated[
         "--message", metavar="TEXT", help="Message of the commit.", show_default="Upload", rich_help_panel=OUTPUT
     ),
 ]
+
+
+class FileAndKind(TypedDict):
+    """What `export` writes: `output`, the file to write or None, and `output_kind`, what the file returns."""
+
+    output: str | None
+    output_kind: OutputKind
+
+
+def file_and_kind(outputs: Sequence[str] | None, kind: OutputKind | None) -> FileAndKind:
+    """Returns what to write; `--output class-map` means `--output-kind class-map`.
+
+    Args:
+        outputs: values of `--output`; of several files the last counts, as for every option.
+        kind: value of `--output-kind`.
+    """
+    kinds = get_args(OutputKind)
+    files = [value for value in outputs or () if value not in kinds]
+    named = [value for value in outputs or () if value in kinds]
+    return {
+        "output": files[-1] if files else None,
+        "output_kind": kind or cast("OutputKind", named[-1] if named else "logits"),
+    }

@@ -12,29 +12,55 @@ from rapidseg.core.sizes import format_size
 
 if TYPE_CHECKING:
     from rapidseg.core.spec import ModelSpec
-    from rapidseg.exporting import ExportReport, QuantizationReport
+    from rapidseg.exporting import ExportReport, QuantizationReport, SpecializationReport
     from rapidseg.exporting.onnx_export import ExportedFile
+    from rapidseg.exporting.verification import Check
     from rapidseg.workflows.import_checkpoint import ImportReport
     from rapidseg.workflows.push import PushReport
 
 _SHOWN_CLASSES = 3
 
 
-def print_report(report: ExportReport | QuantizationReport) -> None:
-    """Prints the report of an export in float32 or INT8."""
-    if report.spec.quantization is None:
+def print_report(report: ExportReport | QuantizationReport | SpecializationReport) -> None:
+    """Prints the report of an export, and the file that was written."""
+    spec = report.spec
+    if spec.static_size is not None or spec.output != "logits":
+        print_specialization(cast("SpecializationReport", report))
+    elif spec.quantization is None:
         print_export(cast("ExportReport", report))
+        _print_written(report, f"{report.size_bytes / 1e6:.1f} MB")
     else:
-        print_quantization(cast("QuantizationReport", report))
+        quantized = cast("QuantizationReport", report)
+        print_quantization(quantized)
+        sizes = f"{report.size_bytes / 1e6:.1f} MB ({quantized.float32_size_bytes / 1e6:.1f} MB in float32)"
+        _print_written(report, sizes)
+
+
+def print_specialization(report: SpecializationReport) -> None:
+    """Prints how the model file was made, if it was, and the comparisons of the file for other programs with it."""
+    spec, source = report.spec, report.source
+    if source is not None and source.spec.quantization is None:
+        print_export(cast("ExportReport", source))
+    elif source is not None:
+        print_quantization(cast("QuantizationReport", source))
+    if spec.output == "logits":
+        print_line("compared with the model file of any size: max logit error; pixels with the same class")
+    else:
+        print_line("compared with what RapidSeg predicts: pixels with the same class")
+    _print_checks(report.checks, _cell)
+    for warning in report.warnings:
+        print_note(warning)
+    size = "any size" if spec.static_size is None else f"{format_size(spec.static_size)} only"
+    output = "logits" if spec.output == "logits" else "class maps (uint8)"
+    _print_written(report, f"{size}, {output}, {report.size_bytes / 1e6:.1f} MB")
 
 
 def print_export(report: ExportReport) -> None:
-    """Prints the comparisons, the agreement of bf16 and fp16, and the file that was written."""
+    """Prints the comparisons, and the agreement of bf16 and fp16."""
     print_line("compared with PyTorch: max logit error (relative to the largest logit); pixels with the same class")
-    _print_checks(report.checks, lambda check: f"{check.relative_error:.1e}; {check.agreement:.3%}")
+    _print_checks(report.checks, _cell)
     _print_precision(report, "bf16", "on CPUs that compute in it")
     _print_precision(report, "fp16", "on NVIDIA GPUs")
-    _print_written(report, f"{report.size_bytes / 1e6:.1f} MB")
 
 
 def print_push(report: PushReport) -> None:
@@ -44,7 +70,7 @@ def print_push(report: PushReport) -> None:
 
 
 def print_quantization(report: QuantizationReport) -> None:
-    """Prints the cost of INT8, the fallback layers and why, the comparisons, and the file that was written."""
+    """Prints the cost of INT8, the fallback layers and why, and the comparisons."""
     quantization = report.quantization
     print_line(
         f"mIoU on {quantization.dataset} {quantization.validation_split}: "
@@ -67,8 +93,6 @@ def print_quantization(report: QuantizationReport) -> None:
     )
     _print_checks(report.checks, lambda check: f"{check.error:.1%} ({check.standard_error:.1%}); {check.agreement:.2%}")
     _print_precision(report, "bf16", "float32 in layers that are not INT8")
-    sizes = f"{report.size_bytes / 1e6:.1f} MB ({report.float32_size_bytes / 1e6:.1f} MB in float32)"
-    _print_written(report, sizes)
 
 
 def print_import(report: ImportReport) -> None:
@@ -88,6 +112,11 @@ def print_import(report: ImportReport) -> None:
     source = f" ({spec.source})" if spec.source else ""
     print_line(f"{spec.architecture}{source}, {labels.num_classes} classes: {names}; {size}")
     print_line(f"wrote {report.path}")
+
+
+def _cell(check: Check) -> str:
+    error = "" if check.relative_error is None else f"{check.relative_error:.1e}; "
+    return f"{error}{check.agreement:.3%}"
 
 
 def _print_checks(checks: Sequence[Any], cell: Callable[[Any], str]) -> None:

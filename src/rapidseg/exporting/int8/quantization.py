@@ -28,8 +28,8 @@ from rapidseg.exporting.int8.int8_verification import MARGIN, MAX_ERROR_RATIO, I
 from rapidseg.exporting.network_images import NetworkImages
 from rapidseg.exporting.onnx_export import ExportedFile
 from rapidseg.exporting.precisions import COMPARED_IMAGES, measure_precisions
+from rapidseg.exporting.specialization import check_ordinary
 from rapidseg.exporting.verification import CHECK_SIZES, validate_check_sizes
-from rapidseg.runtime.model_file import read_spec
 
 MAX_DROP = 0.5  # points of mean IoU
 CALIBRATION_IMAGES = 100
@@ -122,7 +122,7 @@ def quantize_onnx(
     """
     source = Path(source)
     path = check_output_file(path, (".onnx",))
-    spec = read_spec(source)
+    spec = check_ordinary(source)
     _check_arguments(source, path, spec, calibration_images, max_drop)
     validate_check_sizes(check_sizes)
     calibrated = NetworkImages(spec, calibration, input_size).evenly_spaced(calibration_images)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from rapidseg.core.choices import EngineName, PrecisionName
-from rapidseg.core.errors import EngineError, nearest_hint
+from rapidseg.core.errors import EngineError, ModelFileError, nearest_hint
 from rapidseg.core.extras import missing_extra
 from rapidseg.core.import_errors import dependency_error
 from rapidseg.core.spec import ModelSpec
@@ -129,6 +129,11 @@ def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _check_is_in_file(path: Path, spec: ModelSpec, precision: str) -> None:
+    if spec.output != "logits":
+        raise ModelFileError(
+            f"{path} returns class maps, for other programs; RapidSeg needs logits: use the model that it was exported "
+            "from, or export that without --output-kind class-map"
+        )
     if spec.quantization is None and precision == "int8":
         raise EngineError(
             f"{path} is not an INT8 model; create one with: rapidseg export {path} --precision int8 --data DATA "

@@ -72,7 +72,9 @@ def split_preprocessing(model: openvino.Model, type_: openvino.Type, path: Path)
         features = opset.transpose(features, [0, 3, 1, 2])
     for reader in cut.get_target_inputs():
         reader.replace_source_output(features.output(0))
-    return openvino.Model(model.get_results(), [pixels], model.get_friendly_name()), NetworkInput(table, type_)
+    network = openvino.Model(model.get_results(), [pixels], model.get_friendly_name())
+    network.validate_nodes_and_infer_types()  # else the nodes of a static file keep the shapes of its own input
+    return network, NetworkInput(table, type_)
 
 
 def _transpose_channels(output: openvino.Output) -> None:
