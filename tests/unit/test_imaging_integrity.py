@@ -89,6 +89,18 @@ def test_restart_markers_are_counted():
             decode_image(damaged)
 
 
+@pytest.mark.parametrize("factor", [0.5, 3])
+def test_a_jpeg_with_two_frames_is_refused(factor):
+    content = encoded(photo(), "JPEG")
+    frame = content.index(b"\xff\xc0")
+    other = bytearray(content[frame : frame + 19])
+    other[5:9] = int(120 * factor).to_bytes(2, "big") + int(160 * factor).to_bytes(2, "big")
+    scan = content.index(b"\xff\xda")
+    for damaged in (content[:-2] + bytes(other) + b"\xff\xd9", content[:scan] + bytes(other) + content[scan:]):
+        with pytest.raises(ImageError, match="damaged"):
+            decode_image(damaged)
+
+
 def test_padding_and_a_spare_byte_in_a_jpeg_are_accepted():
     content = encoded(photo(), "JPEG")
     pixels = decode_image(content)

@@ -104,9 +104,9 @@ class OutputFolder:
                     on_error(*saved)
 
     def _save_numbered(
-        self, budget: OrderedBudget, numbered: tuple[int, Result]
+        self, budget: OrderedBudget, holder: list[tuple[int, Result]]
     ) -> dict[str, Any] | tuple[Path, RapidSegError]:
-        index, result = numbered
+        index, result = holder.pop()
         try:
             return self.save(result)
         except Exception as error:
@@ -152,9 +152,9 @@ class OutputFolder:
         }
 
 
-def _as_budget_allows(results: Iterable[Result], budget: OrderedBudget) -> Iterator[tuple[int, Result]]:
-    # The next image is requested, that is read and segmented, only when those before it are nearly written. No variable
-    # keeps them alive meanwhile.
+def _as_budget_allows(results: Iterable[Result], budget: OrderedBudget) -> Iterator[list[tuple[int, Result]]]:
+    """Yields results with their numbers, each in a list from which it is taken, so that nobody else keeps it alive."""
+    # The next image is requested, that is read and segmented, only when those before it are nearly written.
     iterator = iter(results)
     for index in itertools.count():
         budget.wait_below(MAX_PIXELS_UNDER_WAY // 2)
@@ -162,9 +162,9 @@ def _as_budget_allows(results: Iterable[Result], budget: OrderedBudget) -> Itera
         if result is None:
             return
         budget.acquire(index, result.size_hw[0] * result.size_hw[1])
-        numbered = [(index, result)]
+        holder = [(index, result)]
         del result
-        yield numbered.pop()
+        yield holder
 
 
 def make_record(
