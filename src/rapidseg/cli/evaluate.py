@@ -42,7 +42,7 @@ def evaluate_model(
     """Score a model on a labeled data set: IoU and accuracy of each class, and their means.
 
     Scores count all pixels of the split, at the labels' own size. A split that the model was trained on gets a warning.
-    Images that cannot be segmented are skipped and named; the exit status is then 1.
+    Images that fail are skipped and named, and the exit status is then 1.
     """
     from rapidseg.cli.tables.evaluate import print_report
     from rapidseg.workflows.evaluate import evaluate as run
@@ -50,13 +50,11 @@ def evaluate_model(
     # fmt: off
     with ProgressDisplay() as progress:
         report = run(
-            model, data=data, root=root, split=split, class_mapping=class_mapping, protocol=protocol,
-            crop=crop, stride=stride, flip=flip,
-            scales=scales, subsample=evaluation.SUBSAMPLE[subsample],
-            input_size=input_size, engine=engine, precision=precision, device=device,
-            worst=worst, save=save, submission=submission, output=output, html=html,
-            command=["rapidseg", *sys.argv[1:]], download=not offline, progress=progress,
+            model, data=data, root=root, split=split, class_mapping=class_mapping, protocol=protocol, crop=crop,
+            stride=stride, flip=flip, scales=scales, subsample=evaluation.SUBSAMPLE[subsample],
+            input_size=input_size, engine=engine, precision=precision, device=device, worst=worst, save=save,
+            submission=submission, output=output, html=html, command=["rapidseg", *sys.argv[1:]],
+            download=not offline, progress=progress,
         )
-    # fmt: on
     show_report(report, as_json, print_report)
     raise typer.Exit(0 if report.complete else 1)

@@ -21,7 +21,7 @@ def shortened(text: object, limit: int = 200) -> str:
 
     Args:
         text: such as a path or a name; characters that cannot be printed become escapes.
-        limit: characters; of a longer text the middle is left out.
+        limit: characters; the middle of a longer text is dropped.
     """
     plain = str(text)
     if len(plain) > limit:
