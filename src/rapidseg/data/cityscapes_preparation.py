@@ -177,8 +177,8 @@ def _draw(task: tuple[Path, list[str]]) -> int | BrokenFile:
     path, kinds = task
     try:
         masks = draw_masks(read_annotation(path), path, kinds)
-    except DatasetError as error:
+        for kind, mask in masks.items():
+            write_image(mask_path(path, kind), mask)
+    except InputError as error:  # DatasetError too; the name of a mask is longer than that of its polygon file
         return BrokenFile(path, str(error).removeprefix(f"{path}: "))
-    for kind, mask in masks.items():
-        write_image(mask_path(path, kind), mask)
     return len(masks)

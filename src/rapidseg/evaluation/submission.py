@@ -45,7 +45,8 @@ class SubmissionWriter:
             )
         self.folder = check_output_folder(folder)
         self._written: dict[str, str] = {}  # names of samples by the names of their files
-        pictures = self.folder.rglob("*.png")
+        # A hidden file may be what a killed process left.
+        pictures = (path for path in self.folder.rglob("*.png") if not path.name.startswith("."))
         foreign = next((path for path in pictures if not (path.name.endswith(SUFFIX) and is_own_picture(path))), None)
         if foreign is not None:
             raise InputError(

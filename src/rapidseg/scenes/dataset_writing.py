@@ -150,7 +150,7 @@ def _claim(root: Path, record: dict[str, Any]) -> None:
             raise DatasetError(f"cannot read {path}: {error}; {advice}") from error
         if recorded != record:
             raise DatasetError(f"{root} contains scenes of {_describe(recorded)}, not of {_describe(record)}; {advice}")
-    elif root.is_dir() and any(root.iterdir()):
+    elif root.is_dir() and any(not path.name.startswith(".") for path in root.iterdir()):
         raise DatasetError(f"{root} is not empty and was not drawn by this command (no {_RECORD}); {advice}")
     else:
         write_text(path, json.dumps(record) + "\n")
