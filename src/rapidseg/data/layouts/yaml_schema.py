@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     StrictInt,
@@ -19,9 +20,21 @@ from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.labels import Color, LabelSet, distinct_colors, duplicate_names
 from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.core.validation import explain_validation
-from rapidseg.core.wording import shortened
+from rapidseg.core.wording import is_plain, shortened
 from rapidseg.data.annotation_files import explain_annotations
 from rapidseg.data.masks import ColorMasks, IdMasks, MaskFormat
+
+_MAX_PATH = 4096  # characters
+
+
+def _check_path(path: Path) -> Path:
+    text = str(path)
+    if len(text) > _MAX_PATH or not is_plain(text):
+        raise ValueError(f"{shortened(text)!r} is not a path; write one of at most {_MAX_PATH} printable characters")
+    return path
+
+
+DataPath = Annotated[Path, AfterValidator(_check_path)]
 
 IGNORE, OTHER = "ignore", "other"  # in `label_map`: ignored pixels, and all values that are not listed
 
@@ -34,9 +47,9 @@ class SplitDescription(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    images: Path | None = None
-    masks: Path | None = None
-    list: Path | None = None
+    images: DataPath | None = None
+    masks: DataPath | None = None
+    list: DataPath | None = None
 
     @model_validator(mode="after")
     def _check(self) -> SplitDescription:
@@ -65,7 +78,7 @@ class DatasetDescription(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str | None = None
-    root: Path = Path()
+    root: DataPath = Path()
     classes: dict[str, Color | None]
     ignore_index: int = 255
     mask_format: Literal["ids", "colors"] = "ids"
@@ -120,12 +133,13 @@ class DatasetDescription(BaseModel):
             "classes": tuple(self.classes),
             "splits": tuple(self.splits),
             "name": () if self.name is None else (self.name,),
+            "label_map": tuple(target for target in (self.label_map or {}).values() if isinstance(target, str)),
             "mask_suffix": (self.mask_suffix,),
             "image_suffix": () if self.image_suffix is None else (self.image_suffix,),
         }
         for key, values in names.items():
             for value in values:
-                if not 1 <= len(value) <= _MAX_NAME or not value.isprintable():
+                if not 1 <= len(value) <= _MAX_NAME or not is_plain(value):
                     raise ValueError(
                         f"{key}: {shortened(value)!r} is not a name of 1 to {_MAX_NAME} printable characters"
                     )
@@ -195,8 +209,8 @@ class DatasetDescription(BaseModel):
         if isinstance(target, str):
             if target not in names:
                 raise ValueError(
-                    f"label_map: {target!r} is not a class{nearest_hint(target, (*names, IGNORE))}; write the name or "
-                    f"id of a class, or {IGNORE}"
+                    f"label_map: {shortened(target)!r} is not a class{nearest_hint(target, (*names, IGNORE))}; write "
+                    f"the name or id of a class, or {IGNORE}"
                 )
             return names.index(target)
         if not 0 <= target < len(names):
@@ -221,9 +235,13 @@ def read_description(path: Path) -> DatasetDescription:
         ) from error
 
 
+def _shown(value: int | str) -> str:
+    return shortened(value) if isinstance(value, int) else repr(shortened(value))
+
+
 def _id(value: int | str) -> int:
     if not isinstance(value, int) or not 0 <= value < 1 << 16:
-        raise ValueError(f"label_map: {value!r} is not an id; write 0 to 65535, or {OTHER} for all other ids")
+        raise ValueError(f"label_map: {_shown(value)} is not an id; write 0 to 65535, or {OTHER} for all other ids")
     return value
 
 
@@ -231,6 +249,6 @@ def _color(value: int | str) -> tuple[int, int, int]:
     parts = str(value).replace(",", " ").split()
     if len(parts) != 3 or not all(part.isdecimal() and int(part) < 256 for part in parts):
         raise ValueError(
-            f"label_map: {value!r} is not a color; write `128 64 128: road`, or {OTHER} for all other colors"
+            f"label_map: {_shown(value)} is not a color; write `128 64 128: road`, or {OTHER} for all other colors"
         )
     return int(parts[0]), int(parts[1]), int(parts[2])
