@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from rapidseg.core.wording import is_plain, shortened
+
 MAX_PATH_BYTES = 4096  # of a whole path, on all common systems
 MAX_NAME_BYTES = 255  # of a file or a folder in it
 
@@ -20,7 +22,11 @@ def check_input_path(path: str | os.PathLike[str]) -> Path:
     """
     text = os.fspath(path)
     if "\0" in text:
-        raise ValueError(f"{text!r} contains a null character, which no path has; correct it")
+        raise ValueError(f"{shortened(text)!r} contains a null character, which no path has; correct it")
+    if not is_plain(text):
+        raise ValueError(
+            f"{shortened(text)!r} contains control characters; rename the file or folder, or correct the path"
+        )
     names = os.fsencode(text).replace(b"\\", b"/").split(b"/") if os.name == "nt" else os.fsencode(text).split(b"/")
     if len(os.fsencode(text)) >= MAX_PATH_BYTES or any(len(name) > MAX_NAME_BYTES for name in names):
         raise ValueError(

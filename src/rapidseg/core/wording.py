@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sized
+
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})  # categories of Unicode
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def count_of(items: Sized | int, noun: str) -> str:
@@ -16,12 +20,17 @@ def count_of(items: Sized | int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
+def is_plain(text: str) -> bool:
+    """Tells whether a text has no control characters, line separators, or marks that reverse its direction."""
+    return not any(unicodedata.category(letter) in _CONTROLS or letter in _BIDI for letter in text)
+
+
 def shortened(text: object, limit: int = 200) -> str:
     """Returns a text from outside for a message: in one line of at most about `limit` characters.
 
     Args:
         text: such as a path or a name; characters that cannot be printed become escapes.
-        limit: characters; the middle of a longer text is dropped.
+        limit: characters; of a longer text the middle is replaced with dots.
     """
     plain = str(text)
     if len(plain) > limit:

@@ -82,7 +82,7 @@ def check_dataset(
 
 
 def _drawn(pairs: tuple[Pair, ...], limits: Limits | None) -> tuple[Pair, ...]:
-    """Returns the pairs to read. They are shuffled where some are not read, so that any first part is a fair sample."""
+    """Returns the pairs to read. Where only some are read, they are shuffled: any first part is a fair sample."""
     if limits is None:
         return pairs
     order = np.random.default_rng(0).permutation(len(pairs))[: limits.pairs]

@@ -21,7 +21,7 @@ from rapidseg.data.palettes import CONTRADICTING, DIFFERING
 
 Palette = tuple[tuple[int, Color], ...]
 
-_MANY_OTHERS = 20  # values of a mask that only `other` covers, more than the classes that people drop on purpose
+_MANY_OTHERS = 20  # values of a mask that only `other` covers, more than classes that are ignored on purpose
 _MIN_BLENDED = 0.2  # share of the changes of class that go by way of a class in between
 _MIN_CHANGES = 200  # of class in a split, fewer say nothing
 

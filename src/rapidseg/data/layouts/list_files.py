@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from rapidseg.core.errors import DatasetError
+from rapidseg.core.wording import is_plain
 
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _HEADER_WORDS = frozenset({"file", "filename", "files", "id", "index", "name", "names", "path", "paths", "split"}) | {
@@ -59,7 +60,7 @@ def read_lines(path: Path, where: str) -> list[Line]:
         ) from error
     lines = [Line(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     for line in lines:
-        if len(line.text) > _MAX_LINE or not line.text.replace("\t", " ").isprintable():
+        if len(line.text) > _MAX_LINE or not is_plain(line.text.replace("\t", " ")):
             raise DatasetError(f"{where}: {line}, is not the path of a file; use a text file with one image per line")
     return lines
 

@@ -50,10 +50,10 @@ class YamlDataset:
         self.root = self.path.parent / self.description.root if root is None else Path(root)
         self.labels = take_labels(self.description.label_set(), labels)
         self._masks = self.description.masks(self.labels.ignore_index)
-        if not self.root.is_dir():
+        if not os.path.isdir(self.root):
             raise DatasetError(
-                f"{self.path}: its root {self.root} is not a folder; correct `root` (relative to the YAML file), or "
-                "pass --root DIR (root= in Python; data.root=DIR in training)"
+                f"{self.path}: its root {shortened(self.root)} is not a folder; correct `root` (relative to the YAML "
+                "file), or pass --root DIR (root= in Python; data.root=DIR in training)"
             )
 
     def splits(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ class YamlDataset:
         listed: list[Line] = []
         repeated: list[str] = []
         if description.list is not None:
-            where = f"{self.path}: the list of split {split!r}, {self.root / description.list}"
+            where = f"{self.path}: the list of split {split!r}, {shortened(self.root / description.list)}"
             listed, repeated = without_repetitions(read_lines(self.root / description.list, where))
         repetitions = tuple((self.root / (description.list or ""), line) for line in repeated)
         if description.images is None or description.masks is None:
@@ -75,8 +75,8 @@ class YamlDataset:
         if not image_files:
             suffix = self.description.image_suffix or "a supported image suffix"
             raise DatasetError(
-                f"{self.path}: no file of split {split!r} in {images} ends in {suffix}; {_contents(images)}correct "
-                "`images` or `image_suffix`"
+                f"{self.path}: no file of split {split!r} in {shortened(images)} ends in {suffix}; {_contents(images)}"
+                "correct `images` or `image_suffix`"
             )
         if description.list is not None:
             files = self._listed_names(listed, images, masks, image_files, mask_files)
@@ -116,8 +116,10 @@ class YamlDataset:
 
     def _folder(self, split: str, folder: Path) -> Path:
         path = self.root / folder
-        if not path.is_dir():
-            raise DatasetError(f"{self.path}: the folder {path} of split {split!r} does not exist; correct the path")
+        if not os.path.isdir(path):
+            raise DatasetError(
+                f"{self.path}: the folder {shortened(path)} of split {split!r} does not exist; correct the path"
+            )
         return path
 
     def _mask_path(self, masks: Path, key: str) -> Path:

@@ -20,7 +20,7 @@ from rapidseg.core.input_paths import InputPath
 from rapidseg.core.labels import Color, LabelSet, distinct_colors, duplicate_names
 from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.core.validation import explain_validation
-from rapidseg.core.wording import shortened
+from rapidseg.core.wording import is_plain, shortened
 from rapidseg.data.annotation_files import explain_annotations
 from rapidseg.data.masks import ColorMasks, IdMasks, MaskFormat
 
@@ -121,12 +121,13 @@ class DatasetDescription(BaseModel):
             "classes": tuple(self.classes),
             "splits": tuple(self.splits),
             "name": () if self.name is None else (self.name,),
+            "label_map": tuple(target for target in (self.label_map or {}).values() if isinstance(target, str)),
             "mask_suffix": (self.mask_suffix,),
             "image_suffix": () if self.image_suffix is None else (self.image_suffix,),
         }
         for key, values in names.items():
             for value in values:
-                if not 1 <= len(value) <= _MAX_NAME or not value.isprintable():
+                if not 1 <= len(value) <= _MAX_NAME or not is_plain(value):
                     raise ValueError(
                         f"{key}: {shortened(value)!r} is not a name of 1 to {_MAX_NAME} printable characters"
                     )
@@ -196,8 +197,8 @@ class DatasetDescription(BaseModel):
         if isinstance(target, str):
             if target not in names:
                 raise ValueError(
-                    f"label_map: {target!r} is not a class{nearest_hint(target, (*names, IGNORE))}; write the name or "
-                    f"id of a class, or {IGNORE}"
+                    f"label_map: {shortened(target)!r} is not a class{nearest_hint(target, (*names, IGNORE))}; write "
+                    f"the name or id of a class, or {IGNORE}"
                 )
             return names.index(target)
         if not 0 <= target < len(names):
@@ -222,9 +223,13 @@ def read_description(path: Path) -> DatasetDescription:
         ) from error
 
 
+def _shown(value: int | str) -> str:
+    return shortened(value) if isinstance(value, int) else repr(shortened(value))
+
+
 def _id(value: int | str) -> int:
     if not isinstance(value, int) or not 0 <= value < 1 << 16:
-        raise ValueError(f"label_map: {value!r} is not an id; write 0 to 65535, or {OTHER} for all other ids")
+        raise ValueError(f"label_map: {_shown(value)} is not an id; write 0 to 65535, or {OTHER} for all other ids")
     return value
 
 
@@ -232,6 +237,6 @@ def _color(value: int | str) -> tuple[int, int, int]:
     parts = str(value).replace(",", " ").split()
     if len(parts) != 3 or not all(part.isdecimal() and int(part) < 256 for part in parts):
         raise ValueError(
-            f"label_map: {value!r} is not a color; write `128 64 128: road`, or {OTHER} for all other colors"
+            f"label_map: {_shown(value)} is not a color; write `128 64 128: road`, or {OTHER} for all other colors"
         )
     return int(parts[0]), int(parts[1]), int(parts[2])
