@@ -41,8 +41,7 @@ def evaluate_model(
 ) -> None:
     """Score a model on a labeled data set: IoU and accuracy of each class, and their means.
 
-    Scores count all pixels of the split, at the labels' own size. A split that the model was trained on gets a warning.
-    Images that cannot be segmented are skipped and named; the exit status is then 1.
+    Scores count all pixels, at the labels' own size. Exit status 1: images were skipped, as they cannot be segmented.
     """
     from rapidseg.cli.tables.evaluate import print_report
     from rapidseg.workflows.evaluate import evaluate as run
@@ -51,8 +50,7 @@ def evaluate_model(
     with ProgressDisplay() as progress:
         report = run(
             model, data=data, root=root, split=split, class_mapping=class_mapping, protocol=protocol,
-            crop=crop, stride=stride, flip=flip,
-            scales=scales, subsample=evaluation.SUBSAMPLE[subsample],
+            crop=crop, stride=stride, flip=flip, scales=scales, subsample=evaluation.SUBSAMPLE[subsample],
             input_size=input_size, engine=engine, precision=precision, device=device,
             worst=worst, save=save, submission=submission, output=output, html=html,
             command=["rapidseg", *sys.argv[1:]], download=not offline, progress=progress,
