@@ -196,9 +196,12 @@ class Segmenter:
 
         Raises:
             InputError: it is not (H, W, 3) uint8.
+            ImageError, EngineError: memory does not suffice for it, or the engine failed.
         """
         check_image(image)
-        logits = self.engine.run(image[None])
+        size_hw = (int(image.shape[0]), int(image.shape[1]))
+        with image_errors([image_name(None, image)], size_hw, self.engine.name):
+            logits = self.engine.run(image[None])
         self._check_logits(logits, 1)
         first: np.ndarray = logits[0]
         return first
