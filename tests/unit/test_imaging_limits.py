@@ -23,6 +23,7 @@ from rapidseg.imaging import (
     limits,
     read_image,
     read_mask,
+    resize_image,
     to_image,
 )
 from rapidseg.imaging.limits import MAX_PIXELS_VARIABLE, decoding, max_pixels
@@ -110,6 +111,25 @@ def test_input_sizes_that_make_the_network_see_too_much_are_refused(input_size):
     message = r"the network would see the image of 600x800 pixels.* at most 134 million pixels.*smaller input"
     with pytest.raises(InputError, match=message):
         input_size_hw((600, 800), input_size, 32)
+
+
+def test_nothing_is_resized_to_more_pixels_than_the_limit():
+    with pytest.raises(InputError, match=r"as 99999x99999, but at most 134 million pixels"):
+        resize_image(photo(), (99_999, 99_999))
+
+
+@pytest.mark.parametrize("size_hw", [(1, 60_000), (60_000, 1), (3, 20_000)])
+def test_pretraining_sees_the_middle_of_a_line(size_hw):
+    pytest.importorskip("torch")
+    from rapidseg.pretraining.batches import _middle
+
+    image = np.zeros((*size_hw, 3), np.uint8)
+    image[size_hw[0] // 2, size_hw[1] // 2] = 255
+    start = time.perf_counter()
+    view = _middle(image, (64, 64))
+    assert time.perf_counter() - start < 1
+    assert view.shape == (64, 64, 3)
+    assert view.max() > 0
 
 
 def test_pictures_that_no_jpeg_can_hold_are_refused():

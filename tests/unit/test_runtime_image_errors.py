@@ -76,6 +76,12 @@ def test_the_others_go_on(failing, images):
             run()
 
 
+def test_logits_name_their_image(failing, images):
+    segmenter, kind, message = failing
+    with pytest.raises(kind, match=f"image of 40x72: .*{message}"):
+        segmenter.logits(images[1])
+
+
 def test_a_batch_that_fails_together_is_tried_one_by_one(segmenter, images, monkeypatch):
     infer = segmenter.engine.infer
 

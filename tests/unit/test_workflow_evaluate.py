@@ -204,3 +204,28 @@ def test_documents_from_before_warnings_are_read(camvid, model, tmp_path):
     del document["warnings"]
     (tmp_path / "old.json").write_text(json.dumps(document))
     assert open_run(tmp_path / "old.json").run.warnings == ()
+
+
+def test_an_image_that_cannot_be_read_is_skipped_and_named(camvid, model, tmp_path):
+    image = sorted((camvid / "val").iterdir())[0]
+    image.write_bytes(image.read_bytes()[:-30])
+    watcher = Watcher()
+    report = evaluate(load(model), data="camvid", root=camvid, progress=watcher, output=tmp_path / "run.json")
+    assert not report.complete
+    assert "damaged or cut off" in report.failed[0].error
+    assert any(message.startswith("skipped: ") and image.name in message for message in watcher.messages)
+    assert any("could not be read or segmented, so the scores are those" in warning for warning in report.warnings)
+    assert open_run(tmp_path / "run.json").run.failed[0].name == report.failed[0].name
+    assert json.loads((tmp_path / "run.json").read_text())["failed"][0]["error"] == report.failed[0].error
+
+
+def test_the_command_exits_with_1_where_an_image_was_skipped(camvid, model, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from rapidseg.cli.commands import app
+
+    image = sorted((camvid / "val").iterdir())[0]
+    image.write_bytes(image.read_bytes()[:-30])
+    monkeypatch.chdir(tmp_path)
+    words = ["eval", str(model), "--data", "camvid", "--root", str(camvid)]
+    assert CliRunner().invoke(app, words).exit_code == 1

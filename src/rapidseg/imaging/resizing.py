@@ -29,10 +29,14 @@ def resize_image(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
 
     Returns:
         (height, width, 3) or (height, width) uint8.
+
+    Raises:
+        InputError: the new size has more pixels than `rapidseg.imaging.limits.max_pixels`.
     """
     height, width = image.shape[:2]
     if (height, width) == tuple(size_hw):
         return image
+    check_network_size((size_hw[0], size_hw[1]), (height, width))
     new_height, new_width = size_hw
     shrinks = new_height <= height and new_width <= width
     skips = 2 * new_height < height or 2 * new_width < width

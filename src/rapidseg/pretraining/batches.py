@@ -24,6 +24,7 @@ from rapidseg.pretraining.methods import PretrainingBatch
 from rapidseg.recipes.pretraining_schema import ViewSection
 
 _MAX_UNFILTERED = 1.25  # ratio of an image's side to a view's up to which crops need no filter
+_LINE_RATIO = 32  # how many times longer than a view an image is seen whole
 _TEST_MARGIN = 8 / 7  # images are resized to this multiple of the view, whose middle is taken: 256 / 224
 _TEST_BATCH = 256
 
@@ -216,11 +217,24 @@ def _middle(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     """Returns the middle of an image in the size of a view, after resizing it to cover a little more than that."""
     if image.shape[:2] == size_hw:
         return image
+    image = _without_ends(image, size_hw)
     scale = _TEST_MARGIN * max(wanted / side for wanted, side in zip(size_hw, image.shape[:2], strict=True))
     resized_hw = [max(wanted, round(side * scale)) for wanted, side in zip(size_hw, image.shape[:2], strict=True)]
     resized = _resize(image, (resized_hw[0], resized_hw[1]))
     top, left = ((side - wanted) // 2 for side, wanted in zip(resized_hw, size_hw, strict=True))
     return resized[top : top + size_hw[0], left : left + size_hw[1]]
+
+
+def _without_ends(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """Cuts a line down to its middle, which is all that is seen of it: resized whole, it would fill the memory."""
+    ratio = max(image.shape[:2]) * min(size_hw) / (min(image.shape[:2]) * max(size_hw))
+    if ratio <= _LINE_RATIO:
+        return image
+    kept = [
+        min(side, int(_LINE_RATIO * min(image.shape[:2]) * max(size_hw) / min(size_hw))) for side in image.shape[:2]
+    ]
+    top, left = ((side - wanted) // 2 for side, wanted in zip(image.shape[:2], kept, strict=True))
+    return image[top : top + kept[0], left : left + kept[1]]
 
 
 def _resize(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:

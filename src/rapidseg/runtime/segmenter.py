@@ -201,11 +201,14 @@ class Segmenter:
 
         Raises:
             InputError: it is not (H, W, 3) uint8, or not of the size of a static model file.
+            ImageError, EngineError: memory does not suffice for it, or the engine failed.
         """
         self.engine.check_process()
         check_image(image)
-        self._input_size((image.shape[0], image.shape[1]))
-        logits = self.engine.run(image[None])
+        size_hw = (int(image.shape[0]), int(image.shape[1]))
+        self._input_size(size_hw)
+        with image_errors([image_name(None, image)], size_hw, self.engine.name):
+            logits = self.engine.run(image[None])
         self._check_logits(logits, 1)
         first: np.ndarray = logits[0]
         return first
