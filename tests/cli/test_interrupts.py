@@ -55,6 +55,26 @@ def test_an_interrupt_that_was_dropped_is_raised_again():
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_in_a_destructor_prints_no_traceback_and_is_sent_again(name):
+    program = (
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from rapidseg.cli import interrupts\n"
+        "interrupts.remember_interrupts()\n"
+        "class Dropped:\n"
+        f"    def __del__(self): os.kill(os.getpid(), signal.{name}); time.sleep(0)\n"
+        "try:\n"
+        "    Dropped()\n"
+        "    time.sleep(20)\n"
+        "except KeyboardInterrupt as stop:\n"
+        "    print(stop.signal_number)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert (done.stdout, done.stderr) == (f"{int(getattr(signal, name))}\n", "")
+
+
 def test_a_process_that_ignores_interrupts_goes_on_ignoring_them():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -17,6 +17,7 @@ from PIL import Image
 from rapidseg.runtime.model_file import SAMPLE_IMAGE, read_spec
 from tests.support.block_scenes import write_block_scenes
 from tests.support.class_folders import write_classes
+from tests.support.data_folders import write_camvid
 from tests.support.interruptible import interruptible_command
 from tests.support.polygon_files import street, write_polygons
 
@@ -54,8 +55,8 @@ COMMANDS = {
     "check": LongCommand(("data", "check", "cityscapes", "--root", "scenes")),
     "eval": LongCommand(
         (
-            *("eval", "--data", "cityscapes", "--root", "scenes", "--split", "val", "--save", "scored"),
-            *("--class-mapping", "cityscapes-to-camvid", "--output", "scores.json"),
+            *("eval", "--data", "camvid", "--root", "camvid", "--split", "val", "--save", "scored"),
+            *("--output", "scores.json"),
         ),
         makes=("scored/**/*.png",),
     ),
@@ -84,6 +85,8 @@ def write_inputs(name: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if {"scenes", "data.root=scenes"} & {*words}:
         write_block_scenes(folder / "scenes", train=30, val=30)
+    if "camvid" in words:
+        write_camvid(folder / "camvid", count=150)
     if "images" in words:
         write_classes(folder / "images")
     if "photos" in words:

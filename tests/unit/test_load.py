@@ -160,6 +160,25 @@ def test_a_missing_package_is_one_message(
     assert rapidseg.load().engine.name == "openvino"
 
 
+def test_a_changed_model_file_in_the_cache_is_made_again(
+    tmp_path: Path, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    torch.save({"state_dict": published_state("openmmlab")}, tmp_path / "weights.pth")
+    expected = rapidseg.load(tmp_path / "weights.pth", device="cpu")(image).class_map
+    (file,) = (tmp_path / "cache" / "models").glob("*.onnx")
+    whole = file.read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:-100_000] + bytes(100_000), b""):
+        file.write_bytes(content)
+        np.testing.assert_array_equal(rapidseg.load(tmp_path / "weights.pth", device="cpu")(image).class_map, expected)
+        assert file.read_bytes() == whole
+    (file_with_checksum,) = (tmp_path / "cache" / "checksums").iterdir()
+    file_with_checksum.unlink()
+    assert rapidseg.load(tmp_path / "weights.pth", device="cpu").spec.labels.num_classes == 19
+    assert file_with_checksum.exists()
+
+
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A published model whose weights are on a server of our own; gives its name, the server and the hash's start."""

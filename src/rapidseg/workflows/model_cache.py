@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rapidseg.core.errors import ModelFileError, RapidSegError
-from rapidseg.core.files import atomic_path
+from rapidseg.core.files import atomic_path, write_text
 from rapidseg.core.progress import Progress, counter
 from rapidseg.core.report import Report
 from rapidseg.core.wording import count_of
@@ -33,6 +33,7 @@ PRETRAINED_WEIGHTS = "model.safetensors"  # the file in a folder of `Segmentatio
 _FORMAT = 1  # of the model files in the cache; others are made when it changes
 _CHUNK_BYTES = 1 << 22
 _KINDS: Mapping[str, Literal["download", "model file"]] = {"downloads": "download", "models": "model file"}
+_CHECKSUMS = "checksums"  # folder of the checksums of model files
 _HELPERS = (".lock", ".json", ".partial")  # of downloads
 
 
@@ -103,8 +104,10 @@ def prepare_model(source: str, *, download: bool, progress: Progress) -> Prepare
         )
     stem = source if published is not None else re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
     model_file = folder / f"{stem[:80]}-{_digest(path)}.onnx"
-    if model_file.exists():
-        os.utime(model_file)  # the newest are kept
+    checksum = folder.parent / _CHECKSUMS / f"{model_file.name}.sha256"
+    if _is_as_built(model_file, checksum):
+        for file in (model_file, checksum):
+            os.utime(file)  # the newest are kept
         return PreparedModel(path, model_file)
     labels = None if published is None else published.dataset
     found = recognize_checkpoint(path, labels=labels, note=lambda text: progress.message(f"note: {text}"))
@@ -113,8 +116,17 @@ def prepare_model(source: str, *, download: bool, progress: Progress) -> Prepare
         progress.message(f"note: {source} was {terms}")
     if build_model_file(found, model_file, license=terms, measure=measure_bf16) is None:
         return PreparedModel(path, None, found)
+    write_text(checksum, file_sha256(model_file))
     keep_newest(folder)
     return PreparedModel(path, model_file)
+
+
+def _is_as_built(model_file: Path, checksum: Path) -> bool:
+    """Returns whether a model file is in the cache, byte for byte as it was built."""
+    try:
+        return checksum.read_text(encoding="utf-8") == file_sha256(model_file)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def link_model_files(models: Sequence[str], folder: Path, *, download: bool, progress: Progress) -> tuple[str, ...]:
@@ -227,7 +239,7 @@ def model_cache(*, clear: bool = False) -> ModelCache:
     if not clear:
         return ModelCache(root, tuple(files))
     freed_bytes = 0
-    for folder in _KINDS:
+    for folder in (*_KINDS, _CHECKSUMS):
         for path in (root / folder).glob("*"):
             with contextlib.suppress(OSError):  # another process may use or delete it
                 size = path.stat().st_size
