@@ -171,6 +171,8 @@ def odd_entries(content):
         for value in VALUES:
             if type(value) is type(content[key]) and value == content[key]:
                 continue
+            if key == "rapidseg_run" and (value is DELETED or value is None):
+                continue  # states of earlier versions record nothing
             yield (key,), value
     name = next(iter(content["state_dict"]))
     nested = (

@@ -254,7 +254,7 @@ class LossSection(Section):
     def _something_counts(cls, weights: Any) -> Any:
         values = weights.values() if isinstance(weights, dict) else weights
         if values is not None and weights != "balanced" and not any(values):
-            raise ValueError("every weight is 0, so there is nothing to learn; set one at least above 0")
+            raise ValueError("every weight is 0, so there is nothing to learn; set at least one above 0")
         return weights
 
 
