@@ -89,6 +89,36 @@ def test_the_cityscapes_recipe_is_openmmlabs():
         ("accumulate=3", "batch_size 4 cannot be split into 3 equal micro-batches"),
         ("schedule.warmup_iterations=8", "schedule.warmup_iterations 8 must be less than iterations 8"),
         ("schedule.eta_min=1", "schedule.eta_min 1.0 is above optimizer.lr 0.05"),
+        ("seed=18446744073709551616", "seed should be less than 9223372036854775808"),
+        ("seed=" + "9" * 40, "seed has more than 64 bits"),
+        ("seed=" + "9" * 5000, "is not valid YAML at line 1: a number of 5,000 characters"),
+        ("batch_size=1000000", "batch_size should be less than or equal to 100000, not 1000000"),
+        ("data.workers=1000000", "data.workers should be less than or equal to 256, not 1000000"),
+        ("data.augmentation.crop_size=[1000000, 64]", "data.augmentation.crop_size.0 should be less than or equal to"),
+        (
+            "data.augmentation.scale_range=[.nan, 1]",
+            "data.augmentation.scale_range.0 should be a finite number, not nan",
+        ),
+        ("data.augmentation.scale_range=[0.5, .inf]", "data.augmentation.scale_range.1 should be a finite number"),
+        ("data.augmentation.photometric.contrast=[1.5, 0.5]", "write the smaller number first, not [1.5, 0.5]"),
+        (
+            "data.augmentation.photometric.saturation=[-1, 1]",
+            "photometric.saturation.0 should be greater than or equal",
+        ),
+        ("data.augmentation.photometric.gamma=[0, 1]", "photometric.gamma.0 should be greater than or equal to 0.01"),
+        ("data.augmentation.photometric.blur_sigma=1e6", "photometric.blur_sigma should be less than or equal to 100"),
+        ("loss.head_weights.logits=1e308", "loss.head_weights.logits should be less than or equal to 1000000"),
+        ("loss.head_weights={logits: 0, aux_0_logits: 0}", "every weight is 0, so there is nothing to learn"),
+        ("loss.class_weights=[0, 0]", "every weight is 0, so there is nothing to learn"),
+        ("optimizer={kind: adamw, lr: 1, weight_decay: 0, betas: [0.9, 1]}", "optimizer.betas.1 should be less than 1"),
+        ("optimizer.weight_decay=1e300", "optimizer.weight_decay should be less than or equal to 10, not 1e+300"),
+        ("data.repeat=1000000", "data.repeat should be less than or equal to 1000, not 1000000"),
+        ('data.root="a\\0b"', "data.root: 'a\\x00b' contains a null character, which no path has"),
+        ("data.root=" + "a" * 300, "is too long for a path: 4096 bytes are allowed, and 255 for each name in it"),
+        ("data.name=2024-02-30", "is not valid YAML at line 1: '2024-02-30' is not a date"),
+        ("model.options={1: 2}", "model.options: the key 1 is not text; put it in quotes"),
+        ("a." * 30 + "b=1", "no key of a recipe is as long"),
+        ("data.extra_datasets." + "9" * 5000 + ".root=x", "no key of a recipe is as long"),
         ("seed", "override 'seed' is not KEY=VALUE; write for example optimizer.lr=0.05"),
         ("optimizer.lr=[1", "override 'optimizer.lr=[1' is not valid YAML"),
         ("iterations.max=1", "override iterations.max: iterations is not a section but 8, so it has no key 'max'"),
@@ -338,3 +368,21 @@ def test_only_what_was_overridden_is_named():
         load_recipe("tiny", [*many, "optimizer.lr=0.1", "schedule.eta_min=9"])
     with pytest.raises(ConfigError, match=r"tiny\.yaml with 4 overrides: the key 'data\.root' is missing"):
         load_recipe("tiny", ["data.workers=0", "optimizer.lr=0.1", "save_every=5", "seed=1"])
+
+
+def test_overrides_from_python_are_plain_values_or_refused():
+    import numpy as np
+
+    recipe = load_recipe("tiny", {"data.root": Path("x"), "seed": np.int64(3), "optimizer.lr": np.float32(0.5)})
+    assert (recipe.seed, recipe.optimizer.lr, recipe.data.root) == (3, 0.5, Path("x").absolute())
+    assert load_recipe("tiny", {"data.root": "x", "seed": (1 << 63) - 1}).seed == (1 << 63) - 1
+    for values, message in (
+        ({3: 1}, "override 3 is not a key"),
+        ({"seed": object()}, "seed should be text, a number, a list or a mapping, not <object"),
+        ({"seed": 10**5000}, "seed has more than 64 bits"),
+        ({"data.root": "\udcff"}, r"data.root: '\udcff' is not Unicode text"),
+        ({"model.options": {1: 2}}, "model.options: the key 1 is not text"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load_recipe("tiny", {"data.root": "x", **values})
+        assert message in str(caught.value)

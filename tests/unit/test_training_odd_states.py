@@ -171,6 +171,8 @@ def odd_entries(content):
         for value in VALUES:
             if type(value) is type(content[key]) and value == content[key]:
                 continue
+            if key == "rapidseg_run" and (value is DELETED or value is None):
+                continue  # states of earlier versions record nothing
             yield (key,), value
     name = next(iter(content["state_dict"]))
     nested = (
@@ -263,4 +265,5 @@ def test_a_state_without_an_entry_or_with_another_is_refused(kind, stopped, stop
 @pytest.mark.parametrize("kind", ["train", "pretrain"])
 def test_every_other_entry_of_a_state_is_refused(kind, stopped, stopped_pretraining, tmp_path):
     source, resume = (stopped, rapidseg.train) if kind == "train" else (stopped_pretraining, rapidseg.pretrain)
-    assert check_entries(source, resume, tmp_path / "run", odd_entries) == []
+    accepted = check_entries(source, resume, tmp_path / "run", odd_entries)
+    assert not accepted, "\n".join(map(str, accepted))

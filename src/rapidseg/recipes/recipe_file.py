@@ -35,7 +35,7 @@ Overrides = Mapping[str, Any] | Sequence[str]
 """Dotted keys and their values, such as `{"optimizer.lr": 0.05}`; or texts `KEY=VALUE` with values in YAML."""
 
 _MAX_INTEGER = 1 << 65  # the schema has the bounds; this one keeps texts of numbers short
-_MAX_KEY_PARTS = 20  # of a dotted key
+_MAX_KEY_PARTS, _MAX_KEY_LENGTH = 20, 300  # of a dotted key
 
 _MAX_SHOWN = 3  # changes that a message lists whatever they concern
 _NO_CHANGES: Mapping[str, str] = {}
@@ -253,10 +253,8 @@ def _parse_overrides(overrides: Overrides) -> Iterable[tuple[str, Any]]:
                 raise ConfigError(
                     f"override {describe_value(override)} is not valid YAML{explain_yaml(error)}"
                 ) from error
-        if key.count(".") >= _MAX_KEY_PARTS:
-            raise ConfigError(
-                f"override {describe_value(key)}: no key of a recipe has more than {_MAX_KEY_PARTS} parts"
-            )
+        if key.count(".") >= _MAX_KEY_PARTS or len(key) > _MAX_KEY_LENGTH:
+            raise ConfigError(f"override {describe_value(key)}: no key of a recipe is as long; correct it")
         key = current_key(key)
         yield key, with_current_keys(value, key)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rapidseg.core.input_paths import AbsolutePath, absolute_path
-from rapidseg.data.augmentation import MAX_CROP_SIDE, Augmentation
+from rapidseg.data.augmentation import Augmentation
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -21,7 +21,7 @@ BatchSize = Annotated[int, Field(ge=1, le=100_000)]
 Repeats = Annotated[int, Field(ge=1, le=1000)]  # each is a list of all images
 Workers = Annotated[int, Field(ge=0, le=256)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]  # as PyTorch takes it
-ShortSide = Annotated[int, Field(ge=32, le=MAX_CROP_SIDE)]
+ShortSide = Annotated[int, Field(ge=32, le=8192)]
 
 
 class Section(BaseModel):

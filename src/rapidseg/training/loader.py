@@ -57,6 +57,9 @@ class BatchLoader(DataLoader[Any], Generic[BatchT]):
         self._running = self._batches()
         return self._running
 
+    def check_worker_number_rationality(self) -> None:
+        """Does nothing: PyTorch would warn of more workers than processors, and the recipe sets their number."""
+
     def close(self) -> None:
         """Ends the workers; they ignore signals, so nothing else ends them before the process does."""
         if self._running is not None:

@@ -64,7 +64,7 @@ class RunIdentity:
             return None
         try:
             identity = cls(stored["recipe"], {use: ImageNames(**names) for use, names in stored["images"].items()})
-        except (KeyError, TypeError, AttributeError) as error:
+        except (LookupError, TypeError, AttributeError) as error:
             raise unreadable_state(path, f"its entry {_KEY} is incomplete") from error
         if not isinstance(identity.recipe, str):
             raise unreadable_state(path, f"its entry {_KEY} has no recipe")
