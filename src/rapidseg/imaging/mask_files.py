@@ -116,6 +116,16 @@ def read_color_mask(path: str | os.PathLike[str]) -> MaskFile:
         return MaskFile(_to_rgb(image, str(path)), lossy=lossy)
 
 
+def read_shown_colors(path: str | os.PathLike[str]) -> np.ndarray:
+    """Returns what a viewer shows of a mask file, (H, W, 3) uint8 RGB, to explain why it is not a mask.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    with _open_mask(path) as image:
+        return _to_rgb(image, str(path))
+
+
 def exif_orientation(path: str | os.PathLike[str]) -> int:
     """Returns the EXIF orientation of an image file, 1 to 8; 1, upright, where it has none that can be read."""
     try:
