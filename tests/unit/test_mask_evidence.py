@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -360,3 +361,17 @@ def test_values_that_only_other_covers_are_a_warning(tmp_path):
     ids[1] = np.arange(130, 150)
     Image.fromarray(ids).save(tmp_path / "masks/train/0.png")
     assert found(path) == [("other_values", "warning", ["0.png"])]
+
+
+def test_a_png_that_states_more_pixels_than_it_can_hold(tmp_path):
+    path = tmp_path / "x.png"
+    for shape in ((1, 1), (3000, 3000)):  # the best that can be compressed
+        Image.fromarray(np.zeros(shape, np.uint8)).save(path, compress_level=9)
+        assert read_id_mask(path).pixels.shape == shape
+    Image.fromarray(random_label(3)).save(path)
+    content = bytearray(path.read_bytes())
+    content[20:24] = (4_000_000).to_bytes(4, "big")
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"damaged or cut off \(\d+ bytes cannot hold 4000000x20 pixels\)"):
+        read_id_mask(path)

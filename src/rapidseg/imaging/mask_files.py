@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from rapidseg.imaging.image_files import _opened, _to_rgb
 _ORIENTATION, _UPRIGHT, _NUM_ORIENTATIONS = 0x0112, 1, 8  # in EXIF
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_EXIF = (b"eXIf", b"profile type exif")  # the latter is ImageMagick's
+_PNG_HEADER_END = 33  # of the signature and the first chunk
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_MAX_DEFLATE_RATIO = 1032  # the format's own limit
 _BITS_PER_SAMPLE = 258  # tag of TIFF
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 
@@ -112,6 +116,16 @@ def read_color_mask(path: str | os.PathLike[str]) -> MaskFile:
         return MaskFile(_to_rgb(image, str(path)), lossy=lossy)
 
 
+def read_shown_colors(path: str | os.PathLike[str]) -> np.ndarray:
+    """Returns what a viewer shows of a mask file, (H, W, 3) uint8 RGB, to explain why it is not a mask.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    with _open_mask(path) as image:
+        return _to_rgb(image, str(path))
+
+
 def exif_orientation(path: str | os.PathLike[str]) -> int:
     """Returns the EXIF orientation of an image file, 1 to 8; 1, upright, where it has none that can be read."""
     try:
@@ -147,10 +161,27 @@ def _open_mask(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     with contextlib.suppress(OSError, ValueError):  # `_opened` explains what is wrong with the path
         if os.path.isfile(path):
             file = io.BytesIO(Path(path).read_bytes())
-    if isinstance(file, io.BytesIO) and not file.getbuffer():
-        raise ImageError(f"{path}: the file is empty")
+    if isinstance(file, io.BytesIO):
+        content = file.getvalue()
+        if not content:
+            raise ImageError(f"{path}: the file is empty")
+        _refuse_impossible_size(content, path)
     with _opened(file, str(path)) as image:
         yield image
+
+
+def _refuse_impossible_size(content: bytes, path: str | os.PathLike[str]) -> None:
+    """Raises `ImageError` for a PNG that states more pixels than its bytes can hold; Pillow would fill the rest."""
+    header = content[len(_PNG_START) : _PNG_HEADER_END]
+    if not content.startswith(_PNG_START) or header[4:8] != b"IHDR" or len(content) < _PNG_HEADER_END:
+        return
+    width, height, bits, kind = struct.unpack(">IIBB", header[8:18])
+    row = -(-width * bits * _PNG_CHANNELS.get(kind, 1) // 8)
+    if height * row > _MAX_DEFLATE_RATIO * len(content):
+        raise ImageError(
+            f"{path}: the file is damaged or cut off ({len(content)} bytes cannot hold {height}x{width} pixels); "
+            "replace or remove it"
+        )
 
 
 def _lossy_compression(image: Image.Image, path: str | os.PathLike[str]) -> str:

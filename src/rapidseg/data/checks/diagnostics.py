@@ -15,6 +15,7 @@ from rapidseg.data.checks.mask_evidence import IN_YAML as _IN_YAML
 from rapidseg.data.layouts.pairing import Pair
 from rapidseg.data.masks import MaskFormat, UnknownValues
 from rapidseg.imaging import read_image
+from rapidseg.imaging.mask_files import read_shown_colors
 
 _LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 _MAX_MASK_COLORS = 64
@@ -199,7 +200,7 @@ def explain_unreadable(pair: Pair) -> str:
     if suffix in _LOSSY_SUFFIXES or pair.mask_format.kind != "ids":
         return ""
     try:
-        image = read_image(pair.mask)
+        image = read_shown_colors(pair.mask)
     except ImageError:
         return ""
     if (image[..., :1] == image[..., 1:]).all():
