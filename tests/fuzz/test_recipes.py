@@ -145,7 +145,7 @@ def run(data: Path, folder: Path, seed: int, count: int, *, share_of_runs: float
 
 
 def test_random_recipes_pass_a_dry_run_or_are_refused(data, tmp_path):
-    run(data, tmp_path, seed=1, count=400, share_of_runs=0.02)
+    run(data, tmp_path, seed=1, count=250, share_of_runs=0.02)
 
 
 @pytest.mark.slow

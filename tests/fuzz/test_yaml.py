@@ -197,7 +197,7 @@ def test_the_texts_that_are_damaged_are_valid_at_first():
 
 
 def test_damaged_texts_are_read_or_refused(tmp_path):
-    run(tmp_path, seed=1, count=1200)
+    run(tmp_path, seed=1, count=500)
 
 
 @pytest.mark.slow

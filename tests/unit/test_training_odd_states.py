@@ -248,8 +248,6 @@ def some_entries(content):
     yield ("state_dict",), DELETED
     yield ("state_dict", next(iter(content["state_dict"]))), torch.zeros(1, 2)
     yield ("optimizer_states", 0, "state"), {0: {"momentum_buffer": torch.zeros(1, 2)}}
-    yield ("loops",), "text"
-    yield ("callbacks",), {}
     yield ("random_state" if "random_state" in content else "num_images",), None
     yield ("rapidseg_run", "recipe"), 3
     yield ("global_step",), 10**9
