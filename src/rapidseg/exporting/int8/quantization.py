@@ -29,6 +29,7 @@ from rapidseg.exporting.network_images import NetworkImages
 from rapidseg.exporting.onnx_export import ExportedFile
 from rapidseg.exporting.precisions import COMPARED_IMAGES, measure_precisions
 from rapidseg.exporting.verification import CHECK_SIZES, validate_check_sizes
+from rapidseg.runtime.content_check import write_checksum
 from rapidseg.runtime.model_file import read_spec
 
 MAX_DROP = 0.5  # points of mean IoU
@@ -136,6 +137,7 @@ def quantize_onnx(
         helper.set_model_props(network.graph, {SPEC_KEY: spec.to_json()})
         onnx.checker.check_model(network.graph, full_check=True)
         onnx.save(network.graph, temporary)
+        write_checksum(temporary)
         checks = verify_quantized(temporary, source, spec, sizes=check_sizes, progress=progress)
         size_bytes = temporary.stat().st_size
     return QuantizationReport(

@@ -15,7 +15,7 @@ import onnxruntime
 from rapidseg.core.errors import EngineError, ModelFileError, RapidSegError
 from rapidseg.core.files import atomic_path
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.engine import INPUT, OUTPUT, Engine, ShapeCache, check_names
+from rapidseg.runtime.engines.engine import INPUT, OUTPUT, Engine, ShapeCache, check_names, explain_failure
 from rapidseg.system.cache import cache_folder, keep_newest
 from rapidseg.system.cpu import cpu_count, cpu_identity
 
@@ -83,7 +83,12 @@ class OnnxRuntimeEngine(Engine):
     def infer(self, uploaded: np.ndarray) -> np.ndarray:
         with self._turn:
             session = self._sessions.get(uploaded.shape, self._specialize)
-            logits: np.ndarray = session.run([OUTPUT], {INPUT: uploaded})[0]
+            with explain_failure(
+                EngineError,
+                f"ONNX Runtime cannot run {self._path} on images of {uploaded.shape}",
+                "use another image size, or export the model again",
+            ):
+                logits: np.ndarray = session.run([OUTPUT], {INPUT: uploaded})[0]
         return logits
 
     def _specialize(self, shape: tuple[int, ...]) -> onnxruntime.InferenceSession:
@@ -168,9 +173,8 @@ def _open(path: Path, options: onnxruntime.SessionOptions, providers: list[Any])
     # ONNX Runtime's threads spin for a while after each run, which would slow the class map down.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3  # errors only: its warnings are about folding constants
-    try:
+    version = onnxruntime.__version__
+    with explain_failure(
+        ModelFileError, f"{path}: ONNX Runtime {version} cannot read it", "export the model again"
+    ):  # its exceptions share no narrower base
         return onnxruntime.InferenceSession(path, options, providers=providers)
-    except Exception as error:  # ONNX Runtime's exceptions share no narrower base
-        raise ModelFileError(
-            f"{path}: ONNX Runtime {onnxruntime.__version__} cannot read it: {error}; export the model again"
-        ) from error

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rapidseg.core.errors import InputError
+from rapidseg.core.errors import EngineError, InputError, ModelFileError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.engine import Engine, ShapeCache
+from rapidseg.runtime.engines.engine import Engine, ShapeCache, explain_failure
 from rapidseg.runtime.engines.torch_onnx.autotuner import Autotuner
 from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend, create_backend, explain_out_of_memory
 from rapidseg.runtime.engines.torch_onnx.cuda_graph import CudaGraph, library_settings, on_device
@@ -75,6 +75,7 @@ class TorchOnnxEngine(Engine):
             EngineError: the device is not available, or does not compute in the precision; or it is an INT8 model.
             ModelFileError: the file cannot be read.
         """
+        self._path = path
         self._device = find_device(device, precision)
         super().__init__(
             name="torch",
@@ -85,7 +86,12 @@ class TorchOnnxEngine(Engine):
             warning=warning,
         )
         self.dtype = DTYPES[precision]
-        with self._explain("the network"), on_device(self._device):
+        situation = f"{path}: PyTorch cannot run it"
+        with (
+            explain_failure(ModelFileError, situation, "export the model again"),
+            self._explain("the network"),
+            on_device(self._device),
+        ):
             self._network = TorchNetwork(
                 path,
                 device=self._device,
@@ -135,7 +141,12 @@ class TorchOnnxEngine(Engine):
             return self._network_for(shape).autotuner
 
     def _network_for(self, shape: tuple[int, ...]) -> _Compiled:
-        with self._explain("images of", shape), on_device(self._device):
+        situation = f"PyTorch cannot run {self._path} on images of {shape}"
+        with (
+            explain_failure(EngineError, situation, "use another image size, or export the model again"),
+            self._explain("images of", shape),
+            on_device(self._device),
+        ):
             return self._compiled.get(shape, self._compile_for)
 
     def _check_device(self, images: Tensor) -> Tensor:
