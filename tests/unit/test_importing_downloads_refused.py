@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from rapidseg.core.errors import RapidSegError
 from rapidseg.importing import fetch, transfer, web_requests
@@ -141,6 +142,12 @@ def zip_file():
     return buffer.getvalue()
 
 
+def legacy_file():
+    buffer = io.BytesIO()
+    torch.save({"a": torch.ones(100)}, buffer, _use_new_zipfile_serialization=False)
+    return buffer.getvalue()
+
+
 def safetensors_file(num_bytes=400):
     header = json.dumps({"__metadata__": {}, "a": {"dtype": "F32", "shape": [100], "data_offsets": [0, 400]}}).encode()
     return len(header).to_bytes(8, "little") + header + bytes(num_bytes)
@@ -152,6 +159,8 @@ def safetensors_file(num_bytes=400):
         ("a.pth", b"", "is empty"),
         ("a.pth", b"\xef\xbb\xbf\n <!DOCTYPE HTML><title>Log in</title>", "is a web page, such as a log-in page"),
         ("a.pth", b"<html lang='en'>", "is a web page, such as a log-in page"),
+        ("a.pth", b'{"error": "Invalid username or password."}', "is JSON text, such as an error message"),
+        ("a.pth", legacy_file()[:-100], "is not complete, or damaged: its tensors cannot be read"),
         ("a.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a Git LFS pointer"),
         ("a.pth", zip_file()[:-100], "is not complete: the end of the zip file is missing"),
         ("a.safetensors", safetensors_file(399), "is not complete: it has 399 of 400 bytes of tensors"),
@@ -167,7 +176,9 @@ def test_what_cannot_be_weights_is_not_kept(site, downloads, name, content, mess
     assert kept(downloads) == []
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.pth", zip_file()), ("a.safetensors", safetensors_file())])
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.pth", zip_file()), ("a.pth", legacy_file()), ("a.safetensors", safetensors_file())]
+)
 def test_whole_files_are_kept(site, name, content):
     site.files[f"/{name}"] = content
     assert fetch(f"{site.url}/{name}").read_bytes() == content
