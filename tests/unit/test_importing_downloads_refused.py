@@ -119,6 +119,45 @@ def test_a_length_that_is_not_a_size_is_unknown(site, digits):
     assert fetch(site.url + PATH).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("kind", ["Text/HTML; charset=utf-8", "application/xhtml+xml"])
+def test_a_web_page_is_known_by_its_type(site, downloads, kind):
+    site.answers[PATH] = answer(200, {"Content-Type": kind, "Content-Length": "5"}, b"Hello")
+    with pytest.raises(RapidSegError, match="is a web page"):
+        fetch(site.url + PATH)
+    assert kept(downloads) == []
+
+
+def test_a_refusal_in_odd_words_is_one_short_line(site, downloads):
+    def refuse(handler):
+        handler.wfile.write(b"HTTP/1.1 418 \x1b[31m" + b"teapot" * 500 + b"\r\nContent-Length: 0\r\n\r\n")
+
+    site.answers[PATH] = refuse
+    with pytest.raises(RapidSegError, match=r"was not sent \(\[31mteapot") as caught:
+        fetch(site.url + PATH)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("tag", ['"a\r\n b"', '"\xe9"', '"' + "a" * 9000 + '"'])
+def test_a_tag_that_cannot_be_sent_back_does_not_stop_the_download(site, monkeypatch, tag):
+    site.headers = {"ETag": tag}
+    interrupted(site, monkeypatch)
+    assert fetch(site.url + PATH).read_bytes() == CONTENT
+
+
+def test_a_part_that_ends_behind_the_file_restarts_the_download(site, monkeypatch):
+    interrupted(site, monkeypatch)
+    end = len(CONTENT) + 5
+    part = answer(206, {"Content-Range": f"bytes 1000-{end}/{len(CONTENT)}"}, CONTENT[1000:] + b"wrong!")
+
+    def once(handler):
+        del site.answers[PATH]
+        part(handler)
+
+    site.answers[PATH] = once
+    assert fetch(site.url + PATH).read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("digits", ["9" * 5000, "1" * 16, "x"])
 @pytest.mark.parametrize("form", ["bytes {}-1023999/1024000", "bytes 1000-{}/1024000", "bytes 1000-1023999/{}", "{}"])
 def test_a_range_that_is_not_one_restarts_the_download(site, monkeypatch, digits, form):
