@@ -70,3 +70,29 @@ def test_counters_of_another_type_are_fine(tmp_path, dtype):
     assert counters
     ours = [tensor for name, tensor in found.state.items() if name.endswith("num_batches_tracked")]
     assert {(tensor.dtype, tensor.shape) for tensor in ours} == {("int64", ())}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: torch.eye(3).to_sparse(), r"a sparse tensor; .*tensor\.to_dense\(\)"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), r"a nested tensor; .*to_padded_tensor"),
+        (lambda: torch.ones(3).to(torch.float8_e4m3fn), r"a tensor of 8 bits or fewer; .*tensor\.float\(\)"),
+        (lambda: torch.ones(3, dtype=torch.cfloat).conj(), "a view of a complex tensor; .*resolve_conj"),
+        (torch.nn.parameter.UninitializedParameter, "a parameter without values; .*run the network once"),
+    ],
+)
+def test_tensors_that_are_not_plain_are_told_with_a_remedy(tmp_path, make, message):
+    torch.save({"classifier.weight": make()}, tmp_path / "odd.pth")
+    with pytest.raises(ModelFileError, match=message):
+        recognize_checkpoint(tmp_path / "odd.pth")
+
+
+def test_a_content_that_holds_itself_is_searched_once(tmp_path):
+    content = {"epoch": 1}
+    content.update({f"k{i}": content for i in range(300)})
+    content["state_dict"] = {"k": content, "odd.weight": torch.ones(3)}
+    torch.save(content, tmp_path / "self.pth")
+    with pytest.raises(ModelFileError, match="unknown tensor names"):
+        recognize_checkpoint(tmp_path / "self.pth")

@@ -108,3 +108,26 @@ def explain_numpy_pickle(opaque: Collection[str]) -> str | None:
         f"{_OURS}. Pass a checkpoint of a PyTorch implementation, or load the file where it was made and save its "
         "arrays with safetensors.numpy.save_file"
     )
+
+
+# Names in a pickle of tensors that are not plain ones: what such a tensor is, and how to save a plain one.
+_SPECIAL_TENSORS = (
+    (r"torch\.serialization\._get_layout|_rebuild_sparse", "a sparse tensor", "tensor.to_dense()"),
+    (r"_rebuild_nested_tensor", "a nested tensor", "torch.nested.to_padded_tensor(tensor, 0)"),
+    (r"torch\.float[48]_\w+|torch\.Float[48]\w*Storage", "a tensor of 8 bits or fewer", "tensor.float()"),
+    (r"torch\.Q\w+Storage|_rebuild_qtensor", "a quantized tensor", "tensor.dequantize()"),
+    (r"torch\.(?:conj|neg)", "a view of a complex tensor", "tensor.resolve_conj().resolve_neg()"),
+    (r"torch\.nn\.parameter\.Uninitialized\w+", "a parameter without values", "run the network once before saving"),
+)
+
+
+def explain_special_tensor(opaque: Collection[str]) -> str | None:
+    """Returns advice on a checkpoint of tensors that are not plain ones, such as sparse ones; None for others."""
+    for name in opaque:
+        for pattern, kind, remedy in _SPECIAL_TENSORS:
+            if re.search(pattern, name):
+                return (
+                    f"it has {name}, which makes {kind}; RapidSeg reads plain tensors only. Where the file was made, "
+                    f"save plain ones: {remedy}"
+                )
+    return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rapidseg.checkpoints import Checkpoint, StoredTensor, checksum, read_checkpoint, with_counters
-from rapidseg.checkpoints.other_kinds import explain_numpy_pickle
+from rapidseg.checkpoints.other_kinds import explain_numpy_pickle, explain_special_tensor
 from rapidseg.core.encoder_spec import ENCODER_KEY, EncoderSpec, explain_encoder
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.labels import LabelSet
@@ -188,9 +188,9 @@ def _misfits(layout: Layout, state: Mapping[str, StoredTensor]) -> str:
 
 def _advise(checkpoint: Checkpoint) -> str:
     """Says what to pass instead of a file without tensors."""
-    numpy_advice = explain_numpy_pickle(checkpoint.opaque)
-    if numpy_advice is not None:
-        return numpy_advice
+    advice = explain_numpy_pickle(checkpoint.opaque) or explain_special_tensor(checkpoint.opaque)
+    if advice is not None:
+        return advice
     if checkpoint.opaque:
         return (
             f"it has {checkpoint.opaque[0]}, which is code, not a tensor; rapidseg never runs code from a file. If you "
