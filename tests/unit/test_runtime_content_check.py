@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 import rapidseg
 from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.spec import SPEC_KEY
+from rapidseg.importing import recognize_checkpoint
+from rapidseg.importing.model_building import build_model_file
 from rapidseg.runtime.content_check import CHECKSUM_KEY, write_checksum
 from rapidseg.runtime.engines.engine import explain_failure
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model, read_metadata, read_spec
+from tests.support.published import published_state
 from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
 
 DAMAGED = r"is damaged, or was changed after it was made: its checksum .*; download or copy the file again"
@@ -140,3 +144,11 @@ def test_reasons_of_libraries_are_one_printable_line() -> None:
     assert str(caught.value).startswith(r"it failed: bad name \x1b[31m\x00xxx")
     assert str(caught.value).endswith("x ...; do this")
     assert len(str(caught.value)) < 400
+
+
+def test_files_made_of_a_template_have_a_checksum(tmp_path: Path) -> None:
+    torch.save(published_state("tramac"), tmp_path / "model.pth")
+    found = recognize_checkpoint(tmp_path / "model.pth", labels="cityscapes", note=lambda _: None)
+    spec = build_model_file(found, tmp_path / "model.onnx")
+    assert CHECKSUM_KEY in read_metadata((tmp_path / "model.onnx").read_bytes())
+    assert read_spec(tmp_path / "model.onnx") == spec
