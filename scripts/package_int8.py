@@ -20,6 +20,7 @@ from rapidseg.data import open_dataset
 from rapidseg.exporting import quantize_onnx
 from rapidseg.exporting.int8.int8_scoring import Scorer
 from rapidseg.exporting.network_images import NetworkImages
+from rapidseg.runtime.content_check import write_checksum
 from rapidseg.runtime.model_file import BUILT_IN_MODELS, find_model, read_spec
 
 FLOAT32, INT8 = BUILT_IN_MODELS
@@ -43,6 +44,7 @@ def main() -> None:
     helper.set_model_props(graph, {SPEC_KEY: spec.to_json()})
     with atomic_path(find_model(INT8)) as temporary:
         onnx.save(graph, temporary)
+        write_checksum(temporary)
     print(f"wrote {find_model(INT8)}, {report.size_bytes / 1e6:.1f} MB; {spec.quantization}; {spec.scores}")
 
 

@@ -1,15 +1,19 @@
 """safetensors files that are damaged, and files of other kinds: each is refused in a single sentence."""
 
+import json
 import os
+import pickle
 import struct
 import zipfile
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
 from rapidseg.checkpoints import read_checkpoint
 from rapidseg.core.errors import ModelFileError
+from rapidseg.importing import recognize_checkpoint
 from tests.support.checkpoint_files import (
     safetensors_bytes,
 )
@@ -110,7 +114,47 @@ def test_keras_archives_are_told(tmp_path, refusal):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("metadata.json", "{}")
         archive.writestr("model.weights.h5", b"\x89HDF")
-    assert refusal(tmp_path / "model.keras").startswith(" is a zip archive, not a checkpoint; unpack it")
+    assert refusal(tmp_path / "model.keras").startswith(" is an archive of Keras; RapidSeg reads weights of PyTorch")
+
+
+def test_archives_of_numpy_are_told(tmp_path, refusal):
+    np.savez(tmp_path / "model.npz", a=np.zeros(3), b=np.ones(2))
+    assert refusal(tmp_path / "model.npz").startswith(" is an archive of NumPy arrays (.npz); RapidSeg reads")
+
+
+def test_other_archives_are_to_be_unpacked(tmp_path, refusal):
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        archive.writestr("best.pth", b"weights")
+    assert refusal(tmp_path / "model.zip").startswith(" is a zip archive, not a checkpoint; unpack it")
+
+
+def test_files_of_other_frameworks_are_told(tmp_path, refusal):
+    onnx = b"\x08\x08\x12\x07pytorch" + bytes(500)
+    assert refusal(onnx, "model.bin").startswith(" is an ONNX file, not a checkpoint; pass the checkpoint")
+    index = bytes(500) + bytes.fromhex("57fb808b247547db")
+    assert refusal(index, "model.index").startswith(" is a file of TensorFlow; RapidSeg reads weights of PyTorch")
+    assert refusal(bytes(500), "model.data-00000-of-00001").startswith(" is a file of TensorFlow; ")
+    assert refusal(b"\x1c\x00\x00\x00TFL3" + bytes(500), "model.bin").startswith(" is a file of TensorFlow; ")
+    arrays = pickle.dumps({"conv1.weight": np.zeros((2, 2), np.float32)}, protocol=2)
+    (tmp_path / "model.pdparams").write_bytes(arrays)
+    with pytest.raises(ModelFileError, match=r"its arrays are those of NumPy, as PaddlePaddle \(.pdparams\) writes"):
+        recognize_checkpoint(tmp_path / "model.pdparams")
+
+
+def test_answers_of_servers_are_told(refusal):
+    message = refusal(b"404: Not Found, the file does not exist", "model.pth")
+    assert message.startswith(" is not a readable PyTorch checkpoint: it is a text that begins with '404: Not Found")
+    assert message.endswith("if that is a server's answer, the download failed: download the file itself")
+    assert refusal(b'{"error": "Invalid username"}', "model.safetensors").startswith(" is JSON text, such as an index")
+
+
+def test_a_header_whose_length_reads_like_a_tag_is_no_page(tmp_path):
+    """15392 is `20 3C` in bytes, a blank and `<`."""
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode().ljust(0x3C20)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    assert path.read_bytes().startswith(b" <")
+    assert read_checkpoint(path).content["a"].shape == (1,)
 
 
 @pytest.mark.parametrize("name", ["model.pth", "model.safetensors"])

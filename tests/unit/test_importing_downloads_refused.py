@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from rapidseg.core.errors import RapidSegError
 from rapidseg.importing import fetch, transfer, web_requests
@@ -118,6 +119,45 @@ def test_a_length_that_is_not_a_size_is_unknown(site, digits):
     assert fetch(site.url + PATH).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("kind", ["Text/HTML; charset=utf-8", "application/xhtml+xml"])
+def test_a_web_page_is_known_by_its_type(site, downloads, kind):
+    site.answers[PATH] = answer(200, {"Content-Type": kind, "Content-Length": "5"}, b"Hello")
+    with pytest.raises(RapidSegError, match="is a web page"):
+        fetch(site.url + PATH)
+    assert kept(downloads) == []
+
+
+def test_a_refusal_in_odd_words_is_one_short_line(site, downloads):
+    def refuse(handler):
+        handler.wfile.write(b"HTTP/1.1 418 \x1b[31m" + b"teapot" * 500 + b"\r\nContent-Length: 0\r\n\r\n")
+
+    site.answers[PATH] = refuse
+    with pytest.raises(RapidSegError, match=r"was not sent \(\[31mteapot") as caught:
+        fetch(site.url + PATH)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("tag", ['"a\r\n b"', '"\xe9"', '"' + "a" * 9000 + '"'])
+def test_a_tag_that_cannot_be_sent_back_does_not_stop_the_download(site, monkeypatch, tag):
+    site.headers = {"ETag": tag}
+    interrupted(site, monkeypatch)
+    assert fetch(site.url + PATH).read_bytes() == CONTENT
+
+
+def test_a_part_that_ends_behind_the_file_restarts_the_download(site, monkeypatch):
+    interrupted(site, monkeypatch)
+    end = len(CONTENT) + 5
+    part = answer(206, {"Content-Range": f"bytes 1000-{end}/{len(CONTENT)}"}, CONTENT[1000:] + b"wrong!")
+
+    def once(handler):
+        del site.answers[PATH]
+        part(handler)
+
+    site.answers[PATH] = once
+    assert fetch(site.url + PATH).read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("digits", ["9" * 5000, "1" * 16, "x"])
 @pytest.mark.parametrize("form", ["bytes {}-1023999/1024000", "bytes 1000-{}/1024000", "bytes 1000-1023999/{}", "{}"])
 def test_a_range_that_is_not_one_restarts_the_download(site, monkeypatch, digits, form):
@@ -141,6 +181,12 @@ def zip_file():
     return buffer.getvalue()
 
 
+def legacy_file():
+    buffer = io.BytesIO()
+    torch.save({"a": torch.ones(100)}, buffer, _use_new_zipfile_serialization=False)
+    return buffer.getvalue()
+
+
 def safetensors_file(num_bytes=400):
     header = json.dumps({"__metadata__": {}, "a": {"dtype": "F32", "shape": [100], "data_offsets": [0, 400]}}).encode()
     return len(header).to_bytes(8, "little") + header + bytes(num_bytes)
@@ -152,6 +198,8 @@ def safetensors_file(num_bytes=400):
         ("a.pth", b"", "is empty"),
         ("a.pth", b"\xef\xbb\xbf\n <!DOCTYPE HTML><title>Log in</title>", "is a web page, such as a log-in page"),
         ("a.pth", b"<html lang='en'>", "is a web page, such as a log-in page"),
+        ("a.pth", b'{"error": "Invalid username or password."}', "is JSON text, such as an error message"),
+        ("a.pth", legacy_file()[:-100], "is not complete, or damaged: its tensors cannot be read"),
         ("a.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a Git LFS pointer"),
         ("a.pth", zip_file()[:-100], "is not complete: the end of the zip file is missing"),
         ("a.safetensors", safetensors_file(399), "is not complete: it has 399 of 400 bytes of tensors"),
@@ -167,7 +215,9 @@ def test_what_cannot_be_weights_is_not_kept(site, downloads, name, content, mess
     assert kept(downloads) == []
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.pth", zip_file()), ("a.safetensors", safetensors_file())])
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.pth", zip_file()), ("a.pth", legacy_file()), ("a.safetensors", safetensors_file())]
+)
 def test_whole_files_are_kept(site, name, content):
     site.files[f"/{name}"] = content
     assert fetch(f"{site.url}/{name}").read_bytes() == content

@@ -12,8 +12,18 @@ recognized by their content. Files are mapped into memory: a tensor's values are
 from __future__ import annotations
 
 from rapidseg.checkpoints.comparison import checksum, list_misfits
+from rapidseg.checkpoints.legacy_format import LEGACY_BEGINNING
 from rapidseg.checkpoints.pickled_values import OpaqueValue
 from rapidseg.checkpoints.reading import Checkpoint, read_checkpoint
 from rapidseg.checkpoints.stored_tensor import StoredTensor, with_counters
 
-__all__ = ["Checkpoint", "OpaqueValue", "StoredTensor", "checksum", "list_misfits", "read_checkpoint", "with_counters"]
+__all__ = [
+    "LEGACY_BEGINNING",
+    "Checkpoint",
+    "OpaqueValue",
+    "StoredTensor",
+    "checksum",
+    "list_misfits",
+    "read_checkpoint",
+    "with_counters",
+]

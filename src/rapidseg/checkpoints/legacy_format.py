@@ -18,6 +18,7 @@ from rapidseg.checkpoints.unpickler import Unpickler
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
+LEGACY_BEGINNING = b"\x80\x02\x8a\x0a" + _MAGIC_NUMBER.to_bytes(10, "little")  # the pickle of the magic number
 
 
 def read_legacy(data: np.ndarray) -> tuple[Any, Unpickler]:

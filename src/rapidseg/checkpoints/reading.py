@@ -13,25 +13,13 @@ import numpy as np
 
 from rapidseg.checkpoints.legacy_format import read_legacy
 from rapidseg.checkpoints.limits import allowed_bytes
+from rapidseg.checkpoints.other_kinds import OtherKindError, explain_numpy_pickle, explain_text, reject_other_kind
 from rapidseg.checkpoints.pickled_values import OpaqueValue
 from rapidseg.checkpoints.safetensors_format import is_safetensors, read_safetensors
 from rapidseg.checkpoints.stored_tensor import StoredTensor, UnreadableError
-from rapidseg.checkpoints.zip_format import NotACheckpointError, is_zip, read_zip
+from rapidseg.checkpoints.zip_format import is_zip, read_zip
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.files import file_in_folder
-
-# What people pass by mistake for a checkpoint, recognized by its first bytes.
-_MISTAKEN = (
-    (b"<", "is a web page or XML, so the download failed; download the file itself"),
-    (b"version https://git-lfs", "is a Git LFS pointer, not the file; fetch it with `git lfs pull`"),
-    (b"\xff\xd8\xff", "is a JPEG image, not a checkpoint; pass a checkpoint (.pth, .pt or .safetensors)"),
-    (b"\x89PNG", "is a PNG image, not a checkpoint; pass a checkpoint (.pth, .pt or .safetensors)"),
-    (b"\x1f\x8b", "is a gzip archive; unpack it and pass the checkpoint in it"),
-    (b"\x93NUMPY", "is an array of NumPy, without names; save the weights of a network as safetensors"),
-    (b"GGUF", "is a GGUF file, as llama.cpp reads them; RapidSeg reads weights of PyTorch and safetensors"),
-    (b"\x89HDF", "is an HDF5 file, as Keras writes them; RapidSeg reads weights of PyTorch and safetensors"),
-)
-_TAR = (257, b"ustar")  # offset and magic number
 
 _CODE = (
     "reading it needs {name}, which is code, not a tensor; rapidseg never runs code from a file. "
@@ -65,27 +53,25 @@ def read_checkpoint(path: Path) -> Checkpoint:
     data = _map(path)
     start = data[:512].tobytes()
     is_archive, is_safe = is_zip(start), is_safetensors(start)
-    if not is_archive and not is_safe:
-        _reject_mistaken(path, start)
     is_safe = is_safe or (path.suffix == ".safetensors" and not is_archive)
     opaque: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
     content: Any
     try:
+        if not is_archive and not is_safetensors(start):
+            reject_other_kind(path.name, start, data[-8:].tobytes())
         if is_safe:
             content, metadata = read_safetensors(data)
         else:
             content, unpickler = read_zip(path, data) if is_archive else read_legacy(data)
             opaque = tuple(unpickler.opaque)
         _check_expansion(content, len(data))
-    except NotACheckpointError as error:
-        raise ModelFileError(
-            f"{path} is a zip archive, not a checkpoint; unpack it and pass the checkpoint in it"
-        ) from error
-    except UnreadableError as error:
-        raise ModelFileError(_explain(path, is_safe, str(error))) from error
+    except OtherKindError as error:
+        raise ModelFileError(f"{path} {error}") from error
     except Exception as error:  # hostile bytes may yet find a way to raise something else
-        raise ModelFileError(_explain(path, is_safe, "damaged, or another kind of file")) from error
+        raise ModelFileError(_explain(path, is_safe, start, error)) from error
+    if isinstance(content, OpaqueValue) and (advice := explain_numpy_pickle(opaque)):
+        raise ModelFileError(f"{path}: {advice}")
     if isinstance(content, OpaqueValue):
         raise ModelFileError(f"{path}: {_CODE.format(name=content.name)}")
     return Checkpoint(path, content, metadata, opaque)
@@ -111,17 +97,12 @@ def _map(path: Path) -> np.ndarray:
         raise ModelFileError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _reject_mistaken(path: Path, start: bytes) -> None:
-    for beginning, explanation in _MISTAKEN:
-        if start.lstrip().startswith(beginning):
-            raise ModelFileError(f"{path} {explanation}")
-    offset, magic = _TAR
-    if start[offset:].startswith(magic):
-        raise ModelFileError(f"{path} is a tar archive; unpack it and pass the checkpoint in it")
-
-
-def _explain(path: Path, is_safe: bool, reason: str) -> str:
+def _explain(path: Path, is_safe: bool, start: bytes, error: Exception) -> str:
+    reason = str(error) if isinstance(error, UnreadableError) else "damaged, or another kind of file"
     kind = "safetensors file" if is_safe else "PyTorch checkpoint"
+    text = explain_text(start)
+    if text is not None:
+        return f"{path} is not a readable {kind}: {text}"
     return f"{path} is not a readable {kind} ({reason}); if it is incomplete, download or copy it again"
 
 

@@ -157,7 +157,12 @@ class StoredTensor:
 
 
 def with_counters(state: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """Adds `num_batches_tracked`, which older PyTorch did not store and prediction ignores, beside running means."""
+    """Returns a state with a `num_batches_tracked` of int64 beside each running mean.
+
+    Older PyTorch did not store that counter, some programs write it in another type, and prediction ignores it.
+    """
     zero = StoredTensor.make(Storage("counter", "int64", 8, data=np.zeros(8, np.uint8)), "int64", (), (), 0)
     means = [name for name in state if name.endswith(RUNNING_MEAN)]
-    return {**{name.removesuffix(RUNNING_MEAN) + COUNTER: zero for name in means}, **state}
+    counters = {name.removesuffix(RUNNING_MEAN) + COUNTER: zero for name in means}
+    odd = [name for name in counters if name in state and (state[name].dtype, state[name].shape) != ("int64", ())]
+    return {**counters, **state, **dict.fromkeys(odd, zero)}

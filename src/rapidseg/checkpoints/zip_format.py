@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rapidseg.checkpoints.limits import allowed_bytes
+from rapidseg.checkpoints.other_kinds import OtherKindError, reject_archive
 from rapidseg.checkpoints.pickled_values import StorageType
 from rapidseg.checkpoints.stored_tensor import DTYPES, Storage, UnreadableError
 from rapidseg.checkpoints.unpickler import Unpickler
@@ -39,10 +40,6 @@ def read_zip(path: Path, data: np.ndarray) -> tuple[Any, Unpickler]:
     reader = _ArchiveReader(_list_entries(path), data)
     unpickler = Unpickler(reader.entry(reader.pickle).data, reader.storage)
     return unpickler.load(), unpickler
-
-
-class NotACheckpointError(UnreadableError):
-    """An archive of something else."""
 
 
 class _DirectoryFile(io.FileIO):
@@ -77,13 +74,13 @@ class _ArchiveReader:
         self._unpacked = 0
         pickles = [name for name in entries if name == PICKLE or name.endswith(f"/{PICKLE}")]
         if not pickles:
-            raise NotACheckpointError(f"it has no {PICKLE}")
+            reject_archive(entries)
         self.pickle = min(pickles, key=len)
         self._prefix = self.pickle.removesuffix(PICKLE)
         if f"{self._prefix}constants.pkl" in entries:
-            raise UnreadableError(
-                "it is a TorchScript program, which only PyTorch can run; save the weights where it was made: "
-                "torch.save(model.state_dict(), ...)"
+            raise OtherKindError(
+                "cannot be read: it is a TorchScript program, which only PyTorch can run; save the weights with "
+                "PyTorch: torch.save(torch.jit.load(...).state_dict(), ...)"
             )
         self._big_endian = self._read_order() == b"big"
         self._storages: dict[str, Storage] = {}

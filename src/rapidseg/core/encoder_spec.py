@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from rapidseg.core.sizes import SizeHW
-from rapidseg.core.spec import IMAGENET_MEAN, IMAGENET_STD, Std, StoredSpec
+from rapidseg.core.spec import FORMAT_VERSION, IMAGENET_MEAN, IMAGENET_STD, Mean, Std, StoredSpec
 
 ENCODER_KEY = "rapidseg.encoder"  # metadata key of the specification (JSON) in safetensors files
 
@@ -38,11 +38,11 @@ class EncoderSpec(StoredSpec):
     KIND: ClassVar[str] = "encoder"
     ADVICE: ClassVar[str] = "write the file again with this version of rapidseg"
 
-    format_version: int = Field(default=1, ge=1)
+    format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
     network: EncoderNetwork
     options: dict[str, Any] = Field(default_factory=dict)
     feature_dim: int | None = Field(default=None, ge=1)
-    mean: tuple[float, float, float] = IMAGENET_MEAN
+    mean: Mean = IMAGENET_MEAN
     std: Std = IMAGENET_STD
     image_size: SizeHW
     method: str

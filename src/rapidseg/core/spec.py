@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -13,6 +15,7 @@ from rapidseg.core.labels import LabelSet
 from rapidseg.core.sizes import InputSize
 from rapidseg.core.validation import explain_validation
 
+FORMAT_VERSION = 1  # of the specifications that this version writes, and the newest that it reads
 SPEC_KEY = "rapidseg.spec"  # metadata key of the specification (JSON) in ONNX and safetensors files
 
 # RGB statistics of ImageNet for values of 0 to 255; nearly all published segmentation weights use them.
@@ -20,12 +23,19 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
+def _check_mean(mean: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not all(map(math.isfinite, mean)):
+        raise ValueError(f"mean must be finite, not {mean}")
+    return mean
+
+
 def _check_std(std: tuple[float, float, float]) -> tuple[float, float, float]:
-    if min(std) <= 0:
+    if not all(math.isfinite(value) and value > 0 for value in std):
         raise ValueError(f"std must be positive, not {std}")
     return std
 
 
+Mean = Annotated[tuple[float, float, float], AfterValidator(_check_mean)]
 Std = Annotated[tuple[float, float, float], AfterValidator(_check_std)]
 
 
@@ -57,9 +67,25 @@ class StoredSpec(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
+            newer = _newer_format(text)
+            if newer is not None:
+                raise ModelFileError(
+                    f"{where}: its {cls.KIND} specification has format_version {newer}, and this version of rapidseg "
+                    f"reads {FORMAT_VERSION}; update rapidseg, or {cls.ADVICE}"
+                ) from error
             raise ModelFileError(
                 f"{where}: its {cls.KIND} specification is not valid: {explain_validation(error, cls)}; {cls.ADVICE}"
             ) from error
+
+
+def _newer_format(text: str) -> int | None:
+    """Returns the format version of a specification that a newer version of rapidseg wrote; None for others."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    version = content.get("format_version") if isinstance(content, dict) else None
+    return version if type(version) is int and FORMAT_VERSION < version < 1 << 32 else None
 
 
 class Score(BaseModel):
@@ -149,11 +175,11 @@ class ModelSpec(StoredSpec):
     KIND: ClassVar[str] = "model"
     ADVICE: ClassVar[str] = "export the model again with this version of rapidseg"
 
-    format_version: int = Field(default=1, ge=1)
+    format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
     architecture: str
     options: dict[str, Any] = Field(default_factory=dict)
     labels: LabelSet
-    mean: tuple[float, float, float] = IMAGENET_MEAN
+    mean: Mean = IMAGENET_MEAN
     std: Std = IMAGENET_STD
     stride: int = Field(ge=1)
     align_corners: bool = False

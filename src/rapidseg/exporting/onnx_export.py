@@ -32,6 +32,7 @@ from rapidseg.exporting.verification import (
 )
 from rapidseg.models import SegmentationModel, count_macs
 from rapidseg.models.weights_file import weights_checksum
+from rapidseg.runtime.content_check import write_checksum
 from rapidseg.runtime.engines import AUTO_PRECISION_MIN_AGREEMENT
 
 
@@ -133,5 +134,6 @@ def export_onnx(
         spec = spec.model_copy(update={"precisions": precisions})
         helper.set_model_props(graph, {SPEC_KEY: spec.to_json()})
         onnx.save(graph, temporary)
+        write_checksum(temporary)
         size_bytes = temporary.stat().st_size
     return ExportReport(path=path, size_bytes=size_bytes, spec=spec, checks=checks)

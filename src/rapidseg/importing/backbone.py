@@ -19,7 +19,7 @@ from rapidseg.checkpoints import StoredTensor, list_misfits, read_checkpoint, wi
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.progress import Counter
 from rapidseg.importing.backbone_names import backbone_kind
-from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights
+from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights, set_aside
 from rapidseg.importing.download import Note, locate, log
 from rapidseg.importing.encoder import initialize_from_encoder
 from rapidseg.importing.encoder_checkpoint import find_encoder
@@ -86,8 +86,10 @@ def load_backbone(
             "or -101 as torchvision, OpenMMLab or Hang Zhang publish them"
         )
     state = choose_weights(known, None, path=path, note=note)
-    renamed = with_counters(_rename(state))  # training starts counting again
     expected = backbone.state_dict()
+    # Of another ResNet the names differ, too, and are then listed as unexpected.
+    state = set_aside(state, known, lambda name: name in _CLASSIFIER or _is_of_a_resnet(name), note=note)
+    renamed = with_counters(_rename(state))  # training starts counting again
     problems = list_misfits(expected, renamed)
     if problems:
         raise ModelFileError(f"{path} does not fit the backbone of the model. {_advice(renamed, model)}{problems}")
@@ -100,6 +102,10 @@ def load_backbone(
         kept_random=tuple(name for name in model.state_dict() if name not in set(used)),
         unused={name: "ImageNet's classifier" for name in _CLASSIFIER if name in state},
     )
+
+
+def _is_of_a_resnet(name: str) -> bool:
+    return re.match(r"(?:layer\d|conv1|bn1|stem)\.", name) is not None
 
 
 def _rename(state: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,6 +22,14 @@ _AVERAGE = re.compile(r"(?:^|[._])(?:ema|swa)(?:[._]|$)")
 
 # Parts of a checkpoint with tensors that are not weights.
 _STATE_OF_TRAINING = re.compile(r"optim|sched|scaler|rng|random|callback|loops|message_hub|hyper_parameters")
+
+# In the first part of a tensor's name: of losses and metrics, with or without the split that they are for.
+_BESIDE = re.compile(
+    r"(?i:loss|criteri|metric|confmat|confusion|jaccard|(?:class|pos)_?weight)|IoU|"
+    r"(?i:(?:^|_)m?(?:iou|acc|accuracy|dice|f1|f1_?score|precision|recall)(?:_|\d|$))"
+)
+_MAX_LISTED = 6  # names in a note
+_MAX_PREFIXES = 8  # parts of a prefix
 _MAX_DEPTH = 5  # of nested dictionaries; a hostile file may contain itself
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -42,11 +51,13 @@ class WeightsCandidate:
         where: the keys that lead to it, such as `state_dict`; empty for the file itself.
         averaged: whether it is a moving average of the weights of training.
         state: the tensors, by their names without prefixes.
+        beside: those names that had another prefix than most, so that they belong to what surrounds the network.
     """
 
     where: str
     averaged: bool
     state: dict[str, StoredTensor]
+    beside: frozenset[str] = frozenset()
 
 
 def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[WeightsCandidate]:
@@ -65,6 +76,7 @@ def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[Weigh
     for keys, tensors in _walk(content, (), set()):
         averaged = _is_averaged(keys, content)
         copies: dict[bool, dict[str, StoredTensor]] = {}
+        prefixes: dict[str, str] = {}
         for name, tensor in tensors.items():
             if _is_tally(name, tensor):
                 continue
@@ -76,10 +88,12 @@ def find_weights(content: Any, is_known: IsKnown, *, path: object) -> list[Weigh
                     "state_dict of a single network"
                 )
             copy[bare] = tensor
+            prefixes[bare] = prefix
         for averaged, state in copies.items():
-            candidates += _take_buffered_copy(
-                WeightsCandidate(".".join(keys), averaged, _strip_common(state, is_known))
-            )
+            counts = Counter(prefixes[name] for name in state)
+            beside = frozenset(name for name in state if prefixes[name] != counts.most_common(1)[0][0])
+            stripped, others = _strip_common(state, is_known)
+            candidates += _take_buffered_copy(WeightsCandidate(".".join(keys), averaged, stripped, beside | others))
     return candidates
 
 
@@ -182,15 +196,59 @@ def _split(name: str) -> tuple[str, str]:
         prefix, rest = f"{prefix}{first}.", behind
 
 
-def _strip_common(state: dict[str, StoredTensor], is_known: IsKnown) -> dict[str, StoredTensor]:
-    """Removes any prefix that all names share, if known names follow it."""
+def _strip_common(state: dict[str, StoredTensor], is_known: IsKnown) -> tuple[dict[str, StoredTensor], frozenset[str]]:
+    """Removes a prefix that the network's names share, if known names follow it.
+
+    Returns:
+        The tensors, and the names without that prefix, such as those of a loss beside the network.
+    """
+    others: dict[str, StoredTensor] = {}
     stripped = state
-    while not is_known(stripped):
-        firsts = {name.partition(".")[0] for name in stripped}
-        if len(firsts) != 1 or not all("." in name for name in stripped):
-            return state
-        stripped = {name.partition(".")[2]: tensor for name, tensor in stripped.items()}
-    return stripped
+    for _ in range(_MAX_PREFIXES):
+        if is_known(stripped):
+            return {**others, **stripped}, frozenset(others)
+        parts: dict[str, dict[str, StoredTensor]] = {}
+        for name, tensor in stripped.items():
+            first, dot, rest = name.partition(".")
+            parts.setdefault(first + dot, {})[rest or name] = tensor
+        prefix = max(parts, key=lambda first: (first.endswith("."), len(parts[first])), default="")
+        if not prefix.endswith("."):
+            break
+        others |= {name: tensor for name, tensor in stripped.items() if not name.startswith(prefix)}
+        stripped = parts[prefix]
+        if not others.keys().isdisjoint(stripped):
+            break
+    return state, frozenset()
+
+
+def set_aside(
+    state: Mapping[str, StoredTensor],
+    candidates: Collection[WeightsCandidate],
+    is_own: Callable[[str], bool],
+    *,
+    note: Callable[[str], None],
+) -> dict[str, StoredTensor]:
+    """Returns the tensors of a network, without those of losses, metrics and whatever else stands beside it.
+
+    A tensor that the network does not know is passed over only where its name says that it belongs to something else:
+    it is not where the network is, or it is called after a loss or a metric. Others may be layers of another network,
+    which must be refused.
+
+    Args:
+        state: which `choose_weights` returned.
+        candidates: that it chose from.
+        is_own: tells whether the network has a tensor of that name.
+        note: told about tensors that are passed over.
+    """
+    beside = {name for weights in candidates for name in weights.beside}
+    passed = [name for name in state if not is_own(name) and (name in beside or _BESIDE.search(name.partition(".")[0]))]
+    if passed:
+        more = f" and {len(passed) - _MAX_LISTED} more" if len(passed) > _MAX_LISTED else ""
+        note(
+            f"{len(passed)} tensors beside the network, such as those of losses and metrics, are not used: "
+            f"{', '.join(passed[:_MAX_LISTED])}{more}"
+        )
+    return {name: tensor for name, tensor in state.items() if name not in set(passed)}
 
 
 def _take_buffered_copy(weights: WeightsCandidate) -> list[WeightsCandidate]:
@@ -206,7 +264,7 @@ def _take_buffered_copy(weights: WeightsCandidate) -> list[WeightsCandidate]:
         return [weights]
     plain = {name: tensor for name, tensor in weights.state.items() if name not in buffers}
     return [
-        WeightsCandidate(weights.where, True, plain),
+        WeightsCandidate(weights.where, True, plain, weights.beside),
         WeightsCandidate(f"{weights.where}, buffers ema_*".removeprefix(", "), False, copy),
     ]
 

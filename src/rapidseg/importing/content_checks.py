@@ -9,16 +9,20 @@ import json
 import zipfile
 from pathlib import Path
 
+from rapidseg.checkpoints import LEGACY_BEGINNING, read_checkpoint
+from rapidseg.core.errors import ModelFileError
+
 _HEAD_BYTES = 1024
 _LENGTH_BYTES = 8  # of a safetensors header: a little-endian integer
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<?xml", b"<!--")
+_JSON = (b'{"', b"{\n")
 _GIT_LFS = b"version https://git-lfs"
 
 
 def why_not_weights(path: Path, name: str) -> str | None:
     """Returns why a file cannot be a complete file of weights, or None if nothing speaks against it.
 
-    Only what is cheap to see is looked at. Half a file is recognized in PyTorch's zip format and in safetensors.
+    Only what is cheap to see is looked at. Half a file is recognized in both of PyTorch's formats and in safetensors.
 
     Args:
         path: the file.
@@ -33,6 +37,13 @@ def why_not_weights(path: Path, name: str) -> str | None:
         return "is a web page, such as a log-in page, not a file of weights"
     if head.startswith(_GIT_LFS):
         return "is a Git LFS pointer, not the file itself"
+    if head.startswith(_JSON):
+        return "is JSON text, such as an error message, not a file of weights"
+    if head.startswith(LEGACY_BEGINNING):
+        try:
+            read_checkpoint(path)
+        except ModelFileError:
+            return "is not complete, or damaged: its tensors cannot be read"
     if head.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(path):
         return "is not complete: the end of the zip file is missing"
     if name.lower().endswith(".safetensors"):

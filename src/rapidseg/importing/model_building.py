@@ -26,6 +26,7 @@ from rapidseg.importing.template import (
     norm_inputs,
     variant_options,
 )
+from rapidseg.runtime.content_check import write_checksum
 from rapidseg.runtime.protobuf import bytes_field, field_header, read_fields, varint_field
 
 # Field numbers in onnx.proto.
@@ -79,6 +80,7 @@ def build_model_file(
         with temporary.open("ab") as file:
             entry = bytes_field(1, SPEC_KEY.encode()) + bytes_field(2, spec.to_json().encode())
             file.write(bytes_field(_MODEL_METADATA, entry))
+        write_checksum(temporary)
     return spec
 
 

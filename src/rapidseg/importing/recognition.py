@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from rapidseg.checkpoints import Checkpoint, StoredTensor, checksum, read_checkpoint, with_counters
+from rapidseg.checkpoints.other_kinds import explain_numpy_pickle, explain_special_tensor
 from rapidseg.core.encoder_spec import ENCODER_KEY, EncoderSpec, explain_encoder
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.progress import Counter
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.importing.backbone_names import backbone_kind
-from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights
+from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights, set_aside
 from rapidseg.importing.class_names import LabelsLike, labels_for
 from rapidseg.importing.download import Note, is_url, locate, log
 from rapidseg.importing.layouts import LAYOUTS, Layout
@@ -86,6 +88,7 @@ def recognize_checkpoint(
     state = choose_weights(known, ema, path=path, note=note)
     layout = find_layout(state)
     assert layout is not None, "the names that identify the layout are in the state"
+    state = set_aside(state, known, functools.partial(_has_rule, layout), note=note)
     renamed = with_counters(layout.renamed(state))
     counts = renamed[layout.classifier].shape[:1] if layout.classifier in renamed else ()
     chosen = labels_for(counts[0] if counts else 0, labels, checkpoint.content, path=path, note=note)
@@ -139,6 +142,10 @@ def find_layout(names: Collection[str]) -> Layout | None:
     return next((layout for layout in LAYOUTS if all(marker in names for marker in layout.markers)), None)
 
 
+def _has_rule(layout: Layout, name: str) -> bool:
+    return layout.rename(name) is not None or any(re.fullmatch(pattern, name) for pattern in layout.unused)
+
+
 def _is_known(names: Collection[str]) -> bool:
     return find_layout(names) is not None or backbone_kind(names) is not None
 
@@ -181,6 +188,9 @@ def _misfits(layout: Layout, state: Mapping[str, StoredTensor]) -> str:
 
 def _advise(checkpoint: Checkpoint) -> str:
     """Says what to pass instead of a file without tensors."""
+    advice = explain_numpy_pickle(checkpoint.opaque) or explain_special_tensor(checkpoint.opaque)
+    if advice is not None:
+        return advice
     if checkpoint.opaque:
         return (
             f"it has {checkpoint.opaque[0]}, which is code, not a tensor; rapidseg never runs code from a file. If you "

@@ -21,6 +21,7 @@ from rapidseg.importing.web_requests import Broken, ask, chunks
 ATTEMPTS = 4  # after that many broken connections the user decides whether to try again
 WAIT_S = 1.0  # between attempts
 
+_SENDABLE = r"[ -~]{1,500}"  # a header of one line
 _NUMBER = r"\d{1,15}"  # of bytes; more digits are not a size, and Python refuses to read thousands of them
 
 
@@ -91,7 +92,8 @@ class Transfer:
             if response.status_code == 206:
                 start, end, total = _content_range(response)
                 known = facts["total"] if facts is not None else None
-                if "Range" not in headers or start != done or known not in (None, total or known):
+                beyond = end is not None and total is not None and end > total
+                if "Range" not in headers or start != done or known not in (None, total or known) or beyond:
                     self._restart("the server sent another part than requested, or part of another file")
                     raise Broken("the server sent another part")
                 total = total or known
@@ -169,7 +171,9 @@ class Transfer:
 def _validator(response: requests.Response) -> str | None:
     """Returns the validator that identifies a version of the file; a weak ETag cannot do that for parts of it."""
     tag = response.headers.get("ETag")
-    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
+    validator = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
+    # It is sent back, and requests refuses to send headers of several lines, which some servers write.
+    return validator if validator and re.fullmatch(_SENDABLE, validator) else None
 
 
 def _content_length(response: requests.Response) -> int | None:

@@ -19,6 +19,8 @@ MIN_BYTES_PER_S = 1000
 _TIMEOUT_S = (15, 60)  # to connect; to receive a byte
 _CHUNK_BYTES = 1 << 18
 
+_MAX_REASON = 80  # characters of a server's words
+
 _REFUSALS = {
     401: "requires a login",
     403: "is not accessible",
@@ -89,11 +91,12 @@ def ask(
 def _problem(url: str, response: requests.Response, explain: Explain | None) -> RapidSegError | None:
     status = response.status_code
     if status in (200, 206, 416):
-        if response.headers.get("Content-Type", "").startswith("text/html"):
+        kind = response.headers.get("Content-Type", "").strip().lower()
+        if kind.startswith(("text/html", "application/xhtml")):
             return RapidSegError(
                 f"{url} is a web page (text/html), not a file of weights; pass the URL of the file itself"
             )
-        if response.headers.get("Content-Encoding", "identity") != "identity":
+        if response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
             return RapidSegError(
                 f"{url}: the server sends only compressed data; download the file by other means and pass its path"
             )
@@ -103,7 +106,8 @@ def _problem(url: str, response: requests.Response, explain: Explain | None) -> 
         return RapidSegError(explained)
     if status >= 500:
         return NoAnswer(f"{url}: server error (HTTP {status}); try again later")
-    why = _REFUSALS.get(status, f"was not sent ({response.reason})")
+    reason = "".join(filter(str.isprintable, response.reason or ""))[:_MAX_REASON]
+    why = _REFUSALS.get(status, f"was not sent ({reason})")
     return RapidSegError(f"{url}: {why} (HTTP {status}); check the URL, or pass the path of a local file")
 
 

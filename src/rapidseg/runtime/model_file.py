@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.files import file_in_folder
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
+from rapidseg.runtime.content_check import (
+    CHECKSUM_KEY,
+    GRAPH,
+    KEY,
+    METADATA_PROPS,
+    VALUE,
+    checksum_of_content,
+    tensors_with_broken_values,
+)
 from rapidseg.runtime.protobuf import BYTES, read_fields
 from rapidseg.zoo import model_hint, published_models
 
@@ -21,10 +31,6 @@ BUILT_IN_MODELS = ("fast-scnn-camvid", "fast-scnn-camvid-int8")  # the first is 
 SAMPLE_IMAGE = ASSETS / "sample.png"
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".bin")
-
-# Field numbers of ModelProto and StringStringEntryProto in onnx.proto.
-_GRAPH, _METADATA_PROPS = 7, 14
-_KEY, _VALUE = 1, 2
 
 
 def find_model(model: str | os.PathLike[str] | None) -> Path:
@@ -54,10 +60,13 @@ def find_model(model: str | os.PathLike[str] | None) -> Path:
 
 
 def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
-    """Reads the specification in the metadata of a model file.
+    """Reads the specification in the metadata of a model file, and checks that the file is as it was written.
+
+    Files of version 0.1 have no checksum; their weights must be finite numbers.
 
     Raises:
-        ModelFileError: the file cannot be read, is not an ONNX file, is cut off, or has no valid specification.
+        ModelFileError: the file cannot be read, is not an ONNX file, is cut off, damaged or changed, or has no valid
+            specification.
     """
     path = Path(path)
     if path.name.endswith(CHECKPOINT_SUFFIXES):
@@ -65,6 +74,7 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             metadata = read_metadata(content)
+            problem = _find_damage(content, metadata) if SPEC_KEY in metadata else None
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError) as error:
@@ -76,6 +86,8 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
             f"{path} has no model specification (metadata {SPEC_KEY!r}), so its classes are unknown; "
             "pass a file that `rapidseg export` wrote"
         )
+    if problem:
+        raise ModelFileError(f"{path} {problem}; download or copy the file again, or export the model again")
     return ModelSpec.from_json(metadata[SPEC_KEY], where=str(path))
 
 
@@ -86,12 +98,24 @@ def read_metadata(content: bytes | mmap.mmap) -> dict[str, str]:
         ValueError, KeyError: the bytes are not an ONNX file, or cut off.
     """
     fields = [field for field in read_fields(content) if field.wire_type == BYTES]
-    if not any(field.number == _GRAPH for field in fields):
+    if not any(field.number == GRAPH for field in fields):
         raise ValueError("no graph")
     metadata = {}
     for field in fields:
-        if field.number == _METADATA_PROPS:
+        if field.number == METADATA_PROPS:
             body = content[field.body : field.end]
             entry = {part.number: body[part.body : part.end].decode() for part in read_fields(body)}
-            metadata[entry[_KEY]] = entry.get(_VALUE, "")
+            metadata[entry[KEY]] = entry.get(VALUE, "")
     return metadata
+
+
+def _find_damage(content: mmap.mmap, metadata: Mapping[str, str]) -> str | None:
+    """Returns what is wrong with the content of a model file; None if nothing is."""
+    if CHECKSUM_KEY in metadata:
+        if checksum_of_content(content) != metadata[CHECKSUM_KEY]:
+            return "is damaged, or was changed after it was made: its checksum does not match its content"
+        return None
+    broken = tensors_with_broken_values(content)
+    if broken:
+        return f"has NaN or infinite values in {len(broken)} of its tensors, such as {broken[0]!r:.80}"
+    return None

@@ -322,6 +322,8 @@ class Segmenter:
 
     def _check_logits(self, logits: Any, count: int) -> None:
         name, expected = self.path or self.spec.architecture, self.spec.labels.num_classes
+        if len(logits.shape) != 4:
+            raise ModelFileError(f"{name}: outputs {tuple(logits.shape)} instead of (N, K, h, w); export it again")
         if logits.shape[1] != expected:
             raise ModelFileError(
                 f"{name}: outputs {logits.shape[1]} classes, but its specification names {expected}; export it again"

@@ -30,6 +30,7 @@ from rapidseg.exporting.onnx_export import ExportedFile
 from rapidseg.exporting.precisions import COMPARED_IMAGES, measure_precisions
 from rapidseg.exporting.specialization import check_ordinary
 from rapidseg.exporting.verification import CHECK_SIZES, validate_check_sizes
+from rapidseg.runtime.content_check import write_checksum
 
 MAX_DROP = 0.5  # points of mean IoU
 CALIBRATION_IMAGES = 100
@@ -136,6 +137,7 @@ def quantize_onnx(
         helper.set_model_props(network.graph, {SPEC_KEY: spec.to_json()})
         onnx.checker.check_model(network.graph, full_check=True)
         onnx.save(network.graph, temporary)
+        write_checksum(temporary)
         checks = verify_quantized(temporary, source, spec, sizes=check_sizes, progress=progress)
         size_bytes = temporary.stat().st_size
     return QuantizationReport(

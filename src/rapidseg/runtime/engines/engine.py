@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import hashlib
 import math
 import mmap
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from rapidseg.core.errors import ModelFileError
+from rapidseg.core.errors import ModelFileError, RapidSegError
 from rapidseg.core.out_of_memory import is_out_of_memory
 from rapidseg.runtime.engines.backend import Backend, HostBackend
 from rapidseg.runtime.engines.process_check import Turn
@@ -24,6 +25,7 @@ NORMALIZED = "normalized"  # name of the tensor that the network itself sees
 _EXTERNAL_DATA = b"\x0a\x08location"  # how ONNX begins to say in which file a tensor is
 MAX_COMPILED = 8  # input shapes that stay compiled in memory; each holds a copy of the weights and its activations
 MAX_COMPILED_PIXELS = 1 << 25  # of all of them: 16 shapes of 1024x2048; activations take some 20 to 200 bytes a pixel
+_MAX_REASON = 300  # characters of a library's message
 
 Compiled = TypeVar("Compiled")
 
@@ -140,3 +142,22 @@ def check_names(path: str | os.PathLike[str], inputs: list[str], outputs: list[s
             f"{path} has the inputs {', '.join(inputs)} and the outputs {', '.join(outputs)}, but a model file has "
             f"{INPUT} and {OUTPUT}; export the model again"
         )
+
+
+@contextlib.contextmanager
+def explain_failure(error_type: type[RapidSegError], situation: str, advice: str) -> Iterator[None]:
+    """Turns whatever a library raises about a model file into an error for users: `situation: reason; advice`."""
+    try:
+        yield
+    except (RapidSegError, MemoryError):
+        raise
+    except Exception as error:  # the libraries raise errors of many types, a UnicodeDecodeError among them
+        raise error_type(f"{situation}: {_reason(error)}; {advice}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Returns the last line of a message; the lines before it, of OpenVINO, are locations in its source code."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[-1] if lines and not isinstance(error, KeyError) else f"{type(error).__name__} {error}".strip()
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return shown if len(shown) <= _MAX_REASON else f"{shown[:_MAX_REASON]} ..."

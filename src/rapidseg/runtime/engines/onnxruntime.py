@@ -12,7 +12,7 @@ import onnxruntime
 
 from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.engine import INPUT, OUTPUT, Engine, ShapeCache, check_names, file_digest
+from rapidseg.runtime.engines.engine import INPUT, OUTPUT, Engine, ShapeCache, check_names, explain_failure, file_digest
 from rapidseg.system.cache import cache_folder
 from rapidseg.system.compiled_cache import entry_name, load_entry, store_entry, temporary_folder, verified_files
 from rapidseg.system.cpu import cpu_count, cpu_identity
@@ -82,7 +82,12 @@ class OnnxRuntimeEngine(Engine):
     def infer(self, uploaded: np.ndarray) -> np.ndarray:
         with self._turn:
             session = self._sessions.get(uploaded.shape, self._specialize)
-            logits: np.ndarray = session.run([OUTPUT], {INPUT: uploaded})[0]
+            with explain_failure(
+                EngineError,
+                f"ONNX Runtime cannot run {self._path} on images of {uploaded.shape}",
+                "use another image size, or export the model again",
+            ):
+                logits: np.ndarray = session.run([OUTPUT], {INPUT: uploaded})[0]
         return logits
 
     def _specialize(self, shape: tuple[int, ...]) -> onnxruntime.InferenceSession:
@@ -185,13 +190,10 @@ def _open(
     # ONNX Runtime's threads spin for a while after each run, which would slow the class map down.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3  # errors only: its warnings are about folding constants
-    try:
+    name = path if isinstance(path, Path) else "a cached model"
+    situation = f"{name}: ONNX Runtime {onnxruntime.__version__} cannot read it"
+    with explain_failure(ModelFileError, situation, "export the model again"):  # its exceptions share no narrower base
         return onnxruntime.InferenceSession(_readable(path), options, providers=providers)
-    except Exception as error:  # ONNX Runtime's exceptions share no narrower base
-        raise ModelFileError(
-            f"{path if isinstance(path, Path) else 'a cached model'}: ONNX Runtime {onnxruntime.__version__} cannot "
-            f"read it: {error}; export the model again"
-        ) from error
 
 
 def _readable(model: Path | bytes) -> Path | bytes:

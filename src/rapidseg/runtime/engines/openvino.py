@@ -19,7 +19,7 @@ from rapidseg.core.errors import EngineError, ModelFileError
 from rapidseg.core.extras import repair_hint
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines import openvino_input, openvino_tiling
-from rapidseg.runtime.engines.engine import Engine, ShapeCache, check_names, file_digest
+from rapidseg.runtime.engines.engine import Engine, ShapeCache, check_names, explain_failure, file_digest
 from rapidseg.runtime.engines.openvino_input import split_preprocessing
 from rapidseg.runtime.engines.openvino_tiling import tile_rows
 from rapidseg.runtime.engines.process_check import check_not_forked, record_run
@@ -28,6 +28,7 @@ from rapidseg.system.compiled_cache import entry_name, load_entry, store_entry
 from rapidseg.system.cpu import cpu_count, cpu_identity, thread_limit
 from rapidseg.system.signal_stack import enlarge_signal_stack
 
+_ADVICE = "use another image size, or export the model again"
 _HINTS = {"float32": "f32", "bf16": "bf16"}
 
 
@@ -99,11 +100,13 @@ class OpenVinoEngine(Engine):
             raise EngineError(f"OpenVINO: device {device!r} not found; available: {', '.join(devices)}")
         if precision == "bf16" and not openvino_computes_in_bf16(device):
             raise EngineError(f"this {device.upper()} does not compute in bf16; use float32")
-        self._model = self._read()
-        ports = self._model.inputs, self._model.outputs
-        check_names(path, *([port.any_name for port in side] for side in ports))
-        type_ = openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32
-        self._model, self._input = split_preprocessing(self._model, type_, path)
+        version = openvino.__version__.split("-")[0]
+        with explain_failure(ModelFileError, f"{path}: OpenVINO {version} cannot read it", "export the model again"):
+            self._model = self._core.read_model(path)
+            ports = self._model.inputs, self._model.outputs
+            check_names(path, *([port.any_name for port in side] for side in ports))
+            type_ = openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32
+            self._model, self._input = split_preprocessing(self._model, type_, path)
         self._cache = cache_folder("openvino") if cache else None
         self._digest = file_digest(path) if self._cache is not None else None
         self._networks: ShapeCache[_Network] = ShapeCache()
@@ -124,22 +127,16 @@ class OpenVinoEngine(Engine):
         with self._turn:
             network = self._networks.get(uploaded.shape, self._compile)
             request = network.request
-            request.set_input_tensor(uploaded.tensor)
-            record_run("OpenVINO")
-            request.infer()
-            # Copied, since the next call overwrites the request's output.
-            logits = np.array(request.get_output_tensor().data, np.float32)
+            with explain_failure(
+                EngineError, f"OpenVINO cannot run {self._path} on images of {uploaded.shape}", _ADVICE
+            ):
+                request.set_input_tensor(uploaded.tensor)
+                record_run("OpenVINO")
+                request.infer()
+                # Copied, since the next call overwrites the request's output.
+                logits = np.array(request.get_output_tensor().data, np.float32)
             network.buffers.append(uploaded.tensor)
         return logits
-
-    def _read(self) -> openvino.Model:
-        try:
-            return self._core.read_model(self._path)
-        except RuntimeError as error:
-            raise ModelFileError(
-                f"{self._path}: OpenVINO {openvino.__version__.split('-')[0]} cannot read it: {_reason(error)}; "
-                "export the model again"
-            ) from error
 
     def _compile(self, shape: tuple[int, ...]) -> _Network:
         settings: dict[str, Any] = {
@@ -149,13 +146,10 @@ class OpenVinoEngine(Engine):
         }
         if self.device == "cpu":
             settings |= thread_settings()
-        try:
+        situation = f"OpenVINO cannot compile {self._path} for images of {shape}"
+        with explain_failure(EngineError, situation, _ADVICE):
             compiled = self._load_cached(shape, settings) or self._compile_model(shape, settings)
             request = compiled.create_infer_request()
-        except RuntimeError as error:
-            raise EngineError(
-                f"OpenVINO cannot compile {self._path} for images of {shape}: {_reason(error)}"
-            ) from error
         enlarge_signal_stack()
         return _Network(request, [])
 
@@ -210,9 +204,3 @@ def openvino_computes_in_bf16(device: str) -> bool:
         return "BF16" in openvino.Core().get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
     except RuntimeError:
         return False
-
-
-def _reason(error: Exception) -> str:
-    """Returns the last line of OpenVINO's message; the lines before it are locations in its source code."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

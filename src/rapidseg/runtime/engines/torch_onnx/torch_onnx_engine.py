@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rapidseg.core.errors import InputError
+from rapidseg.core.errors import EngineError, InputError, ModelFileError
 from rapidseg.core.spec import ModelSpec
-from rapidseg.runtime.engines.engine import Engine, ShapeCache
+from rapidseg.runtime.engines.engine import Engine, ShapeCache, explain_failure
 from rapidseg.runtime.engines.process_check import check_not_forked, record_run
 from rapidseg.runtime.engines.torch_onnx.autotuner import Autotuner
 from rapidseg.runtime.engines.torch_onnx.backends import CudaBackend, create_backend, explain_out_of_memory
@@ -76,6 +76,7 @@ class TorchOnnxEngine(Engine):
             ModelFileError: the file cannot be read.
         """
         check_not_forked("PyTorch")
+        self._path = path
         self._device = find_device(device, precision)
         super().__init__(
             name="torch",
@@ -86,7 +87,12 @@ class TorchOnnxEngine(Engine):
             warning=warning,
         )
         self.dtype = DTYPES[precision]
-        with self._explain("the network"), on_device(self._device):
+        situation = f"{path}: PyTorch cannot run it"
+        with (
+            explain_failure(ModelFileError, situation, "export the model again"),
+            self._explain("the network"),
+            on_device(self._device),
+        ):
             self._network = TorchNetwork(
                 path,
                 device=self._device,
@@ -137,7 +143,12 @@ class TorchOnnxEngine(Engine):
             return self._network_for(shape).autotuner
 
     def _network_for(self, shape: tuple[int, ...]) -> _Compiled:
-        with self._explain("images of", shape), on_device(self._device):
+        situation = f"PyTorch cannot run {self._path} on images of {shape}"
+        with (
+            explain_failure(EngineError, situation, "use another image size, or export the model again"),
+            self._explain("images of", shape),
+            on_device(self._device),
+        ):
             return self._compiled.get(shape, self._compile_for)
 
     def _check_device(self, images: Tensor) -> Tensor:
