@@ -174,6 +174,7 @@ def _refuse_impossible_size(content: bytes, path: str | os.PathLike[str]) -> Non
     """Raises `ImageError` for a PNG that states more pixels than its bytes can hold; Pillow would fill the rest."""
     header = content[len(_PNG_START) : _PNG_HEADER_END]
     if not content.startswith(_PNG_START) or header[4:8] != b"IHDR" or len(content) < _PNG_HEADER_END:
+        _refuse_impossible_tiff(content, path)
         return
     width, height, bits, kind = struct.unpack(">IIBB", header[8:18])
     row = -(-width * bits * _PNG_CHANNELS.get(kind, 1) // 8)
@@ -182,6 +183,20 @@ def _refuse_impossible_size(content: bytes, path: str | os.PathLike[str]) -> Non
             f"{path}: the file is damaged or cut off ({len(content)} bytes cannot hold {height}x{width} pixels); "
             "replace or remove it"
         )
+
+
+def _refuse_impossible_tiff(content: bytes, path: str | os.PathLike[str]) -> None:
+    """The same for a TIFF that is not compressed as a fax, which may hold any number of white pixels."""
+    impossible = ""
+    with contextlib.suppress(Exception), _WITHOUT_WARNINGS, Image.open(io.BytesIO(content), formats=("TIFF",)) as image:
+        size, compression = image.size, str(image.info.get("compression", ""))
+        if "group" in compression or "ccitt" in compression:
+            return
+        if size[0] * size[1] <= 8 * _MAX_DEFLATE_RATIO * len(content):
+            return
+        impossible = f"{len(content)} bytes cannot hold {size[1]}x{size[0]} pixels"
+    if impossible:
+        raise ImageError(f"{path}: the file is damaged or cut off ({impossible}); replace or remove it")
 
 
 def _lossy_compression(image: Image.Image, path: str | os.PathLike[str]) -> str:
