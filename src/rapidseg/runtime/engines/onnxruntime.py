@@ -177,4 +177,6 @@ def _open(path: Path, options: onnxruntime.SessionOptions, providers: list[Any])
     with explain_failure(
         ModelFileError, f"{path}: ONNX Runtime {version} cannot read it", "export the model again"
     ):  # its exceptions share no narrower base
-        return onnxruntime.InferenceSession(path, options, providers=providers)
+        # On a CPU there is nothing to fall back to, but ONNX Runtime would print so before it tries again.
+        falls_back = int(providers != [_PROVIDERS["cpu"]])
+        return onnxruntime.InferenceSession(path, options, providers=providers, enable_fallback=falls_back)
