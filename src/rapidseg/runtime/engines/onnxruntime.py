@@ -193,7 +193,9 @@ def _open(
     name = path if isinstance(path, Path) else "a cached model"
     situation = f"{name}: ONNX Runtime {onnxruntime.__version__} cannot read it"
     with explain_failure(ModelFileError, situation, "export the model again"):  # its exceptions share no narrower base
-        return onnxruntime.InferenceSession(_readable(path), options, providers=providers)
+        # On a CPU there is nothing to fall back to, but ONNX Runtime would print so before it tries again.
+        falls_back = int(providers != [_PROVIDERS["cpu"]])
+        return onnxruntime.InferenceSession(_readable(path), options, providers=providers, enable_fallback=falls_back)
 
 
 def _readable(model: Path | bytes) -> Path | bytes:
