@@ -24,7 +24,8 @@ from rapidseg.exporting import SpecializationReport, specialization, specialize_
 from rapidseg.exporting.static_graph import make_static
 from rapidseg.imaging import read_image, resize_image
 from rapidseg.runtime import load
-from rapidseg.runtime.model_file import SAMPLE_IMAGE, find_model, read_spec
+from rapidseg.runtime.content_check import CHECKSUM_KEY
+from rapidseg.runtime.model_file import SAMPLE_IMAGE, find_model, read_metadata, read_spec
 from rapidseg.workflows.push import _read_model
 from tests.support.block_scenes import write_block_scenes
 from tests.support.tiny_onnx import tiny_spec, write_tiny_onnx
@@ -74,6 +75,17 @@ def test_a_static_file_has_fixed_sizes_and_plain_operators(static: Specializatio
     assert {tensor.name for tensor in file.graph.initializer} <= read
     assert read_spec(static.path) == static.spec
     assert static.spec == read_spec(find_model("fast-scnn-camvid")).model_copy(update={"static_size": SIZE})
+
+
+def test_new_files_carry_a_checksum(static: SpecializationReport, class_maps: SpecializationReport) -> None:
+    for report in (static, class_maps):
+        assert CHECKSUM_KEY in read_metadata(report.path.read_bytes())
+        damaged = report.path.with_name("damaged.onnx")
+        content = bytearray(report.path.read_bytes())
+        content[len(content) // 2] ^= 1
+        damaged.write_bytes(content)
+        with pytest.raises(ModelFileError, match="damaged"):
+            read_spec(damaged)
 
 
 def test_every_program_was_checked_and_agrees(static: SpecializationReport, class_maps: SpecializationReport) -> None:

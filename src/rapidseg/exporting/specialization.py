@@ -26,6 +26,7 @@ from rapidseg.exporting.specialized_verification import verify_specialized
 from rapidseg.exporting.static_graph import make_static
 from rapidseg.exporting.verification import MAX_RELATIVE_ERROR, MIN_MATCHING_PIXELS, Check, validate_check_sizes
 from rapidseg.imaging import MINIMUM_SIDE
+from rapidseg.runtime.content_check import write_checksum
 from rapidseg.runtime.engines.engine import check_names
 from rapidseg.runtime.model_file import read_spec
 
@@ -131,6 +132,7 @@ def specialize_onnx(
     graph = _build(source, spec)
     with atomic_path(path) as temporary:
         onnx.save(graph, temporary)
+        write_checksum(temporary)
         checks, warnings = verify_specialized(temporary, spec, source, sizes=check_sizes, progress=progress)
         size_bytes = temporary.stat().st_size
     return SpecializationReport(path=path, size_bytes=size_bytes, spec=spec, checks=checks, warnings=warnings)
