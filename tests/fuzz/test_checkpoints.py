@@ -79,7 +79,7 @@ def test_damaged_files_are_read_or_refused(folder):
     run(folder, seed=1, count=1500)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("seed", range(10))
 def test_many_damaged_files_are_read_or_refused(seed, folder):
     print(run(folder, seed=100 + seed, count=10_000).to_json())  # noqa: T201

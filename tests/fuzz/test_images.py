@@ -75,7 +75,7 @@ def test_damaged_images_are_read_or_refused(tmp_path):
     run(tmp_path, seed=1, count=1500)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("seed", range(3))
 def test_many_damaged_images_are_read_or_refused(seed, tmp_path):
     print(run(tmp_path, seed=100 + seed, count=10_000).to_json())  # noqa: T201

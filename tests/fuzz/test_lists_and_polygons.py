@@ -93,7 +93,7 @@ def test_files_are_read_or_refused(kind, folder):
     run(kind, folder, seed=1, count=300)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("kind", RUNS)
 def test_many_files_are_read_or_refused(kind, folder):
     print(kind, run(kind, folder, seed=100, count=5000).to_json())  # noqa: T201

@@ -97,7 +97,7 @@ def test_masks_become_labels_or_are_refused(tmp_path):
     run(tmp_path, seed=1, count=700)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("seed", range(2))
 def test_many_masks_become_labels_or_are_refused(seed, tmp_path):
     print(run(tmp_path, seed=100 + seed, count=10_000).to_json())  # noqa: T201

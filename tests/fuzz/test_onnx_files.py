@@ -129,7 +129,7 @@ def test_damaged_model_files_without_a_checksum_end_in_no_traceback(tmp_path: Pa
     check(run(tmp_path, with_checksum=False, engine="onnxruntime", first=0, count=100), with_checksum=False)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("with_checksum", [True, False])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_many_damaged_model_files(engine: str, with_checksum: bool, tmp_path: Path) -> None:

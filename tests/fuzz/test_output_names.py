@@ -77,7 +77,7 @@ def test_some_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_tally(try_names(tmp_path, 1500, seed=1))
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 def test_many_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     check_tally(try_names(tmp_path, 20_000, seed=2))

@@ -148,7 +148,7 @@ def test_random_recipes_pass_a_dry_run_or_are_refused(data, tmp_path):
     run(data, tmp_path, seed=1, count=250, share_of_runs=0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("seed", range(4))
 def test_many_random_recipes_pass_a_dry_run_or_are_refused(seed, data, tmp_path):
     print(run(data, tmp_path, seed=300 + seed, count=2500, share_of_runs=1).to_json())  # noqa: T201

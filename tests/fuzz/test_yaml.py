@@ -200,7 +200,7 @@ def test_damaged_texts_are_read_or_refused(tmp_path):
     run(tmp_path, seed=1, count=500)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("seed", range(5))
 def test_many_damaged_texts_are_read_or_refused(seed, tmp_path):
     print(run(tmp_path, seed=200 + seed, count=4000).to_json())  # noqa: T201
