@@ -50,7 +50,7 @@ def failing(error):
 
 @pytest.mark.parametrize(("error", "message"), REFUSED, ids=lambda value: type(value).__name__)
 def test_in_a_command_and_in_python(error, message, rapidseg, monkeypatch):
-    monkeypatch.setattr("rapidseg.workflows.predict.find_images", failing(error))
+    monkeypatch.setattr("rapidseg.workflows.predict.search_images", failing(error))
     status, output, errors = rapidseg("predict", "x.png")
     assert (status, output) == (2, "")
     assert errors.startswith("error: ")
@@ -73,7 +73,7 @@ def test_outside_of_the_workflows(error, message, rapidseg, monkeypatch):
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda value: type(value).__name__)
 def test_no_memory(error, rapidseg, monkeypatch):
-    monkeypatch.setattr("rapidseg.workflows.predict.find_images", failing(error))
+    monkeypatch.setattr("rapidseg.workflows.predict.search_images", failing(error))
     status, output, errors = rapidseg("predict", "x.png")
     assert (status, output) == (1, "")
     assert errors.startswith("error: memory ran out")
@@ -85,7 +85,7 @@ def test_no_memory(error, rapidseg, monkeypatch):
 
 @pytest.mark.parametrize("error", [KeyError("x"), ValueError("x"), RuntimeError("x"), TypeError("x")], ids=repr)
 def test_a_fault_of_the_program_keeps_its_traceback(error, rapidseg, monkeypatch):
-    monkeypatch.setattr("rapidseg.workflows.predict.find_images", failing(error))
+    monkeypatch.setattr("rapidseg.workflows.predict.search_images", failing(error))
     with pytest.raises(type(error)):
         rapidseg("predict", "x.png")
 

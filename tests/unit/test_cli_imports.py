@@ -13,7 +13,16 @@ import rapidseg
 CLI = Path(rapidseg.__file__).parent / "cli"
 ALLOWED = ("rapidseg", "rapidseg.cli", "rapidseg.core", "rapidseg.workflows")
 MAX_LINES = 60  # of a command
-SHARED = ("app", "command_line", "completion", "console", "help", "streams", "__init__")  # used by all commands
+SHARED = (
+    "app",
+    "command_line",
+    "completion",
+    "console",
+    "help",
+    "interrupts",
+    "streams",
+    "__init__",
+)  # used by all commands
 
 
 def imports_at_run_time(node: ast.AST) -> Iterator[str]:

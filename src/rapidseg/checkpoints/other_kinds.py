@@ -91,7 +91,7 @@ def explain_text(start: bytes) -> str | None:
         words = " ".join(start.decode("utf-8").split())
     except UnicodeDecodeError:
         return None
-    if len(words) <= _MIN_TEXT or not words.isprintable():
+    if len(words) <= _MIN_TEXT or " " not in words or not words.isprintable():
         return None
     return (
         f"it is a text that begins with {words[:_SHOWN]!r}; if that is a server's answer, the download failed: "

@@ -21,6 +21,7 @@ from rapidseg.checkpoints.zip_format import is_zip, read_zip
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.files import file_in_folder
 
+_STOP = b"."  # ends every pickle, those of text too
 _CODE = (
     "reading it needs {name}, which is code, not a tensor; rapidseg never runs code from a file. "
     "If you trust it, load it where it was made and save only the weights: torch.save(model.state_dict(), ...)"
@@ -100,7 +101,7 @@ def _map(path: Path) -> np.ndarray:
 def _explain(path: Path, is_safe: bool, start: bytes, error: Exception) -> str:
     reason = str(error) if isinstance(error, UnreadableError) else "damaged, or another kind of file"
     kind = "safetensors file" if is_safe else "PyTorch checkpoint"
-    text = explain_text(start)
+    text = None if start.endswith(_STOP) else explain_text(start)
     if text is not None:
         return f"{path} is not a readable {kind}: {text}"
     return f"{path} is not a readable {kind} ({reason}); if it is incomplete, download or copy it again"

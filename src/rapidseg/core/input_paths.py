@@ -22,10 +22,10 @@ def check_input_path(path: str | os.PathLike[str]) -> Path:
     """
     text = os.fspath(path)
     if "\0" in text:
-        raise ValueError(f"{shortened(text)!r} contains a null character, which no path has; correct it")
+        raise ValueError(f"'{shortened(text)}' contains a null character, which no path has; correct it")
     if not is_plain(text):
         raise ValueError(
-            f"{shortened(text)!r} contains control characters; rename the file or folder, or correct the path"
+            f"'{shortened(text)}' contains control characters; rename the file or folder, or correct the path"
         )
     names = os.fsencode(text).replace(b"\\", b"/").split(b"/") if os.name == "nt" else os.fsencode(text).split(b"/")
     if len(os.fsencode(text)) >= MAX_PATH_BYTES or any(len(name) > MAX_NAME_BYTES for name in names):

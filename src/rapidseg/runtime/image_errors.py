@@ -37,7 +37,8 @@ def image_errors(names: Sequence[str], size_hw: SizeHW, engine: str) -> Iterator
             raise
         raise type(error)(f"{name}: {error}") from error
     except Exception as error:
-        if is_out_of_memory(error):
+        # An engine may say itself which device lacks memory, and what else helps.
+        if is_out_of_memory(error) and "have enough memory" not in str(error):
             raise ImageError(
                 f"{name}: not enough memory to segment it at {format_size(size_hw)} with {engine}; use a smaller input "
                 "size, or tile it"

@@ -162,7 +162,7 @@ def check_training_data(
         learned = splits_by_source.setdefault(source, {})
         for one in parse_split(open_layout(*source), split):
             learned[one] = learned.get(one, False) or part in train
-    reports, files = [], {}
+    reports, files, learned_from = [], {}, set()
     for (name, root), learned in splits_by_source.items():
         layout = open_layout(name, root)
         report = check_dataset(
@@ -175,7 +175,8 @@ def check_training_data(
             raise error_of(report, name, root)
         reports.append((report, frozenset(split for split, is_learned in learned.items() if is_learned)))
         files.update({f"{layout.name} {split}": layout.files(split) for split in learned})
-    shared = shared_between(files, _MAX_SECONDS) if len(reports) > 1 else []
+        learned_from |= {f"{layout.name} {split}" for split, is_learned in learned.items() if is_learned}
+    shared = shared_between(files, learned_from, _MAX_SECONDS) if len(reports) > 1 else []
     return (*learning_sentences(reports), *shared)
 
 

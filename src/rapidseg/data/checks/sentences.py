@@ -75,16 +75,21 @@ def error_of(report: CheckReport, source: str, root: str | None) -> DatasetError
     return DatasetError(f"{sentence_of(report.name, errors[0])}{others}; `{command}` shows everything")
 
 
-def shared_between(files: Mapping[str, SplitFiles], seconds: float) -> list[str]:
-    """Returns sentences on images that splits of different data sets have in common.
+def shared_between(files: Mapping[str, SplitFiles], learned: Collection[str], seconds: float) -> list[str]:
+    """Returns sentences on images that splits of different data sets have in common, one of which is scored.
 
     Args:
         files: by data set and split, such as `camvid train`.
+        learned: the splits that are learned from; they may share images, as fine and coarse labels do.
         seconds: for which contents are compared.
     """
     datasets = {label: label.rpartition(" ")[0] for label in files}
     return [
         sentence_of("", finding).strip()
         for finding in shared_images(files, file_digests(files, seconds))
-        if any(finding.message.endswith(f"in {other}") for other in files if datasets[other] != datasets[finding.split])
+        if any(
+            finding.message.endswith(f"in {other}")
+            for other in files
+            if datasets[other] != datasets[finding.split] and not {other, finding.split} <= set(learned)
+        )
     ]
