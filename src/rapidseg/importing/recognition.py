@@ -17,9 +17,8 @@ from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.progress import Counter
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
-from rapidseg.core.wording import shortened
 from rapidseg.importing.backbone_names import backbone_kind
-from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights, set_aside
+from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights, note_skipped, set_aside
 from rapidseg.importing.class_names import LabelsLike, labels_for
 from rapidseg.importing.download import Note, is_url, locate, log
 from rapidseg.importing.layouts import LAYOUTS, Layout
@@ -27,7 +26,6 @@ from rapidseg.importing.template import find_template, variant_options
 from rapidseg.zoo import PublishedModel, model_hint, published_models
 
 _NEAR = 0.5  # share of names that a layout must know before its other names are worth listing
-_MAX_SKIPPED, _MAX_NAME = 3, 60  # classes that a note lists, and characters of each
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +88,6 @@ def recognize_checkpoint(
     published = published or find_published(os.fspath(source))
     path = find_checkpoint(source, sha256=sha256, progress=progress, note=note)
     checkpoint = read_checkpoint(path)
-    if checkpoint.opaque:
-        note(_skipped(checkpoint))
     if ENCODER_KEY in checkpoint.metadata:
         raise ModelFileError(
             explain_encoder(path, EncoderSpec.from_json(checkpoint.metadata[ENCODER_KEY], where=str(path)))
@@ -116,6 +112,7 @@ def recognize_checkpoint(
     counts = renamed[layout.classifier].shape[:1] if layout.classifier in renamed else ()
     chosen = labels_for(counts[0] if counts else 0, labels, checkpoint.content, path=path, note=note)
     check_values(state, path)
+    note_skipped(checkpoint, note)
     if published is not None and published.terms is not None:
         note(license_note(published.name, published.terms))
     return RecognizedCheckpoint(path, renamed, None, layout, layout.options(state), chosen, published)
@@ -227,13 +224,6 @@ def _misfits(layout: Layout, state: Mapping[str, StoredTensor]) -> str:
     if template is None:
         return ""
     return f"; {template.misfits(renamed, classes, options)}"
-
-
-def _skipped(checkpoint: Checkpoint) -> str:
-    """Says which values of a file were not read."""
-    names = [shortened(name, _MAX_NAME) for name in checkpoint.opaque]
-    more = f" and {len(names) - _MAX_SKIPPED} more" if len(names) > _MAX_SKIPPED else ""
-    return f"skipped in {checkpoint.path}, since reading it would run code: {', '.join(names[:_MAX_SKIPPED])}{more}"
 
 
 def _advise(checkpoint: Checkpoint) -> str:

@@ -115,7 +115,8 @@ def import_checkpoint(
     file: str | Path = os.fspath(source)
     if not is_built_in(str(file)):
         file = find_checkpoint(source, sha256=sha256, progress=downloading, note=notes.append)
-    encoder = find_encoder(file) if isinstance(file, Path) and not is_encoder_file(file) else None
+    is_new = isinstance(file, Path) and not is_encoder_file(file)
+    encoder = find_encoder(Path(file), note=notes.append) if is_new else None
     if encoder is not None:
         _refuse_options(file, labels=labels, ema=ema, options=options)
         encoder_spec, state = encoder
