@@ -52,7 +52,8 @@ def test_images_folders_and_globs(rapidseg, model, photos):
     record = json.loads(Path("predictions/predictions.json").read_text())
     assert record["complete"] is True
     assert record["failed"] == []
-    assert record["model"] == {"file": str(model), "architecture": "tiny", "dataset": "noise", "checksum": None}
+    about = {"architecture": "tiny", "dataset": "noise", "license": None, "checksum": None}
+    assert record["model"] == {"file": str(model), **about}
     assert record["choice"].startswith("OpenVINO")
     assert record["classes"] == list(CAMVID.names)
     assert list(record["median_ms"]) == STAGES

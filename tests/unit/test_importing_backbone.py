@@ -1,5 +1,6 @@
 """ImageNet weights in the names of three sources, into backbones of small networks, and into a training run."""
 
+import argparse
 import hashlib
 
 import pytest
@@ -58,6 +59,17 @@ def saved(tmp_path):
         return tmp_path / name
 
     return save
+
+
+def test_values_that_only_code_could_read_are_named(saved):
+    model, notes = make("torchvision"), []
+    state = imagenet("torchvision", model)
+    file = saved({"state_dict": state, "args": argparse.Namespace(lr=0.1)})
+    load_backbone(model, file, note=notes.append)
+    skipped = f"{file}: skipped what only code could read: argparse.Namespace; the weights do not need it"
+    assert skipped in notes
+    load_backbone(model, saved({"state_dict": state}), note=notes.append)
+    assert notes.count(skipped) == 1
 
 
 @pytest.mark.parametrize("wrapping", ["plain", "state_dict", "module.", "backbone.", "no counters"])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+import rapidseg
 from rapidseg.core.errors import ModelFileError
+from rapidseg.core.progress import NullProgress
 from rapidseg.importing import load_checkpoint, recognize_checkpoint
+from tests.support.checkpoint_files import called, storage, tensor, write_zip
 from tests.support.published import published_state
 
 NETWORK = published_state("tramac")
@@ -96,3 +99,38 @@ def test_a_content_that_holds_itself_is_searched_once(tmp_path):
     torch.save(content, tmp_path / "self.pth")
     with pytest.raises(ModelFileError, match="unknown tensor names"):
         recognize_checkpoint(tmp_path / "self.pth")
+
+
+class Messages(NullProgress):
+    def __init__(self):
+        self.texts = []
+
+    def message(self, text):
+        self.texts.append(text)
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_values_that_only_code_could_read_are_named_where_a_checkpoint_is_used(tmp_path, monkeypatch, count):
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "cache"))
+    names = ["argparse.Namespace", *(f"project.settings.Config{index}" for index in range(1, count))]
+    content = {name: called(name) for name in names}
+    tensors, storages = {}, {}
+    for key, (name, values) in enumerate(NETWORK.items()):
+        values = values.float().contiguous()
+        storages[str(key)] = values.numpy().tobytes()
+        stored = storage("torch.FloatStorage", str(key), values.numel())
+        tensors[name] = tensor(stored, 0, tuple(values.shape), tuple(values.stride()))
+    file = write_zip(tmp_path / "model.pth", {**content, "state_dict": tensors}, storages)
+    expected = f"{file}: skipped what only code could read: {', '.join(names[:3])}"
+    expected += f"{' and 2 more' if count == 5 else ''}; the weights do not need it"
+    said = []
+    load_checkpoint(file, labels="cityscapes", note=said.append)
+    assert said == [expected]
+    assert expected in rapidseg.import_checkpoint(file, tmp_path / "model.safetensors").notes
+    messages = Messages()
+    rapidseg.load(file, device="cpu", progress=messages)
+    assert f"note: {expected}" in messages.texts
+
+
+def test_a_checkpoint_of_tensors_alone_has_no_such_note(tmp_path):
+    assert recognize(tmp_path, NETWORK)[1] == []

@@ -12,9 +12,10 @@ import pytest
 import rapidseg
 from rapidseg.core.errors import ConfigError, EngineError, InputError, ModelFileError, RapidSegError
 from rapidseg.core.labels import CAMVID
+from rapidseg.core.model_card import model_card
 from rapidseg.importing import load_checkpoint, recognition, transfer
 from rapidseg.runtime.engines import selection
-from rapidseg.runtime.model_file import SAMPLE_IMAGE
+from rapidseg.runtime.model_file import SAMPLE_IMAGE, read_spec
 from rapidseg.system.gpu import Gpu
 from rapidseg.workflows import model_cache
 from rapidseg.zoo import published_models
@@ -221,14 +222,56 @@ def test_a_published_model_is_downloaded_once(published, image: np.ndarray, monk
     asked = len(site.asked)
     assert rapidseg.load(name, download=False, device="cpu").path == segmenter.path
     assert rapidseg.load(site.url + path, download=False, device="cpu").path == segmenter.path
-    assert "was trained on Cityscapes, whose license allows non-commercial use only" in watcher.messages[0]
+    stated = [f"note: {name} was trained on Cityscapes, whose license allows non-commercial use only"]
+    assert watcher.messages == stated
+    for source in (name, site.url + path):  # also where the model file is in the cache
+        again = Watcher()
+        rapidseg.load(source, device="cpu", progress=again)
+        assert again.messages == stated
     spec = SegmentationModel.from_pretrained(name).spec
-    assert spec == segmenter.spec.model_copy(update={"checksum": None, "license": None, "precisions": {}})
+    assert spec == segmenter.spec.model_copy(update={"checksum": None, "precisions": {}})
+    assert spec.training_splits == ("cityscapes/train",)
     assert len(site.asked) == asked
     site.files[path] = bytes(1000)
     segmenter.path.unlink()
     with pytest.raises(RapidSegError, match="which does not begin with"):
         rapidseg.load(name)
+
+
+def test_files_made_of_a_published_model_state_its_license(published, tmp_path: Path) -> None:
+    name, _, _ = published
+    watcher = Watcher()
+    imported = rapidseg.import_checkpoint(name, tmp_path / "x.safetensors")
+    exported = rapidseg.export(name, tmp_path / "x.onnx", check_sizes=(64, 96), progress=watcher)
+    stated = f"{name} was trained on Cityscapes, whose license allows non-commercial use only"
+    assert [note for note in imported.notes if "license" in note] == [stated]
+    assert [note for note in watcher.messages if "license" in note] == [f"note: {stated}"]
+    for spec in (read_spec(exported.path), load_model(imported.path).spec):
+        assert f"{name} was {spec.license}" == stated
+        assert spec.trained_on == ("cityscapes/train",)
+        card = model_card(spec, None, for_hub=True).splitlines()
+        assert "license: other" in card
+        assert f"| License of the weights | {spec.license} |" in card
+        assert "| Trained on | cityscapes train |" in card
+    reused = Watcher()
+    for _ in range(2):
+        rapidseg.load(imported.path, device="cpu", progress=reused)
+    assert reused.messages == [f"note: {imported.path} was {spec.license}"] * 2
+
+
+def test_records_of_predictions_and_evaluations_have_the_license(published, tmp_path: Path) -> None:
+    name, _, _ = published
+    watcher = Watcher()
+    report = rapidseg.predict(
+        model=name, output=tmp_path / "predictions", input_size=64, device="cpu", progress=watcher
+    )
+    assert sum("license" in text for text in watcher.messages) == 1
+    license = "trained on Cityscapes, whose license allows non-commercial use only"
+    assert report.record["model"]["license"] == license
+    with_names = Watcher()
+    (file,) = model_cache.link_model_files([name], tmp_path, download=False, progress=with_names)
+    assert with_names.messages == [f"note: {name} was {license}"]
+    assert read_spec(Path(file)).license == license
 
 
 def test_a_file_comes_before_a_published_name(

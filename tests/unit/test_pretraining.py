@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import colorsys
 import math
 
@@ -344,6 +345,13 @@ class TestPublishedEncoder:
         images = torch.randn(2, 3, 32, 32)
         for file in (path, report.path):
             assert torch.equal(load_encoder(file)(images), whole(images))
+
+    def test_values_that_only_code_could_read_are_named(self, published, tmp_path):
+        content = torch.load(published[1], weights_only=True)
+        torch.save({**content, "args": argparse.Namespace(lr=0.1)}, tmp_path / "1_model.pth")
+        report = rapidseg.import_checkpoint(tmp_path / "1_model.pth", tmp_path / "x.safetensors")
+        (note,) = report.notes
+        assert note.endswith("skipped what only code could read: argparse.Namespace; the weights do not need it")
 
     def test_options_of_segmentation_networks_do_not_apply(self, published, tmp_path):
         with pytest.raises(ConfigError, match="is an encoder, to which labels does not apply"):

@@ -79,6 +79,12 @@ def test_a_file_and_a_segmenter_get_the_same_scores(camvid, model):
     assert by_name.run.model == loaded.run.model == str(model)
 
 
+def test_the_report_has_the_license_of_the_weights(camvid, tmp_path):
+    write_tiny_onnx(tmp_path / "model.onnx", spec_trained_on(license="CC0-1.0"))
+    report = evaluate(tmp_path / "model.onnx", data="camvid", root=camvid)
+    assert report.to_dict()["license"] == "CC0-1.0"
+
+
 @pytest.mark.parametrize(
     "said",
     [

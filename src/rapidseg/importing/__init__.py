@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from rapidseg.importing.class_names import LabelsLike, find_labels
 from rapidseg.importing.download import Note, fetch, is_url, kept_download
 from rapidseg.importing.model_building import build_model_file
-from rapidseg.importing.recognition import RecognizedCheckpoint, find_checkpoint, recognize_checkpoint
+from rapidseg.importing.recognition import (
+    RecognizedCheckpoint,
+    find_checkpoint,
+    find_published,
+    license_note,
+    recognize_checkpoint,
+)
 
 if TYPE_CHECKING:
     from rapidseg.importing.backbone import load_backbone
@@ -40,10 +46,12 @@ __all__ = [
     "find_checkpoint",
     "find_encoder",
     "find_labels",
+    "find_published",
     "initialize_from",
     "is_built_in",
     "is_url",
     "kept_download",
+    "license_note",
     "load_backbone",
     "load_checkpoint",
     "recognize_checkpoint",

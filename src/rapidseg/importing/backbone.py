@@ -19,7 +19,7 @@ from rapidseg.checkpoints import StoredTensor, list_misfits, read_checkpoint, wi
 from rapidseg.core.errors import ConfigError, ModelFileError
 from rapidseg.core.progress import Counter
 from rapidseg.importing.backbone_names import backbone_kind
-from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights, set_aside
+from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights, note_skipped, set_aside
 from rapidseg.importing.download import Note, locate, log
 from rapidseg.importing.encoder import initialize_from_encoder
 from rapidseg.importing.encoder_checkpoint import find_encoder
@@ -74,10 +74,11 @@ def load_backbone(
             "weights of the whole network with model.weights"
         )
     path = locate(os.fspath(source), sha256=sha256, progress=progress, note=note)
-    encoder = find_encoder(path)
+    encoder = find_encoder(path, note=note)
     if encoder is not None:
         return initialize_from_encoder(model, *encoder, source=os.fspath(source), note=note)
-    candidates = find_weights(read_checkpoint(path).content, lambda names: backbone_kind(names) is not None, path=path)
+    checkpoint = read_checkpoint(path)
+    candidates = find_weights(checkpoint.content, lambda names: backbone_kind(names) is not None, path=path)
     known = [weights for weights in candidates if backbone_kind(weights.state) is not None]
     if not known:
         names = ", ".join(list(candidates[0].state)[:3]) if candidates else "none"
@@ -94,6 +95,7 @@ def load_backbone(
     if problems:
         raise ModelFileError(f"{path} does not fit the backbone of the model. {_advice(renamed, model)}{problems}")
     check_values(renamed, path)
+    note_skipped(checkpoint, note)
     backbone.load_state_dict(to_torch(renamed))
     used = [f"backbone.{name}" for name in expected]
     return WeightsUse(

@@ -74,6 +74,6 @@ def build_model(found: RecognizedCheckpoint, options: Mapping[str, Any] | None =
         assert found.layout is not None, "a file has a specification of ours or a layout"
         chosen = {**found.options, **(options or {})}
         model = create_model(found.layout.architecture, labels=found.labels, variant=found.layout.variant, **chosen)
-        model.spec = model.spec.model_copy(update={"source": found.layout.source})
+        model.spec = model.spec.model_copy(update=found.origin)
     load_state(model, to_torch(found.state), where=found.where)
     return model.eval()

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rapidseg.checkpoints import StoredTensor
+from rapidseg.checkpoints import Checkpoint, StoredTensor
 from rapidseg.core.errors import ConfigError, ModelFileError
+from rapidseg.core.wording import shortened
 
 IsKnown = Callable[[Collection[str]], bool]
 """Tells whether tensor names are those of a known layout."""
@@ -28,6 +29,7 @@ _BESIDE = re.compile(
     r"(?i:loss|criteri|metric|confmat|confusion|jaccard|(?:class|pos)_?weight)|IoU|"
     r"(?i:(?:^|_)m?(?:iou|acc|accuracy|dice|f1|f1_?score|precision|recall)(?:_|\d|$))"
 )
+_MAX_SKIPPED, _MAX_CLASS_NAME = 3, 60  # skipped classes in a note, and characters of each
 _MAX_LISTED = 6  # names in a note
 _MAX_PREFIXES = 8  # parts of a prefix
 _MAX_DEPTH = 5  # of nested dictionaries; a hostile file may contain itself
@@ -271,3 +273,17 @@ def _take_buffered_copy(weights: WeightsCandidate) -> list[WeightsCandidate]:
 
 def _key(weights: WeightsCandidate) -> str:
     return weights.where or "the file itself"
+
+
+def note_skipped(checkpoint: Checkpoint, note: Callable[[str], None]) -> None:
+    """Says which values beside the weights were not read, by their classes; nothing where all were read.
+
+    Args:
+        checkpoint: the file.
+        note: called with a sentence.
+    """
+    names = [shortened(name, _MAX_CLASS_NAME) for name in checkpoint.opaque]
+    if names:
+        more = f" and {len(names) - _MAX_SKIPPED} more" if len(names) > _MAX_SKIPPED else ""
+        listed = ", ".join(names[:_MAX_SKIPPED])
+        note(f"{checkpoint.path}: skipped what only code could read: {listed}{more}; the weights do not need it")

@@ -16,8 +16,8 @@ from rapidseg.checkpoints import StoredTensor, read_checkpoint, with_counters
 from rapidseg.core.encoder_spec import EncoderSpec
 from rapidseg.core.errors import ModelFileError
 from rapidseg.core.spec import SPEC_KEY
-from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights
-from rapidseg.importing.download import log
+from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights, note_skipped
+from rapidseg.importing.download import Note, log
 from rapidseg.models.encoder_file import is_encoder_file, read_encoder
 from rapidseg.models.weights_file import to_torch
 
@@ -53,8 +53,12 @@ def read_encoder_checkpoint(path: Path) -> tuple[EncoderSpec, dict[str, Tensor]]
     return encoder
 
 
-def find_encoder(path: Path) -> tuple[EncoderSpec, dict[str, Tensor]] | None:
+def find_encoder(path: Path, *, note: Note | None = None) -> tuple[EncoderSpec, dict[str, Tensor]] | None:
     """Reads an encoder as `read_encoder_checkpoint` does; returns None if the file holds something else.
+
+    Args:
+        path: the file.
+        note: called with each decision, in a sentence. None: decisions are logged.
 
     Raises:
         ModelFileError: the file is missing, damaged, or cannot be read without running code.
@@ -68,8 +72,10 @@ def find_encoder(path: Path) -> tuple[EncoderSpec, dict[str, Tensor]] | None:
     known = [weights for weights in candidates if is_published_encoder(weights.state)]
     if not known:
         return None
-    state = _renamed(choose_weights(known, None, path=path, note=log.info))
+    note = note or log.info
+    state = _renamed(choose_weights(known, None, path=path, note=note))
     check_values(state, path)
+    note_skipped(checkpoint, note)
     spec = EncoderSpec(
         network="resnet18",
         options={"stem": "cifar"},

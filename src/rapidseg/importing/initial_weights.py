@@ -48,7 +48,7 @@ def initialize_from(
     note = note or log.info
     source = os.fspath(source)
     path = source if is_built_in(source) else find_checkpoint(source, progress=progress, note=note)
-    encoder = find_encoder(path) if isinstance(path, Path) else None
+    encoder = find_encoder(path, note=note) if isinstance(path, Path) else None
     if encoder is not None:
         return initialize_from_encoder(model, *encoder, source=source, note=note)
     given = load_checkpoint(path, note=note)

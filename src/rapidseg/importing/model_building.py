@@ -43,7 +43,6 @@ def build_model_file(
     checkpoint: RecognizedCheckpoint,
     path: str | os.PathLike[str],
     *,
-    license: str | None = None,
     measure: Callable[[Path, ModelSpec], dict[str, float]] | None = None,
 ) -> ModelSpec | None:
     """Writes a model file.
@@ -51,7 +50,6 @@ def build_model_file(
     Args:
         checkpoint: weights and network.
         path: the file to write.
-        license: terms of use of the weights, where the checkpoint does not state them.
         measure: returns `ModelSpec.precisions` for a file, whose name is not the final one.
 
     Returns:
@@ -70,7 +68,7 @@ def build_model_file(
     problems = template.misfits(state, spec.labels.num_classes, options)
     if problems:
         raise ModelFileError(f"{checkpoint.where}: the tensors do not fit {architecture}; {problems}")
-    spec = spec.model_copy(update={"checksum": checksum(state), "license": spec.license or license})
+    spec = spec.model_copy(update={"checksum": checksum(state)})
     with atomic_path(path) as temporary:
         with temporary.open("wb") as file:
             for chunk in _model(template, state, spec):
@@ -103,7 +101,7 @@ def _specify(checkpoint: RecognizedCheckpoint, template: Template, options: dict
         labels=checkpoint.labels,
         stride=template.stride,
         align_corners=options["align_corners"],
-        source=checkpoint.layout.source,
+        **checkpoint.origin,
     )
 
 

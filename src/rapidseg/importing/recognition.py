@@ -18,12 +18,12 @@ from rapidseg.core.labels import LabelSet
 from rapidseg.core.progress import Counter
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
 from rapidseg.importing.backbone_names import backbone_kind
-from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights, set_aside
+from rapidseg.importing.checkpoint_weights import check_values, choose_weights, find_weights, note_skipped, set_aside
 from rapidseg.importing.class_names import LabelsLike, labels_for
 from rapidseg.importing.download import Note, is_url, locate, log
 from rapidseg.importing.layouts import LAYOUTS, Layout
 from rapidseg.importing.template import find_template, variant_options
-from rapidseg.zoo import model_hint, published_models
+from rapidseg.zoo import PublishedModel, model_hint, published_models
 
 _NEAR = 0.5  # share of names that a layout must know before its other names are worth listing
 
@@ -39,6 +39,7 @@ class RecognizedCheckpoint:
         layout: how a published file names its tensors; None for ours.
         options: of a published file: those in which the network differs from the layout's variant.
         labels: the classes.
+        published: the published model whose weights they are; None if it is none of them.
     """
 
     path: Path
@@ -47,6 +48,16 @@ class RecognizedCheckpoint:
     layout: Layout | None
     options: Mapping[str, Any]
     labels: LabelSet
+    published: PublishedModel | None = None
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The fields of `ModelSpec` that say where the weights of a published file come from, and their terms."""
+        assert self.layout is not None, "a file of ours has them in its specification"
+        about = {"source": self.layout.source}
+        if self.published is None:
+            return about
+        return {**about, "license": self.published.terms, "trained_on": self.published.trained_on}
 
     @property
     def where(self) -> str:
@@ -64,12 +75,17 @@ def recognize_checkpoint(
     ema: bool | None = None,
     progress: Counter | None = None,
     note: Note | None = None,
+    published: PublishedModel | None = None,
 ) -> RecognizedCheckpoint:
     """Finds the weights of a network in a checkpoint, and which network that is.
 
-    Arguments and errors are those of `rapidseg.importing.load_checkpoint`.
+    Other arguments and errors are those of `rapidseg.importing.load_checkpoint`.
+
+    Args:
+        published: the model whose weights `source` is. None: the one that `source` names.
     """
     note = note or log.info
+    published = published or find_published(os.fspath(source))
     path = find_checkpoint(source, sha256=sha256, progress=progress, note=note)
     checkpoint = read_checkpoint(path)
     if ENCODER_KEY in checkpoint.metadata:
@@ -77,7 +93,10 @@ def recognize_checkpoint(
             explain_encoder(path, EncoderSpec.from_json(checkpoint.metadata[ENCODER_KEY], where=str(path)))
         )
     if SPEC_KEY in checkpoint.metadata:
-        return _recognize_own(checkpoint, labels, ema)
+        own = _recognize_own(checkpoint, labels, ema)
+        if own.spec is not None and own.spec.license is not None:
+            note(license_note(str(path), own.spec.license))
+        return own
     candidates = find_weights(checkpoint.content, _is_known, path=path)
     if not candidates:
         raise ModelFileError(f"{path} holds no dictionary of tensors; {_advise(checkpoint)}")
@@ -93,7 +112,10 @@ def recognize_checkpoint(
     counts = renamed[layout.classifier].shape[:1] if layout.classifier in renamed else ()
     chosen = labels_for(counts[0] if counts else 0, labels, checkpoint.content, path=path, note=note)
     check_values(state, path)
-    return RecognizedCheckpoint(path, renamed, None, layout, layout.options(state), chosen)
+    note_skipped(checkpoint, note)
+    if published is not None and published.terms is not None:
+        note(license_note(published.name, published.terms))
+    return RecognizedCheckpoint(path, renamed, None, layout, layout.options(state), chosen, published)
 
 
 def _recognize_own(checkpoint: Checkpoint, labels: LabelsLike | None, ema: bool | None) -> RecognizedCheckpoint:
@@ -125,6 +147,24 @@ def find_checkpoint(
         RapidSegError: the file cannot be downloaded, or is not the expected one.
     """
     return locate(resolve_name(os.fspath(source)), sha256=sha256, progress=progress, note=note, offline=offline)
+
+
+def find_published(source: str) -> PublishedModel | None:
+    """Returns the published model that a name or the URL of its weights stands for; a file comes before a name."""
+    if is_url(source):
+        urls = {file.url: model for model in published_models().values() for file in model.weights}
+        return urls.get(source)
+    return None if Path(source).exists() else published_models().get(source)
+
+
+def license_note(name: str, license: str) -> str:
+    """Returns the sentence that states the license of a model's weights.
+
+    Args:
+        name: of the model, or its file.
+        license: `ModelSpec.license`; that of a published model begins with what it was trained on.
+    """
+    return f"{name} was {license}" if license.startswith("trained on ") else f"license of {name}: {license}"
 
 
 def resolve_name(source: str) -> str:

@@ -193,6 +193,7 @@ def make_record(
             "file": str(segmenter.path),
             "architecture": spec.architecture,
             "dataset": spec.training_data,
+            "license": spec.license,
             "checksum": spec.checksum,
         },
         "engine": segmenter.engine.name,

@@ -265,6 +265,7 @@ def evaluate(
         date=datetime.now().astimezone(),
         command=(command if isinstance(command, str) else shlex.join(command)) or _call(name, arguments),
         model=name,
+        license=segmenter.spec.license,
         engine=segmenter.engine.name,
         precision=segmenter.engine.precision,
         device=segmenter.engine.device,

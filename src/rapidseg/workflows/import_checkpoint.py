@@ -98,7 +98,15 @@ def import_checkpoint(
     """
     path = output_path(source, output, ".safetensors")
     require_extra("export")
-    from rapidseg.importing import find_checkpoint, find_encoder, is_built_in, load_checkpoint
+    from rapidseg.importing import (
+        find_checkpoint,
+        find_encoder,
+        find_published,
+        is_built_in,
+        load_checkpoint,
+        recognize_checkpoint,
+    )
+    from rapidseg.importing.checkpoint import build_model
     from rapidseg.models import count_parameters, save_model
     from rapidseg.models.encoder_file import is_encoder_file, save_encoder
 
@@ -107,14 +115,20 @@ def import_checkpoint(
     file: str | Path = os.fspath(source)
     if not is_built_in(str(file)):
         file = find_checkpoint(source, sha256=sha256, progress=downloading, note=notes.append)
-    encoder = find_encoder(file) if isinstance(file, Path) and not is_encoder_file(file) else None
+    is_new = isinstance(file, Path) and not is_encoder_file(file)
+    encoder = find_encoder(Path(file), note=notes.append) if is_new else None
     if encoder is not None:
         _refuse_options(file, labels=labels, ema=ema, options=options)
         encoder_spec, state = encoder
         written = save_encoder(state, encoder_spec, path)
         learned = sum(tensor.numel() for name, tensor in state.items() if name.endswith(("weight", "bias")))
         return ImportReport(path=path, spec=written, num_parameters=learned, notes=tuple(notes))
-    model = load_checkpoint(file, labels=labels, ema=ema, options=options, note=notes.append)
+    if isinstance(file, Path):
+        published = find_published(os.fspath(source))
+        found = recognize_checkpoint(file, labels=labels, ema=ema, note=notes.append, published=published)
+        model = build_model(found, options)
+    else:
+        model = load_checkpoint(file, labels=labels, ema=ema, options=options)
     spec = save_model(model, path)
     return ImportReport(path=path, spec=spec, num_parameters=count_parameters(model), notes=tuple(notes))
 

@@ -19,18 +19,19 @@ from rapidseg.core.files import atomic_path, write_text
 from rapidseg.core.progress import Progress, counter
 from rapidseg.core.report import Report
 from rapidseg.core.wording import count_of
-from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES
+from rapidseg.runtime.model_file import BUILT_IN_MODELS, CHECKPOINT_SUFFIXES, read_spec
 from rapidseg.runtime.tuned_file import file_sha256
 from rapidseg.system.cache import cache_folder, cache_root, keep_newest
 from rapidseg.workflows.arguments import FLAG, checked
 from rapidseg.zoo import published_models
 
 if TYPE_CHECKING:
+    from rapidseg.core.spec import ModelSpec
     from rapidseg.importing import RecognizedCheckpoint
 
 PRETRAINED_WEIGHTS = "model.safetensors"  # the file in a folder of `SegmentationModel.save_pretrained`
 
-_FORMAT = 1  # of the model files in the cache; others are made when it changes
+_FORMAT = 2  # of the model files in the cache; others are made when it changes
 _CHUNK_BYTES = 1 << 22
 _KINDS: Mapping[str, Literal["download", "model file"]] = {"downloads": "download", "models": "model file"}
 _CHECKSUMS = "checksums"  # folder of the checksums of model files
@@ -70,29 +71,37 @@ def prepare_model(source: str, *, download: bool, progress: Progress) -> Prepare
     Args:
         source: a checkpoint, for which `is_checkpoint` is true.
         download: whether a checkpoint that is not on disk may be downloaded.
-        progress: watches the download; is told what was assumed, and the license of a published model.
+        progress: watches the download; is told what was assumed or skipped, and the license of the weights.
 
     Raises:
         ModelFileError: the checkpoint does not exist, is not downloaded, or is not one of a known network.
         RapidSegError: it cannot be downloaded, or the model file cannot be written.
     """
     from rapidseg.evaluation.precision_agreement import measure_bf16
-    from rapidseg.importing import build_model_file, find_checkpoint, recognize_checkpoint
+    from rapidseg.importing import build_model_file, find_checkpoint, find_published, license_note, recognize_checkpoint
+
+    def note(text: str) -> None:
+        progress.message(f"note: {text}")
+
+    def state_license(name: str, spec: ModelSpec) -> None:
+        if spec.license is not None:
+            note(license_note(name, spec.license))
 
     path = Path(source)
-    published = None if path.exists() else published_models().get(source)
+    published = find_published(source)
     url = source if "://" in source else None if published is None else published.url
     if path.is_dir():
         path = path / PRETRAINED_WEIGHTS
     if url is not None:
         path = find_checkpoint(
             url,
-            sha256=None if published is None else published.sha256_prefix,
+            sha256=None if published is None or url != published.url else published.sha256_prefix,
             progress=counter(progress, f"downloading {source}", unit="bytes"),
-            note=lambda text: progress.message(f"note: {text}"),
+            note=note,
             offline=not download,
         )
         if path.suffix.lower() == ".onnx":  # already a model file, such as one on the Hugging Face Hub
+            state_license(source, read_spec(path))
             return PreparedModel(path, path)
     elif not path.exists():
         raise ModelFileError(f"{source}: no such file; pass a checkpoint, a model file (.onnx) or the name of a model")
@@ -102,19 +111,17 @@ def prepare_model(source: str, *, download: bool, progress: Progress) -> Prepare
             "the cache folder for models is not writable; set RAPIDSEG_CACHE to a folder that is, or create a model "
             f"file: rapidseg export {source}"
         )
-    stem = source if published is not None else re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
+    stem = published.name if published is not None else re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
     model_file = folder / f"{stem[:80]}-{_digest(path)}.onnx"
     checksum = folder.parent / _CHECKSUMS / f"{model_file.name}.sha256"
     if _is_as_built(model_file, checksum):
         for file in (model_file, checksum):
             os.utime(file)  # the newest are kept
+        state_license(str(path) if published is None else published.name, read_spec(model_file))
         return PreparedModel(path, model_file)
     labels = None if published is None else published.dataset
-    found = recognize_checkpoint(path, labels=labels, note=lambda text: progress.message(f"note: {text}"))
-    terms = None if published is None else published.terms
-    if terms is not None:
-        progress.message(f"note: {source} was {terms}")
-    if build_model_file(found, model_file, license=terms, measure=measure_bf16) is None:
+    found = recognize_checkpoint(path, labels=labels, note=note, published=published)
+    if build_model_file(found, model_file, measure=measure_bf16) is None:
         return PreparedModel(path, None, found)
     write_text(checksum, file_sha256(model_file))
     keep_newest(folder)

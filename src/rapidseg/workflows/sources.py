@@ -84,8 +84,11 @@ def load_network(
         return model
     from rapidseg.importing import load_checkpoint
 
+    def note(text: str) -> None:
+        progress.message(f"note: {text}")
+
     downloading = counter(progress, "downloading", unit="bytes")
-    return load_checkpoint(model, labels=labels, options=options, progress=downloading, note=progress.message)
+    return load_checkpoint(model, labels=labels, options=options, progress=downloading, note=note)
 
 
 def _file_and_stem(model: str) -> tuple[Path, str]:

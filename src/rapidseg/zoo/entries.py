@@ -162,6 +162,11 @@ class PublishedModel(NamedEntry):
         return _TERMS.get(self.dataset)
 
     @property
+    def trained_on(self) -> tuple[str, ...]:
+        """What its weights were trained on, as in `ModelSpec`; it is scored on the split `val`."""
+        return (f"{self.dataset}/train",)
+
+    @property
     def url(self) -> str:
         """The URL of its weights."""
         return self.weights[0].url

@@ -51,6 +51,7 @@ class Run(BaseModel):
         date: when the evaluation ended, with the time zone.
         command: the command line or the Python call.
         model: name or file.
+        license: of the model's weights; None: not known.
         data, root: the data set as it was given; absolute paths where they are paths.
         dataset, split: the name of the data set, and the split that was scored.
         protocol: `name`, `description` and settings of the protocol.
@@ -70,6 +71,7 @@ class Run(BaseModel):
     date: datetime
     command: str
     model: str
+    license: str | None = None
     engine: str
     precision: str
     device: str
