@@ -87,8 +87,8 @@ def labels_for(
     advice = f"rapidseg import {path} --labels NAMES (in Python: labels= of rapidseg.import_checkpoint)"
     if num_classes == CITYSCAPES.num_classes:
         note(
-            "the file does not name its 19 classes; they are assumed to be those of Cityscapes. If they are others, name "
-            f"them: {advice}"
+            "the file does not name its 19 classes; they are assumed to be those of Cityscapes. If they are others, "
+            f"name them: {advice}"
         )
         return CITYSCAPES
     note(f"the file does not name its {num_classes} classes; they are called class_0 and so on. To name them: {advice}")

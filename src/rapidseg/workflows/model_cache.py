@@ -148,7 +148,13 @@ def link_model_files(models: Sequence[str], folder: Path, *, download: bool, pro
             continue
         prepared = prepare_model(model, download=download, progress=progress)
         if prepared.model_file is None:
-            raise ModelFileError(f"{model} has unusual options; create a model file of it: rapidseg export {model}")
+            from rapidseg.importing.model_building import explain_no_template
+
+            assert prepared.content is not None, "it was read where there is no model file"
+            raise ModelFileError(
+                f"{model} has unusual options{explain_no_template(prepared.content)}; create a model file of it: "
+                f"rapidseg export {model}"
+            )
         name = model if model in published_models() else prepared.checkpoint.stem
         files.append(str(copy_model_file(prepared.model_file, folder / f"{name}.onnx")))
     return tuple(files)
