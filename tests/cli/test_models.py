@@ -141,3 +141,26 @@ def test_an_int8_model_says_what_that_cost(rapidseg):
     _, output, _ = rapidseg("models", "show", "fast-scnn-camvid-int8")
     assert "points of mIoU lost on camvid val" in output
     assert "INT8" not in rapidseg("models", "show", "fast-scnn-camvid")[1]
+
+
+def test_export_of_a_published_model_is_shown_with_the_extra_it_needs(rapidseg):
+    listed = " ".join(rapidseg("models")[1].split())
+    assert "They run without PyTorch; `import` and `export` need the extra export." in listed
+    lines = [line.strip() for line in rapidseg("models", "show", "fast-scnn-cityscapes")[1].splitlines()]
+    place = lines.index("rapidseg export fast-scnn-cityscapes -o fast-scnn-cityscapes.onnx")
+    assert lines[place - 1].endswith("needs the extra export")
+
+
+def test_a_long_name_leaves_room_for_the_other_columns_of_the_cache(rapidseg, monkeypatch, tmp_path):
+    monkeypatch.setenv("RAPIDSEG_CACHE", str(tmp_path / "c"))
+    monkeypatch.setattr(console, "_width", 80)
+    folder = tmp_path / "c" / "downloads"
+    folder.mkdir(parents=True)
+    name = f"{'0123456789ab-' + 'deeplabv3_r50-d8_512x1024_80k_cityscapes_' * 3}0cec9937.pth"
+    (folder / name).write_bytes(bytes(1_500_000))
+    lines = rapidseg("models", "cache")[1].splitlines()
+    assert [word in lines[1] for word in ("file", "kind", "MB", "last used")] == [True] * 4
+    (row,) = [line for line in lines if "1.5 " in line and "download" in line and not line.startswith("1 file")]
+    rows = lines[lines.index(row) : -1]
+    assert "".join(line.split(" ")[0] for line in rows) == name
+    assert max(map(len, lines[:-1])) <= 80

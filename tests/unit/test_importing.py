@@ -168,10 +168,10 @@ def test_half_precision_becomes_float32(load, tramac):
 def test_class_names_are_the_users_the_files_or_made(load):
     state = published_state("openmmlab", num_classes=3)
     assert load(state).spec.labels.names == ("class_0", "class_1", "class_2")
-    assert load.notes == [
-        "the file does not name its 3 classes; they are called class_0 and so on. To name them: --labels "
-        "(labels= in Python)"
-    ]
+    (note,) = load.notes
+    assert note.startswith("the file does not name its 3 classes; they are called class_0 and so on. To name them: ")
+    assert note.endswith(" --labels NAMES (in Python: labels= of rapidseg.import_checkpoint)")
+    assert "rapidseg import " in note  # the command that has the option, as `predict` and `load` have none
     labels = LabelSet(names=("a", "b", "c"), palette=((1, 1, 1), (2, 2, 2), (3, 3, 3)))
     assert load(state, labels=labels).spec.labels == labels
     assert load(state, labels="road, car,sky").spec.labels.names == ("road", "car", "sky")

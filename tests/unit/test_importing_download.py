@@ -169,8 +169,12 @@ def test_a_redirect_is_followed_and_the_name_stays_that_of_the_address(site):
     assert path.read_bytes() == CONTENT
     assert path.name.endswith(f"latest-{SHA256[:8]}.pth")
     site.redirects["/loop"] = site.url + "/loop"
-    with pytest.raises(RapidSegError, match=r"/loop cannot be downloaded \(Exceeded 30 redirects"):
+    with pytest.raises(RapidSegError, match=r"/loop cannot be downloaded \(the server redirects in a circle, or"):
         fetch(site.url + "/loop")
+    site.redirects["/local"] = "file:///etc/passwd"
+    message = r"/local cannot be downloaded \(the server redirects to an address that is neither http:// nor https://\)"
+    with pytest.raises(RapidSegError, match=message):
+        fetch(site.url + "/local")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +209,13 @@ def test_no_connection_names_the_host(downloads):
         fetch("http://host.invalid/weights.pth")  # RFC 6761 keeps this name from ever being one
 
 
-@pytest.mark.parametrize("url", ["ftp://host/a.pth", "file:///etc/passwd", "s3://bucket/a.pth", "https:///a.pth"])
+@pytest.mark.parametrize("url", ["https://", "http://", "https:///a.pth"])
+def test_a_url_without_a_host_is_refused(url, downloads):
+    with pytest.raises(InputError, match=rf"^{url} names no host; pass a whole URL, such as https://host/"):
+        fetch(url)
+
+
+@pytest.mark.parametrize("url", ["ftp://host/a.pth", "file:///etc/passwd", "s3://bucket/a.pth"])
 def test_other_urls_are_refused(url, downloads):
     assert is_url(url)
     with pytest.raises(

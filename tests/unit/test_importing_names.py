@@ -7,7 +7,7 @@ import torch
 
 from rapidseg import zoo
 from rapidseg.core.errors import ModelFileError
-from rapidseg.importing import load_checkpoint, recognition
+from rapidseg.importing import load_checkpoint, recognition, template
 from tests.support.published import published_state
 
 NAME = "fast-scnn-cityscapes"
@@ -48,3 +48,13 @@ def test_an_unknown_name_is_answered_with_the_nearest(asked):
         "'fast-scnn-camvid'?); `rapidseg models` lists them"
     )
     assert asked == []
+
+
+def test_options_that_need_pytorch_are_named():
+    known = template.variant_options()
+    fast, psp = known["fast-scnn"], known["pspnet"]
+    options = next(iter(fast.values()))
+    assert template.unusual_options("fast-scnn", {**options, "width": 0.5}) == "width=0.5"
+    options = next(iter(psp.values()))
+    assert template.unusual_options("pspnet", {**options, "backbone": "resnet18"}) == "backbone=resnet18"
+    assert template.unusual_options("another", {}) == ""

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from rapidseg.core.errors import InputError, ModelFileError, RapidSegError
-from rapidseg.importing import downloader, fetch, find_checkpoint, kept_download, transfer
+from rapidseg.importing import downloader, fetch, find_checkpoint, kept_download, kept_files, transfer
 from rapidseg.zoo import published_models
 from tests.support.web_server import Site, serve
 
@@ -129,7 +129,8 @@ def mirrored(site, monkeypatch):
     name, entry = next(iter(published_models().items()))
     weights = entry.weights[0].model_copy(update={"url": f"{site.url}/models/{NAME}"})
     changed = {**published_models(), name: entry.model_copy(update={"weights": (weights,)})}
-    monkeypatch.setattr(downloader, "published_models", lambda: changed)
+    for module in (downloader, kept_files):
+        monkeypatch.setattr(module, "published_models", lambda: changed)
     monkeypatch.setenv("RAPIDSEG_MIRROR", f"{site.url}/mirror/")
     site.files[f"/mirror/{NAME}"] = CONTENT
     return site
@@ -174,6 +175,18 @@ def test_if_both_fail_the_message_names_both(mirrored, cache):
     assert str(caught.value).startswith(f"{mirrored.url}/models/{NAME}: server error (HTTP 503)")
     assert f"Before that, the mirror that RAPIDSEG_MIRROR names failed: {mirrored.url}/mirror/{NAME}: " in str(
         caught.value
+    )
+
+
+def test_what_a_note_said_of_the_mirror_is_not_repeated(mirrored, cache):
+    mirrored.files |= {f"/mirror/{NAME}": b"other", f"/models/{NAME}": b"another"}
+    notes = []
+    with pytest.raises(RapidSegError) as caught:
+        fetch(f"{mirrored.url}/models/{NAME}", note=notes.append)
+    assert len(notes) == 1
+    assert str(caught.value).count("SHA-256") == 1
+    assert str(caught.value).endswith(
+        "is not the published one: get that by other means, and pass its path. Before that, the mirror failed"
     )
 
 

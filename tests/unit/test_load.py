@@ -155,7 +155,8 @@ def test_a_missing_package_is_one_message(
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
-        EngineError, match=rf"that need PyTorch. {package} is not installed; run in the clone of RapidSeg: pip"
+        EngineError,
+        match=rf"that need PyTorch \(width=[\d.]+\)\. {package} is not installed; run in the clone of RapidSeg: pip",
     ):
         rapidseg.load(tmp_path / "best.safetensors")
     assert rapidseg.load().engine.name == "openvino"
@@ -329,6 +330,12 @@ def test_folders_that_are_not_models(model: SegmentationModel, tmp_path: Path) -
         model.save_pretrained(tmp_path / "file")
     with pytest.raises(ModelFileError, match=r"absent\.pth"):
         SegmentationModel.from_pretrained(tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize("name", ["FAST-SCNN-CITYSCAPES", "Fast-SCNN-CityScapes"])
+def test_a_name_in_another_case_gets_the_name_as_it_is_written(name):
+    with pytest.raises(ModelFileError, match=r"\(did you mean 'fast-scnn-cityscapes'"):
+        rapidseg.load(name)
 
 
 @pytest.mark.parametrize("name", ["fast-scn-camvid", "pspnet-r50-d8-citiscapes"])

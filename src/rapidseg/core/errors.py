@@ -101,10 +101,20 @@ def nearest_hint(
 def nearest_words(
     word: object, allowed: "list[str] | tuple[str, ...]", *, max_words: int = 1, cutoff: float = 0.5
 ) -> "list[str]":
-    """Returns the allowed words nearest to `word`, the nearest first; none if none is near or `word` is not text."""
+    """Returns the allowed words nearest to `word`, the nearest first; none if none is near or `word` is not text.
+
+    A word that is written in another case, such as FAST-SCNN, is near.
+    """
     from difflib import get_close_matches
 
-    return [] if not isinstance(word, str) else get_close_matches(word, list(allowed), n=max_words, cutoff=cutoff)
+    if not isinstance(word, str):
+        return []
+    words = list(allowed)
+    found = get_close_matches(word, words, n=max_words, cutoff=cutoff)
+    if found:
+        return found
+    by_case = {name.casefold(): name for name in words}
+    return [by_case[name] for name in get_close_matches(word.casefold(), by_case, n=max_words, cutoff=cutoff)]
 
 
 def did_you_mean(*words: str) -> str:

@@ -62,7 +62,7 @@ def labels_for(
         num_classes: of its classifier.
         labels: the classes that the user names; they take precedence.
         content: of the file; OpenMMLab's files name the classes and their colors.
-        path: of the file, for messages.
+        path: of the file, for messages, which name a command for it.
         note: told where the names come from if that is not certain.
 
     Raises:
@@ -83,16 +83,15 @@ def labels_for(
         return stored
     if stored is not None:
         note(f"the file names {stored.num_classes} classes but has {num_classes}, so its names are not used")
+    # Most commands, and `rapidseg.load`, have no such option, so the command that has it is named whole.
+    advice = f"rapidseg import {path} --labels NAMES (in Python: labels= of rapidseg.import_checkpoint)"
     if num_classes == CITYSCAPES.num_classes:
         note(
-            "the file does not name its 19 classes; they are assumed to be those of Cityscapes. If "
-            "they are others, name them: --labels (labels= in Python)"
+            "the file does not name its 19 classes; they are assumed to be those of Cityscapes. If they are others, "
+            f"name them: {advice}"
         )
         return CITYSCAPES
-    note(
-        f"the file does not name its {num_classes} classes; they are called class_0 and so on. To name them: --labels "
-        "(labels= in Python)"
-    )
+    note(f"the file does not name its {num_classes} classes; they are called class_0 and so on. To name them: {advice}")
     return LabelSet.generic(num_classes)
 
 

@@ -71,7 +71,10 @@ def _remote(url: str, sha256: str | None) -> RemoteFile:
         parts = urlsplit(url)
     except ValueError as error:
         raise InputError(f"{url} is not a valid URL ({error}); correct it") from error
-    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+    known = parts.scheme.lower() in ("http", "https")
+    if known and not parts.hostname:
+        raise InputError(f"{url} names no host; pass a whole URL, such as https://host/path/weights.pth")
+    if not known:
         raise InputError(
             f"{url}: only http://, https:// and hf:// URLs can be downloaded; get the file by other means and pass its "
             "path"

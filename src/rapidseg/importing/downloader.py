@@ -29,7 +29,7 @@ log = logging.getLogger("rapidseg.importing")
 
 def obtain(file: RemoteFile, *, progress: Counter | None, note: Note | None, offline: bool) -> Path:
     """Returns a file that is kept, or downloads it. Arguments and errors are those of `rapidseg.importing.fetch`."""
-    note = note or log.info
+    told, note = note is not None, note or log.info
     reason = offline_reason(offline)
     kept, problems = find_kept(file)
     if kept is not None:
@@ -52,7 +52,7 @@ def obtain(file: RemoteFile, *, progress: Counter | None, note: Note | None, off
             if kept is not None:
                 return kept
             (folder / file.kept_name).unlink(missing_ok=True)  # the file was replaced, or this copy is damaged
-            return _download(file, folder, transfer, note)
+            return _download(file, folder, transfer, note, told=told)
     except OSError as error:
         raise RapidSegError(
             f"{write_error(folder, error)}. RAPIDSEG_CACHE names the folder; the bytes received so far are kept"
@@ -62,7 +62,15 @@ def obtain(file: RemoteFile, *, progress: Counter | None, note: Note | None, off
             progress.end()
 
 
-def _download(file: RemoteFile, folder: Path, transfer: Transfer, note: Note) -> Path:
+def _download(file: RemoteFile, folder: Path, transfer: Transfer, note: Note, *, told: bool) -> Path:
+    """Downloads a file from the mirror, else from its own address.
+
+    Args:
+        file, folder, transfer: what to download, where to, and how.
+        note: called with the reason if the mirror fails.
+        told: whether the user sees the note; the error need not repeat it then.
+    """
+
     def retrieve(url: str) -> Path:
         return Path(pooch.retrieve(url, known_hash=None, fname=file.kept_name, path=folder, downloader=transfer))
 
@@ -77,7 +85,8 @@ def _download(file: RemoteFile, folder: Path, transfer: Transfer, note: Note) ->
     try:
         return retrieve(file.url)
     except RapidSegError as error:
-        raise RapidSegError(f"{error}. Before that, {failure}") from error
+        before = "the mirror failed" if told else failure
+        raise RapidSegError(f"{error}. Before that, {before}") from error
 
 
 def _mirror_url(file: RemoteFile) -> str | None:

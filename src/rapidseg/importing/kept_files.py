@@ -14,6 +14,7 @@ import pooch
 from rapidseg.core.errors import InputError, ModelFileError
 from rapidseg.importing.web_requests import Bearer, Explain
 from rapidseg.system.cache import cache_root
+from rapidseg.zoo import published_models
 
 FOLDER = "downloads"  # in the cache
 
@@ -46,6 +47,12 @@ class RemoteFile:
     def name(self) -> str:
         """The name under which it was published."""
         return Path(unquote(urlsplit(self.url).path)).name or "file"
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is the file of a published model, with the SHA-256 that the package knows."""
+        models = published_models().values()
+        return any((self.url, self.expected) == (file.url, file.sha256_prefix) for m in models for file in m.weights)
 
     @property
     def plain_name(self) -> str:

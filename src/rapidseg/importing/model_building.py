@@ -24,6 +24,7 @@ from rapidseg.importing.template import (
     folded_bias,
     folded_weight,
     norm_inputs,
+    unusual_options,
     variant_options,
 )
 from rapidseg.runtime.content_check import write_checksum
@@ -80,6 +81,12 @@ def build_model_file(
             file.write(bytes_field(_MODEL_METADATA, entry))
         write_checksum(temporary)
     return spec
+
+
+def explain_no_template(checkpoint: RecognizedCheckpoint) -> str:
+    """Returns which options keep a checkpoint from becoming a model file without PyTorch, such as ` (width=0.5)`."""
+    named = unusual_options(*_network(checkpoint))
+    return f" ({named})" if named else ""
 
 
 def _network(checkpoint: RecognizedCheckpoint) -> tuple[str, dict[str, Any]]:

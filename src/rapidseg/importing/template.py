@@ -110,6 +110,18 @@ def has_template(architecture: str, options: Mapping[str, Any]) -> bool:
     return f"{network_name(architecture, options)}.onnx" in _names(architecture)
 
 
+def unusual_options(architecture: str, options: Mapping[str, Any]) -> str:
+    """Returns the options in which a network without a template differs from the nearest one with a template.
+
+    Returns:
+        Such as `width=0.5` or `backbone=resnet18, stem=plain`; empty if the architecture has no templates.
+    """
+    own = network_name(architecture, options).split(",")[1:]
+    known = [name.removesuffix(".onnx").split(",")[1:] for name in sorted(_names(architecture))]
+    differing = ([part for part in own if part not in parts] for parts in known)
+    return ", ".join(min(differing, key=len, default=[]))
+
+
 def archive_of(architecture: str) -> Path:
     """Returns the archive with the templates of an architecture."""
     return FOLDER / f"{architecture}.tar.xz"

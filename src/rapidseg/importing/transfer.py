@@ -134,9 +134,14 @@ class Transfer:
             if actual.startswith(self._file.expected):
                 return
             self._discard()
+            advice = (
+                "published one: get that by other means, and pass its path"
+                if self._file.is_published
+                else "expected one: pass the right hash or URL"
+            )
             raise RapidSegError(
                 f"{url}: its SHA-256 is {actual}, which does not begin with {self._file.expected}; it was deleted. If "
-                "that happens again, the file at this URL is not the expected one: pass the right hash or URL"
+                f"that happens again, the file at this URL is not the {advice}"
             )
         problem = why_not_weights(self._partial, self._file.name)
         if problem is None and self._file.size not in (None, self._size()):

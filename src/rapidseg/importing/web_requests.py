@@ -153,6 +153,7 @@ def read_all(url: str, response: requests.Response, max_bytes: int) -> bytes:
 
 
 _KINDS = {
+    "TooManyRedirects": "the server redirects in a circle, or too often",
     "NameResolutionError": "unknown host",
     "NewConnectionError": "connection refused",
     "ConnectTimeoutError": "it does not answer",
@@ -176,4 +177,6 @@ def _reason(error: BaseException) -> str:
     for item in seen:
         if type(item).__name__ in _KINDS:
             return _KINDS[type(item).__name__]
+    if isinstance(error, requests.exceptions.InvalidSchema) and str(error).startswith("No connection adapters"):
+        return "the server redirects to an address that is neither http:// nor https://"  # the URL itself was checked
     return str(seen[-1]) or type(error).__name__

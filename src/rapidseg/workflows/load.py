@@ -82,12 +82,16 @@ def _load_checkpoint(
         segmenter = runtime.load(prepared.model_file, engine=engine, precision=precision, device=device)
         segmenter.path = prepared.checkpoint
         return segmenter
+    from rapidseg.importing.model_building import explain_no_template
+
+    assert prepared.content is not None, "it was read where there is no model file"
+    options = explain_no_template(prepared.content)
     if engine not in ("auto", "torch") or precision not in ("auto", "float32"):
         wanted = [f"engine {engine}"] * (engine not in ("auto", "torch"))
         wanted += [f"precision {precision}"] * (precision not in ("auto", "float32"))
         raise EngineError(
-            f"{source} has options of its network that run only in PyTorch and float32; to use {' and '.join(wanted)}, "
-            f"create a model file: rapidseg export {source}"
+            f"{source} has options of its network that run only in PyTorch and float32{options}; to use "
+            f"{' and '.join(wanted)}, create a model file: rapidseg export {source}"
         )
     try:
         from rapidseg.importing.checkpoint import build_model
@@ -96,8 +100,7 @@ def _load_checkpoint(
         problem = dependency_error(error, "export")
         if problem is None:
             raise
-        raise EngineError(f"{source} has options of its network that need PyTorch. {problem}") from error
-    assert prepared.content is not None, "it was read where there is no model file"
+        raise EngineError(f"{source} has options of its network that need PyTorch{options}. {problem}") from error
     network = build_model(prepared.content)
     return Segmenter.from_model(network.to(_torch_device(device)), prepared.checkpoint)
 

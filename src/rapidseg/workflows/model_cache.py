@@ -8,11 +8,15 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from filelock import FileLock, Timeout
 
 from rapidseg.core.errors import ModelFileError, RapidSegError
 from rapidseg.core.files import atomic_path, write_text
@@ -33,9 +37,12 @@ PRETRAINED_WEIGHTS = "model.safetensors"  # the file in a folder of `Segmentatio
 
 _FORMAT = 2  # of the model files in the cache; others are made when it changes
 _CHUNK_BYTES = 1 << 22
-_KINDS: Mapping[str, Literal["download", "model file"]] = {"downloads": "download", "models": "model file"}
+_Kind = Literal["download", "partial download", "model file"]
+_DOWNLOADS = "downloads"
+_KINDS: Mapping[str, _Kind] = {_DOWNLOADS: "download", "models": "model file"}
 _CHECKSUMS = "checksums"  # folder of the checksums of model files
-_HELPERS = (".lock", ".json", ".partial")  # of downloads
+_LOCK, _PARTIAL = ".lock", ".partial"  # of downloads
+_HELPERS = (_LOCK, ".json")
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,13 @@ def link_model_files(models: Sequence[str], folder: Path, *, download: bool, pro
             continue
         prepared = prepare_model(model, download=download, progress=progress)
         if prepared.model_file is None:
-            raise ModelFileError(f"{model} has unusual options; create a model file of it: rapidseg export {model}")
+            from rapidseg.importing.model_building import explain_no_template
+
+            assert prepared.content is not None, "it was read where there is no model file"
+            raise ModelFileError(
+                f"{model} has unusual options{explain_no_template(prepared.content)}; create a model file of it: "
+                f"rapidseg export {model}"
+            )
         name = model if model in published_models() else prepared.checkpoint.stem
         files.append(str(copy_model_file(prepared.model_file, folder / f"{name}.onnx")))
     return tuple(files)
@@ -183,13 +196,14 @@ class CachedFile:
 
     Attributes:
         path: the file.
-        kind: "download" or "model file", which is made again when it is needed.
+        kind: "download"; "partial download", which broke off or is running; or "model file", which is made again when
+            it is needed.
         size_bytes: its size.
         last_used: when it was downloaded or last used.
     """
 
     path: Path
-    kind: Literal["download", "model file"]
+    kind: _Kind
     size_bytes: int
     last_used: datetime
 
@@ -202,22 +216,32 @@ class ModelCache(Report):
         folder: of the cache; None where the user has no home folder.
         files: newest first.
         freed_bytes: what was deleted.
+        cleared: whether files were to be deleted.
+        running_downloads: how many downloads were running then, whose files stay.
     """
 
     folder: Path | None
     files: tuple[CachedFile, ...]
     freed_bytes: int = 0
+    cleared: bool = False
+    running_downloads: int = 0
 
     def headline(self) -> str:
         size = sum(file.size_bytes for file in self.files)
-        freed = f"; {self.freed_bytes / 1e6:.1f} MB deleted" if self.freed_bytes else ""
-        return f"{count_of(self.files, 'file')}, {size / 1e6:.1f} MB, in {self.folder}{freed}"
+        text = f"{count_of(self.files, 'file')}, {size / 1e6:.1f} MB, in {self.folder}"
+        if not self.cleared:
+            return text
+        text += f"; {self.freed_bytes / 1e6:.1f} MB deleted"
+        if self.running_downloads:
+            text += f"; {count_of(self.running_downloads, 'running download')} not touched"
+        return f"{text}. Compiled models and code are not deleted: `rapidseg doctor --clear-cache` does that"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything for JSON."""
         return {
             "folder": None if self.folder is None else str(self.folder),
             "freed_bytes": self.freed_bytes,
+            "running_downloads": self.running_downloads,
             "files": [
                 {**asdict(file), "path": str(file.path), "last_used": file.last_used.isoformat()} for file in self.files
             ],
@@ -226,33 +250,58 @@ class ModelCache(Report):
 
 @checked(clear=FLAG)
 def model_cache(*, clear: bool = False) -> ModelCache:
-    """Lists the cached downloads and model files.
+    """Lists the cached downloads, also those that broke off, and model files.
 
     Args:
-        clear: whether to delete all of them.
+        clear: whether to delete all of them. The files of downloads that are running stay.
     """
     try:
         root = cache_root()
     except RuntimeError:
         return ModelCache(None, ())
-    files = []
-    for folder, kind in _KINDS.items():
-        for path in sorted((root / folder).glob("*")):
-            if path.is_file() and path.suffix not in _HELPERS:
-                facts = path.stat()
-                used = datetime.fromtimestamp(facts.st_mtime).astimezone()
-                files.append(CachedFile(path, kind, facts.st_size, used))
-    files.sort(key=lambda file: file.last_used, reverse=True)
     if not clear:
-        return ModelCache(root, tuple(files))
-    freed_bytes = 0
+        return ModelCache(root, _cached_files(root))
+    freed_bytes = running = 0
+    for lock in (root / _DOWNLOADS).glob(f"*{_LOCK}"):
+        download = lock.name.removesuffix(_LOCK)
+        try:
+            with FileLock(lock, timeout=0):
+                freed_bytes += sum(_delete(path) for path in lock.parent.glob(f"{escape(download)}*"))
+        except Timeout:
+            running += 1
+        except OSError:  # the folder cannot be written
+            continue
+    busy = [lock.name.removesuffix(_LOCK) for lock in (root / _DOWNLOADS).glob(f"*{_LOCK}")]
     for folder in (*_KINDS, _CHECKSUMS):
         for path in (root / folder).glob("*"):
-            with contextlib.suppress(OSError):  # another process may use or delete it
-                size = path.stat().st_size
-                path.unlink()
-                freed_bytes += size
-    return ModelCache(root, (), freed_bytes)
+            if folder != _DOWNLOADS or not path.name.startswith(tuple(busy)):
+                freed_bytes += _delete(path)
+    return ModelCache(root, _cached_files(root), freed_bytes, cleared=True, running_downloads=running)
+
+
+def _cached_files(root: Path) -> tuple[CachedFile, ...]:
+    """Returns the files of the cache, newest first, without those that only help downloads."""
+    files = []
+    for folder, kind in _KINDS.items():
+        for path in (root / folder).glob("*"):
+            if path.suffix in _HELPERS:
+                continue
+            with contextlib.suppress(FileNotFoundError):  # another process has just finished or deleted it
+                facts = path.stat()
+                if stat.S_ISREG(facts.st_mode):
+                    used = datetime.fromtimestamp(facts.st_mtime).astimezone()
+                    shown = "partial download" if path.suffix == _PARTIAL else kind
+                    files.append(CachedFile(path, shown, facts.st_size, used))
+    return tuple(sorted(files, key=lambda file: (-file.last_used.timestamp(), file.path)))
+
+
+def _delete(path: Path) -> int:
+    """Deletes a file and returns its bytes; 0 where it cannot be deleted, or another process did."""
+    with contextlib.suppress(OSError):
+        size = path.stat().st_size
+        path.unlink()
+        return size
+    return 0
 
 
 def _digest(path: Path) -> str:

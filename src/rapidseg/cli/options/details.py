@@ -25,7 +25,12 @@ NetworkSizeOption = Annotated[
     str, typer.Option(metavar="HxW", help="For an architecture: size of the input.", rich_help_panel=METHOD)
 ]
 ClearOption = Annotated[
-    bool, typer.Option("--clear", help="Delete all of them; they are made again when needed.", rich_help_panel=METHOD)
+    bool,
+    typer.Option(
+        "--clear",
+        help="Delete all of them but running downloads; they are made again when needed.",
+        rich_help_panel=METHOD,
+    ),
 ]
 
 DocumentArgument = Annotated[

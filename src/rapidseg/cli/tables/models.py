@@ -58,9 +58,11 @@ def print_details(details: ModelDetails) -> None:
 
 
 def print_cache(cache: ModelCache) -> None:
-    """Prints one line per cached file, and their size together."""
+    """Prints a row per cached file, and their size together."""
     if cache.files:
-        table = _table("Cached models", "file", "kind")
+        table = _table("Cached models")
+        table.add_column("file", overflow="fold")  # names are long, and those of the other columns must stay whole
+        table.add_column("kind", no_wrap=True)
         table.add_column("MB", justify="right", no_wrap=True)
         table.add_column("last used", no_wrap=True)
         for file in cache.files:
@@ -89,8 +91,8 @@ def _published_table(models: Sequence[Published]) -> Table:
         table.add_row(*cells, *(cell or "-" for cell in _figures(model.published)))
     table.caption = (
         "GPUs: number x images per GPU. GB: training memory per GPU. -: not published. *: revised in a later table. "
-        "Details, such as backbone, crop and iterations: rapidseg models show NAME. Every command takes the names: "
-        f"weights are downloaded once, and run {_without_pytorch(models)}."
+        "Details, such as backbone, crop and iterations: rapidseg models show NAME. Every command takes the names, and "
+        f"downloads the weights once. They run {_without_pytorch(models)}; `import` and `export` need the extra export."
     )
     table.caption_justify = "left"
     return table
@@ -160,7 +162,9 @@ def _print_published(model: PublishedModel) -> None:
     for index, weights in enumerate(model.weights):
         _print_title("weights" if index == 0 else "other weights", weights.note or "")
         _print_lines({"URL": weights.url, "SHA-256": f"{weights.sha256_prefix}..."})
-    _print_commands("predict with it, evaluate and export it; the first downloads the weights", model.commands())
+    predict, evaluate, export = model.commands()
+    _print_commands("predict with it, and evaluate it; the first downloads the weights", (predict, evaluate))
+    _print_commands("write a model file, to give away; needs the extra export", (export,))
 
 
 def _print_built_in(model: BuiltIn) -> None:
