@@ -118,8 +118,9 @@ def unusual_options(architecture: str, options: Mapping[str, Any]) -> str:
     """
     own = network_name(architecture, options).split(",")[1:]
     known = [name.removesuffix(".onnx").split(",")[1:] for name in sorted(_names(architecture))]
-    differing = ([part for part in own if part not in parts] for parts in known)
-    return ", ".join(min(differing, key=len, default=[]))
+    differing = [[part for part in own if part not in parts] for parts in known]
+    nearest = min(differing, key=len) if differing else []
+    return ", ".join(nearest)
 
 
 def archive_of(architecture: str) -> Path:
