@@ -90,7 +90,7 @@ class ItemWork:
     """What a worker does about SIGTERM: it unwinds the work on an item, which removes temporary files, and ends."""
 
     def __init__(self) -> None:
-        self._is_working = False
+        self._is_working = self._is_ending = False
 
     def handle_signals(self) -> None:
         """Ignores Ctrl-C, which the parent handles, and ends the process on SIGTERM."""
@@ -106,8 +106,10 @@ class ItemWork:
             os._exit(128 + signal.SIGTERM)
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
+        if self._is_ending:  # a pool ends its workers once more as soon as the first of them has ended
+            return
         if self._is_working:
-            self._is_working = False  # a second signal ends the process at once
+            self._is_ending = True
             raise Terminated
         os._exit(128 + number)
 

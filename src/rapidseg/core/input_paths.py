@@ -49,6 +49,17 @@ def absolute_path(path: str | os.PathLike[str]) -> Path:
         raise ValueError(f"the current folder cannot be read ({error.strerror}); change to another folder") from error
 
 
+def is_hidden_by_permissions(path: str | os.PathLike[str]) -> bool:
+    """Tells whether a folder above a path does not let this process see whether the path exists."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):  # ValueError: a null byte
+        return False
+    return False
+
+
 InputPath = Annotated[Path, AfterValidator(check_input_path)]
 """A path in a file that pydantic validates, relative to what the file says."""
 

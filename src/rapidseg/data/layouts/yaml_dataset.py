@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rapidseg.core.errors import ConfigError, DatasetError
+from rapidseg.core.input_paths import is_hidden_by_permissions
 from rapidseg.core.labels import LabelSet
 from rapidseg.core.wording import shortened
 from rapidseg.data.layouts.dataset_layout import take_labels
@@ -116,6 +117,8 @@ class YamlDataset:
 
     def _folder(self, split: str, folder: Path) -> Path:
         path = self.root / folder
+        if is_hidden_by_permissions(path):
+            raise DatasetError(f"{self.path}: cannot read {shortened(path)}: Permission denied; change the permissions")
         if not os.path.isdir(path):
             raise DatasetError(
                 f"{self.path}: the folder {shortened(path)} of split {split!r} does not exist; correct the path"
