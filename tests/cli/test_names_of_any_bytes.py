@@ -127,7 +127,7 @@ def test_checking_preparing_and_drawing_data(rapidseg, folder: Path) -> None:
     assert len(list((folder / NAME).rglob("*.png"))) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_import_and_export(rapidseg, folder: Path) -> None:
     import torch
 

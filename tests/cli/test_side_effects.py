@@ -141,7 +141,7 @@ def test_quick_commands(tmp_path):
     check(run_recorded(tmp_path, QUICK))
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.skipif(sys.platform != "linux", reason="folders of the user are elsewhere")
 def test_all_other_commands(tmp_path, work):
     import torch

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses mount, set
 
 COMMANDS = ("predict", "eval", "import", "synth", "prepare")
 WITH_EXPORT = (*COMMANDS, "export")  # which compares engines for minutes once it can write: it is only made to fail
-MARKED = [pytest.param(name, marks=() if name == "predict" else pytest.mark.slow) for name in COMMANDS]
+MARKED = [pytest.param(name, marks=() if name == "predict" else pytest.mark.faults) for name in COMMANDS]
 DISK_KIB = 2048
 FILES = {
     "predict": {
@@ -37,7 +37,7 @@ FILES = {
 
 def slowly(*values: object) -> list[object]:
     """Returns parameters of tests that are among the slow ones."""
-    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+    return [pytest.param(value, marks=pytest.mark.faults) for value in values]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def filled(disk: Path, free_kib: int) -> Iterator[None]:
     (disk / "filling").unlink()
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("free_kib", [0, 8, 40])
 @pytest.mark.parametrize("command", WITH_EXPORT)
 def test_a_full_disk(command: str, free_kib: int, workshop: Workshop, small_disk: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_folder_without_permission(command: str, workshop: Workshop, tmp_path:
         check_done(command, output)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("home", [None, "/dev/null", "/nonexistent/home"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_home_folder(command: str, home: str | None, workshop: Workshop, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_inputs_without_permission(words: list[str], tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.yaml", "locked"]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("long", ["x" * 5000, "/".join(["y" * 100] * 50)], ids=["name", "path"])
 @pytest.mark.parametrize(
     "words",

@@ -80,7 +80,7 @@ def test_sigterm_ends_a_command_and_its_processes(tmp_path):
     end_with("synth", signal.SIGTERM, tmp_path, group=False, again=False)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("group", [True, False])
 @pytest.mark.parametrize("name", COMMANDS)
@@ -88,7 +88,7 @@ def test_signals_end_every_long_command(name, number, group, tmp_path):
     end_with(name, number, tmp_path, group=group)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("name", KILLED)
 def test_kill_9_at_any_moment_leaves_no_half_written_file(name, tmp_path):
     command, chance = command_of(name), random.Random(name)
@@ -140,7 +140,7 @@ def test_a_worker_does_not_outlive_a_parent_that_was_killed(tmp_path):
     "words",
     [
         ["-m", "rapidseg"],
-        pytest.param(["-c", "from rapidseg.cli.app import main; main()"], marks=pytest.mark.slow),
+        pytest.param(["-c", "from rapidseg.cli.app import main; main()"], marks=pytest.mark.faults),
     ],
 )
 def test_no_module_of_the_current_folder_is_run(tmp_path, words):

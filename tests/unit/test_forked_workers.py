@@ -106,7 +106,7 @@ def test_a_segmenter_that_is_sent_to_a_worker_is_one_error(tmp_path):
         multiprocessing.get_context("spawn").Process(target=print, args=(segmenter,)).start()
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_the_example_of_the_page_on_workers_runs(tmp_path):
     (code,) = (block.code for block in blocks(ROOT / "docs" / "workers.md") if block.language == "python")
     (tmp_path / "example.py").write_text(code)

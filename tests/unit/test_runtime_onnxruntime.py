@@ -77,7 +77,7 @@ def test_an_unusable_gpu_is_an_error_and_never_the_cpu(
     monkeypatch.setattr(
         onnxruntime,
         "InferenceSession",
-        lambda path, options, providers: session(path, options, providers=["CPUExecutionProvider"]),
+        lambda path, options, **_: session(path, options, providers=["CPUExecutionProvider"]),
     )
     with pytest.raises(EngineError, match="cannot start its CUDAExecutionProvider and would use the CPU"):
         segmenter(image)

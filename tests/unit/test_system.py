@@ -149,9 +149,9 @@ def onnxruntime_threads(monkeypatch, path) -> set[int]:
     seen = set()
     session = onnxruntime.InferenceSession
 
-    def watch(file, options, providers):
+    def watch(file, options, **settings):
         seen.add(options.intra_op_num_threads)
-        return session(file, options, providers=providers)
+        return session(file, options, **settings)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", watch)
     rapidseg.load(path, engine="onnxruntime")(IMAGE)

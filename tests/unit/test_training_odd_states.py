@@ -259,7 +259,7 @@ def test_a_state_without_an_entry_or_with_another_is_refused(kind, stopped, stop
     assert check_entries(source, resume, tmp_path / "run", some_entries) == []
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("kind", ["train", "pretrain"])
 def test_every_other_entry_of_a_state_is_refused(kind, stopped, stopped_pretraining, tmp_path):
     source, resume = (stopped, rapidseg.train) if kind == "train" else (stopped_pretraining, rapidseg.pretrain)

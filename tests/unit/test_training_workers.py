@@ -74,7 +74,7 @@ def test_missing_semaphores_are_one_error(monkeypatch):
     check_semaphores(0)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize(("size", "status"), [("200k", 0), ("4k", 2)])
 def test_a_run_with_tiny_shared_memory_ends(tmp_path, size, status):
     mount = f"mount -t tmpfs -o size={size} tmpfs /dev/shm && exec"

@@ -111,12 +111,20 @@ def path_below(folder: Path, name: str, suffix: str) -> Path:
             del parts[-1:]
         elif part not in ("", "."):
             parts.append(part)
-    if not parts:
+    if not parts or not _is_encodable(name):
         raise InputError(
             f"{shortened(name)!r} cannot be the name of a file; correct the list or the data set that contains it"
         )
     *folders, last = parts
     return folder.joinpath(*map(fitting_name, folders), fitting_name(last, suffix))
+
+
+def _is_encodable(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # half of a surrogate pair, as JSON may contain it
+        return False
+    return True
 
 
 def fitting_name(stem: str, suffix: str = "") -> str:
