@@ -102,18 +102,23 @@ def test_kill_9_at_any_moment_leaves_no_half_written_file(name, tmp_path):
         work = Path(shutil.copytree(inputs, tmp_path / str(index), symlinks=True))
         with started(command.words, work) as process:
             time.sleep(chance.uniform(0.3, 1) * duration_s)
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            end = time.monotonic() + allowed_s()
-            while processes_of(process.pid) and time.monotonic() < end:
-                time.sleep(0.02)
-            assert processes_of(process.pid) == []
+            kill(process)
         check_files(work, parts_allowed=True)
         resumes = command.again and (work / "run" / "recipe.yaml").exists()
         if not (name == "train" and names(work) >= names(whole)):  # a run that is complete does not resume
             run_to_end(command.again if resumes else command.words, work)
         assert names(work) >= names(whole)
         shutil.rmtree(work)
+
+
+def kill(process):
+    """Kills a command, and checks that its processes end with it."""
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    end = time.monotonic() + allowed_s()
+    while processes_of(process.pid) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert processes_of(process.pid) == []
 
 
 def names(folder: Path) -> set[str]:
@@ -127,12 +132,7 @@ def test_a_worker_does_not_outlive_a_parent_that_was_killed(tmp_path):
     with started(command.words, tmp_path) as process:
         wait_until_under_way(command, process, tmp_path)
         assert len(processes_of(process.pid)) > 2
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        end = time.monotonic() + allowed_s()
-        while processes_of(process.pid) and time.monotonic() < end:
-            time.sleep(0.02)
-        assert processes_of(process.pid) == []
+        kill(process)
     check_files(tmp_path, parts_allowed=True)
 
 

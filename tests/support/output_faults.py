@@ -1,4 +1,4 @@
-"""Commands that write files, to be run where something is wrong, and the check of what they leave."""
+"""Commands that write files, run on full disks and in closed folders, and checks of the files that they leave."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 """Names of files as text that cannot act on a terminal."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapidseg.core.printable import printable
+from rapidseg.core.printable import one_line, printable, shortened
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,13 @@ def test_every_name_can_be_printed_in_utf_8_and_again(name: bytes) -> None:
     shown.encode("utf-8")
     assert not any(ord(letter) < 32 and letter not in "\n\t" for letter in shown)
     assert printable(shown) == shown
+
+
+def test_words_of_libraries_are_one_line_without_their_end() -> None:
+    assert one_line("it\n  failed\x00") == r"it failed\x00"
+    assert one_line("x" * 30, 20) == "x" * 20 + "..."
+
+
+def test_long_paths_keep_both_ends() -> None:
+    assert shortened(Path("a\tb\nc")) == r"a\tb\nc"
+    assert shortened("a" * 300 + "end") == f"{'a' * 100}...{'a' * 47}end (303 characters)"

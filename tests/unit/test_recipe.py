@@ -114,7 +114,7 @@ def test_the_cityscapes_recipe_is_openmmlabs():
         ("optimizer.weight_decay=1e300", "optimizer.weight_decay should be less than or equal to 10, not 1e+300"),
         ("data.repeat=1000000", "data.repeat should be less than or equal to 1000, not 1000000"),
         ('data.root="a\\0b"', "data.root: 'a\\x00b' contains a null character, which no path has"),
-        ("data.root=" + "a" * 300, "is too long for a path: 4096 bytes are allowed, and 255 for each name in it"),
+        ("data.root=" + "a" * 300, "is too long for a path: 4095 bytes are allowed, and 255 for each name in it"),
         ("data.name=2024-02-30", "is not valid YAML at line 1: '2024-02-30' is not a date"),
         ("model.options={1: 2}", "model.options: the key 1 is not text; put it in quotes"),
         ("a." * 30 + "b=1", "no key of a recipe is as long"),

@@ -142,7 +142,7 @@ def test_reasons_of_libraries_are_one_printable_line() -> None:
     with pytest.raises(EngineError) as caught, explain_failure(EngineError, "it failed", "do this"):
         raise RuntimeError("in src/core.cpp:12\nbad name \x1b[31m\x00" + "x" * 900)
     assert str(caught.value).startswith(r"it failed: bad name \x1b[31m\x00xxx")
-    assert str(caught.value).endswith("x ...; do this")
+    assert str(caught.value).endswith("x...; do this")
     assert len(str(caught.value)) < 400
 
 

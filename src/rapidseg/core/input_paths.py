@@ -8,10 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from rapidseg.core.wording import is_plain, shortened
-
-MAX_PATH_BYTES = 4096  # of a whole path, on all common systems
-MAX_NAME_BYTES = 255  # of a file or a folder in it
+from rapidseg.core.output_paths import MAX_NAME_BYTES, MAX_PATH_BYTES
+from rapidseg.core.printable import is_plain, shortened
 
 
 def check_input_path(path: str | os.PathLike[str]) -> Path:
@@ -28,9 +26,9 @@ def check_input_path(path: str | os.PathLike[str]) -> Path:
             f"'{shortened(text)}' contains control characters; rename the file or folder, or correct the path"
         )
     names = os.fsencode(text).replace(b"\\", b"/").split(b"/") if os.name == "nt" else os.fsencode(text).split(b"/")
-    if len(os.fsencode(text)) >= MAX_PATH_BYTES or any(len(name) > MAX_NAME_BYTES for name in names):
+    if len(os.fsencode(text)) > MAX_PATH_BYTES or any(len(name) > MAX_NAME_BYTES for name in names):
         raise ValueError(
-            f"{text[:40]!r}... is too long for a path: {MAX_PATH_BYTES} bytes are allowed, and {MAX_NAME_BYTES} for "
+            f"'{shortened(text)}' is too long for a path: {MAX_PATH_BYTES} bytes are allowed, and {MAX_NAME_BYTES} for "
             "each name in it"
         )
     return Path(os.path.expanduser(text))
@@ -47,17 +45,6 @@ def absolute_path(path: str | os.PathLike[str]) -> Path:
         return checked.absolute()
     except OSError as error:
         raise ValueError(f"the current folder cannot be read ({error.strerror}); change to another folder") from error
-
-
-def is_hidden_by_permissions(path: str | os.PathLike[str]) -> bool:
-    """Tells whether a folder above a path does not let this process see whether the path exists."""
-    try:
-        os.stat(path)
-    except PermissionError:
-        return True
-    except (OSError, ValueError):  # ValueError: a null byte
-        return False
-    return False
 
 
 InputPath = Annotated[Path, AfterValidator(check_input_path)]

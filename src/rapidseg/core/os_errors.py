@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from rapidseg.core.errors import RapidSegError
-from rapidseg.core.printable import printable
+from rapidseg.core.printable import shortened
 
 # What to do about a file that cannot be written, by the number of the operating system's error.
 _WRITE_ADVICE = {
@@ -35,7 +37,6 @@ _ADVICE = {
 }
 
 _GONE = "the current folder no longer exists; change to another one with `cd`"
-_MAX_PATH = 200  # characters of a path that a message repeats
 
 
 def write_error(path: str | os.PathLike[str], error: OSError) -> RapidSegError:
@@ -68,12 +69,18 @@ def explain_error(error: BaseException) -> str | None:
     return None
 
 
-def shortened(path: str | os.PathLike[str]) -> str:
-    """Returns a path as messages repeat it: in one line, and of more than 200 characters the beginning and the end."""
-    text = printable(os.fspath(path)).replace("\n", r"\n").replace("\t", r"\t")
-    if len(text) <= _MAX_PATH:
-        return text
-    return f"{text[: _MAX_PATH // 2]}...{text[-_MAX_PATH // 4 :]} ({len(text)} characters)"
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Tells whether a path is a folder; unlike `os.path.isdir`, a path that may not be looked at is an error.
+
+    Raises:
+        PermissionError: a folder above it is closed to this user.
+    """
+    return _has_kind(path, stat.S_ISDIR)
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Tells whether a path is a regular file; raises what `is_folder` raises."""
+    return _has_kind(path, stat.S_ISREG)
 
 
 def current_folder_problem() -> str | None:
@@ -83,6 +90,15 @@ def current_folder_problem() -> str | None:
     except OSError:
         return _GONE
     return None
+
+
+def _has_kind(path: str | os.PathLike[str], is_kind: Callable[[int], bool]) -> bool:
+    try:
+        return is_kind(os.stat(path).st_mode)
+    except PermissionError:
+        raise
+    except (OSError, ValueError):  # ValueError: a null character
+        return False
 
 
 def _explain_os_error(error: OSError) -> str:

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rapidseg.core.errors import InputError
-from rapidseg.core.os_errors import shortened, write_error
+from rapidseg.core.os_errors import write_error
+from rapidseg.core.printable import shortened
 
 MAX_NAME_BYTES = 255  # of a file or a folder, on all common file systems
-_MAX_PATH_BYTES = 4095  # of Linux, the longest of all systems
+MAX_PATH_BYTES = 4095  # of Linux, the longest of all systems
 
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")  # with a drive letter, or of a network drive
 _ADDRESS = re.compile(r"(https?|ftp|sftp|file|s3|gs|az|abfss?|hdfs|hf):/", re.IGNORECASE)
@@ -201,8 +202,8 @@ def _output_text(path: str | os.PathLike[str]) -> str:
             f"{shortened(text)}: a name of {len(longest)} bytes is too long; "
             f"up to {MAX_NAME_BYTES} are allowed, choose a shorter one"
         )
-    if len(encoded) > _MAX_PATH_BYTES:
-        raise InputError(f"{shortened(text)}: this path is longer than {_MAX_PATH_BYTES} bytes; choose a shorter one")
+    if len(encoded) > MAX_PATH_BYTES:
+        raise InputError(f"{shortened(text)}: this path is longer than {MAX_PATH_BYTES} bytes; choose a shorter one")
     return text
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from rapidseg.core.errors import ConfigError
+from rapidseg.core.printable import one_line
 
 MAX_ALIASED_VALUES = 100_000  # values that aliases may add to those in the file
 MAX_ALIASED_CHARACTERS = 10_000_000  # of text that aliases may add
@@ -29,7 +30,7 @@ _MERGE_TAG = f"{_TAG}merge"  # of the key `<<`
 _NUMBERS = {f"{_TAG}int": "an integer", f"{_TAG}float": "a number"}
 _KINDS = {**_NUMBERS, f"{_TAG}bool": "true or false", f"{_TAG}timestamp": "a date", f"{_TAG}null": "null"}
 _COLLECTIONS = {f"{_TAG}map", f"{_TAG}seq"}
-_MAX_PROBLEM = 200  # characters of what a message says about a text
+_MAX_SHOWN = 100  # characters of a value in a message
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # how files in this encoding begin
 
@@ -159,8 +160,8 @@ def explain_yaml(error: yaml.YAMLError) -> str:
     """Returns an error in one line that follows `is not valid YAML`: ` at line 3: duplicate key 'a'`."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem:
         line = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        return f"{line}: {_cut(error.problem)}"
-    return f": {_cut(str(error))}"
+        return f"{line}: {one_line(error.problem)}"
+    return f": {one_line(error)}"
 
 
 def read_yaml(path: str | os.PathLike[str], kind: str, *, advice: str) -> dict[Any, Any]:
@@ -235,14 +236,7 @@ def _copied(value: Any) -> Any:
 
 def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= _MAX_PROBLEM // 2 else f"{text[: _MAX_PROBLEM // 2]}..."
-
-
-def _cut(problem: str) -> str:
-    """Returns a text in one line of printable characters, without its end if it is long."""
-    text = " ".join(problem.split())
-    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-    return text if len(text) <= _MAX_PROBLEM else f"{text[:_MAX_PROBLEM]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _error(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:

@@ -19,8 +19,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rapidseg.core.cityscapes_labels import CITYSCAPES_LABELS, IGNORED, CityscapesLabel
 from rapidseg.core.errors import DatasetError, nearest_hint
+from rapidseg.core.printable import shortened
 from rapidseg.core.validation import explain_validation
-from rapidseg.core.wording import shortened
 
 # The kinds of official mask files, and their pixel types.
 MASK_KINDS: dict[str, type[np.uint8] | type[np.uint16]] = {

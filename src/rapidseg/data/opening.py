@@ -9,7 +9,7 @@ from typing import Protocol
 from rapidseg.core.arguments import check_path, checked, instance
 from rapidseg.core.errors import DatasetError, InputError, SplitError, nearest_hint
 from rapidseg.core.labels import LabelSet
-from rapidseg.core.wording import shortened
+from rapidseg.core.printable import shortened
 from rapidseg.data.dataset import Dataset
 from rapidseg.data.layouts.camvid import CamVid
 from rapidseg.data.layouts.cityscapes import Cityscapes, CityscapesCoarse

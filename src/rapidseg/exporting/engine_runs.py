@@ -8,13 +8,13 @@ one shape is in memory.
 from __future__ import annotations
 
 import importlib.util
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from rapidseg.core.errors import DependencyError, ExportError
+from rapidseg.core.printable import one_line
 from rapidseg.core.sizes import format_size
 from rapidseg.core.spec import ModelSpec
 from rapidseg.runtime.engines import ENGINES, create_engine
@@ -60,6 +60,6 @@ def _run(path: Path, spec: ModelSpec, images: np.ndarray, name: str, precision: 
     except (ImportError, DependencyError):
         raise
     except Exception as error:  # engines raise many types of their own
-        reason = textwrap.shorten(str(error), width=300) or type(error).__name__
+        reason = one_line(error, 300) or type(error).__name__
         where = f"{name} at {format_size(images.shape[1:])}, batch {len(images)}"
         raise ExportError(f"the exported file does not run in {where} ({reason}), so no file was written") from error

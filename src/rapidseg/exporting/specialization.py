@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from onnx import helper
 from rapidseg.core.choices import OutputKind
 from rapidseg.core.errors import InputError, ModelFileError, RapidSegError
 from rapidseg.core.files import atomic_path, check_output_file
+from rapidseg.core.printable import one_line
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import SizeHW, format_size
 from rapidseg.core.spec import SPEC_KEY, ModelSpec
@@ -167,7 +167,7 @@ def _build(source: Path, spec: ModelSpec) -> onnx.ModelProto:
     except RapidSegError:
         raise
     except Exception as error:  # the exceptions of onnx and protocol buffers have no public base
-        reason = textwrap.shorten(str(error), width=300) or type(error).__name__
+        reason = one_line(error, 300) or type(error).__name__
         raise ModelFileError(f"{source}: the onnx package cannot use it ({reason}); export the model again") from error
     helper.set_model_props(graph, {SPEC_KEY: spec.to_json()})
     return graph

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 
 from rapidseg.core.errors import ExportError
+from rapidseg.core.printable import one_line
 from rapidseg.core.progress import SILENT, Progress
 from rapidseg.core.sizes import SizeHW, format_size
 from rapidseg.core.spec import ModelSpec
@@ -118,7 +118,7 @@ def _outputs(
             try:
                 output = run(path, images[:batch])
             except Exception as error:  # programs raise many types of their own
-                reason = textwrap.shorten(str(error), width=300) or type(error).__name__
+                reason = one_line(error, 300) or type(error).__name__
                 if name != OPENCV:
                     where = f"{name} at {format_size(images.shape[1:])}, batch {batch}"
                     raise ExportError(

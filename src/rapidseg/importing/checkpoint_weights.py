@@ -12,7 +12,7 @@ import numpy as np
 
 from rapidseg.checkpoints import Checkpoint, StoredTensor
 from rapidseg.core.errors import ConfigError, ModelFileError
-from rapidseg.core.wording import shortened
+from rapidseg.core.printable import shortened
 
 IsKnown = Callable[[Collection[str]], bool]
 """Tells whether tensor names are those of a known layout."""

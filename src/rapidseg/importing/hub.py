@@ -119,7 +119,7 @@ def choose_file(address: HubAddress, files: Sequence[HubFile]) -> HubFile:
     """Returns the file that an address names, or else the one with the weights.
 
     Raises:
-        RapidSegError: there is no such file, or several match.
+        RapidSegError: the repository does not have the file, or several files match.
     """
     by_path = {file.path: file for file in files}
     if address.file is not None:

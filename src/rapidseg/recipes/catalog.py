@@ -8,7 +8,7 @@ from typing import Literal
 
 from rapidseg.core.arguments import describe_value
 from rapidseg.core.errors import ConfigError, did_you_mean, nearest_words
-from rapidseg.core.input_paths import is_hidden_by_permissions
+from rapidseg.core.os_errors import is_file
 from rapidseg.recipes.renames import RENAMES, current_name
 
 RecipeKind = Literal["training", "pretraining"]
@@ -40,10 +40,8 @@ def find_recipe(name_or_path: str | os.PathLike[str], kind: RecipeKind = "traini
     if current_name(name) in names:
         return _FOLDERS[kind] / f"{current_name(name)}.yaml"
     path = Path(os.path.expanduser(name))
-    if os.path.isfile(path):  # unlike `Path.is_file`, no error about a path that cannot exist
+    if is_file(path):
         return path
-    if is_hidden_by_permissions(path):
-        raise ConfigError(f"cannot read the recipe {path}: Permission denied; change the permissions of its folder")
     if path.suffix.lower() in (".yaml", ".yml"):
         raise ConfigError(f"cannot read the recipe {path}: no such file; check the path")
     others: tuple[RecipeKind, ...] = ("training", "pretraining")

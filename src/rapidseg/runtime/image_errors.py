@@ -37,14 +37,13 @@ def image_errors(names: Sequence[str], size_hw: SizeHW, engine: str) -> Iterator
             raise
         raise type(error)(f"{name}: {error}") from error
     except Exception as error:
-        # An engine may say itself which device lacks memory, and what else helps.
-        if is_out_of_memory(error) and "have enough memory" not in str(error):
+        if isinstance(error, EngineError):  # it explains itself
+            raise EngineError(f"{name}: {error}") from error
+        if is_out_of_memory(error):
             raise ImageError(
                 f"{name}: not enough memory to segment it at {format_size(size_hw)} with {engine}; use a smaller input "
                 "size, or tile it"
             ) from error
-        if isinstance(error, EngineError):
-            raise EngineError(f"{name}: {error}") from error
         if not isinstance(error, RuntimeError | cv2.error) and not type(error).__module__.startswith(_ENGINE_MODULES):
             raise
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rapidseg.core.errors import ConfigError, RapidSegError, TrainingError
 from rapidseg.core.out_of_memory import is_out_of_memory
+from rapidseg.core.printable import one_line
 from rapidseg.core.sizes import SizeHW, format_size
 from rapidseg.core.wording import count_of
 from rapidseg.system.memory import available_memory_bytes
@@ -154,7 +155,7 @@ def _explained(step: StepPass, device: str) -> Iterator[None]:
                 f"batch normalization needs at least 2 images a pass, and this recipe has {step}: {step.raise_images}"
             )
         else:
-            reason = " ".join(str(error).split())[:_MAX_REASON]
+            reason = one_line(error, _MAX_REASON)
             message = f"the network cannot compute one pass of {step} ({reason}); change the size or the options"
         raise ConfigError(message) from error
 

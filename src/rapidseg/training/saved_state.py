@@ -15,6 +15,7 @@ from torch import Tensor
 from rapidseg.checkpoints import read_checkpoint
 from rapidseg.core.arguments import describe_value, is_integer
 from rapidseg.core.errors import ModelFileError, TrainingError
+from rapidseg.core.printable import one_line
 
 _MAX_REASON = 300  # characters
 _AVERAGED = ("current_model_state", "averaging_state")  # of a run with a moving average of the weights
@@ -23,12 +24,9 @@ _PROGRESS = ("fit_loop", "epoch_loop.automatic_optimization.optim_progress", "op
 
 def unreadable_state(path: Path, reason: object) -> TrainingError:
     """Returns the error about a state that cannot be used; the reason is cut to one short line."""
-    text = " ".join(str(reason).split())
-    text = "".join(char for char in text if char.isprintable())
-    text = text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}..."
     return TrainingError(
-        f"cannot read {path}, the saved state of the run ({text}); restore the file, or start a new run "
-        "in another folder"
+        f"cannot read {path}, the saved state of the run ({one_line(reason, _MAX_REASON)}); restore the file, or "
+        "start a new run in another folder"
     )
 
 

@@ -84,7 +84,7 @@ def _load_checkpoint(
         return segmenter
     from rapidseg.importing.model_building import explain_no_template
 
-    assert prepared.content is not None, "it was read where there is no model file"
+    assert prepared.content is not None, "a checkpoint without a model file is read into memory"
     options = explain_no_template(prepared.content)
     if engine not in ("auto", "torch") or precision not in ("auto", "float32"):
         wanted = [f"engine {engine}"] * (engine not in ("auto", "torch"))

@@ -52,7 +52,7 @@ class PreparedModel:
     Attributes:
         checkpoint: the file of weights.
         model_file: None where its network has options for which no graph comes with the package.
-        content: what was read of the checkpoint, where there is no model file.
+        content: the checkpoint in memory, where no model file could be made of it.
     """
 
     checkpoint: Path
@@ -164,7 +164,7 @@ def link_model_files(models: Sequence[str], folder: Path, *, download: bool, pro
         if prepared.model_file is None:
             from rapidseg.importing.model_building import explain_no_template
 
-            assert prepared.content is not None, "it was read where there is no model file"
+            assert prepared.content is not None, "a checkpoint without a model file is read into memory"
             raise ModelFileError(
                 f"{model} has unusual options{explain_no_template(prepared.content)}; create a model file of it: "
                 f"rapidseg export {model}"

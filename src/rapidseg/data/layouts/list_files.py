@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from rapidseg.core.errors import DatasetError
-from rapidseg.core.wording import is_plain
+from rapidseg.core.printable import is_plain
 
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _HEADER_WORDS = frozenset({"file", "filename", "files", "id", "index", "name", "names", "path", "paths", "split"}) | {

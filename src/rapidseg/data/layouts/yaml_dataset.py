@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from rapidseg.core.errors import ConfigError, DatasetError
-from rapidseg.core.input_paths import is_hidden_by_permissions
 from rapidseg.core.labels import LabelSet
-from rapidseg.core.wording import shortened
+from rapidseg.core.os_errors import is_folder
+from rapidseg.core.printable import shortened
 from rapidseg.data.layouts.dataset_layout import take_labels
 from rapidseg.data.layouts.list_files import Line, name_advice, pair_advice, read_lines, without_repetitions
 from rapidseg.data.layouts.missing_masks import missing_masks_advice
@@ -117,9 +117,7 @@ class YamlDataset:
 
     def _folder(self, split: str, folder: Path) -> Path:
         path = self.root / folder
-        if is_hidden_by_permissions(path):
-            raise DatasetError(f"{self.path}: cannot read {shortened(path)}: Permission denied; change the permissions")
-        if not os.path.isdir(path):
+        if not is_folder(path):
             raise DatasetError(
                 f"{self.path}: the folder {shortened(path)} of split {split!r} does not exist; correct the path"
             )

@@ -18,9 +18,9 @@ from pydantic import (
 from rapidseg.core.errors import ConfigError, nearest_hint
 from rapidseg.core.input_paths import InputPath
 from rapidseg.core.labels import Color, LabelSet, distinct_colors, duplicate_names
+from rapidseg.core.printable import is_plain, shortened
 from rapidseg.core.strict_yaml import read_yaml
 from rapidseg.core.validation import explain_validation
-from rapidseg.core.wording import is_plain, shortened
 from rapidseg.data.annotation_files import explain_annotations
 from rapidseg.data.masks import ColorMasks, IdMasks, MaskFormat
 

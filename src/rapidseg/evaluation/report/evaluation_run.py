@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rapidseg import __version__
 from rapidseg.core.errors import InputError
 from rapidseg.core.labels import LabelSet
-from rapidseg.core.os_errors import shortened
+from rapidseg.core.printable import shortened
 from rapidseg.core.sizes import InputSize
 from rapidseg.core.validation import explain_validation
 from rapidseg.evaluation.scoring import Evaluation

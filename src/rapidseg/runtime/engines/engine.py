@@ -17,6 +17,7 @@ import numpy as np
 
 from rapidseg.core.errors import ModelFileError, RapidSegError
 from rapidseg.core.out_of_memory import is_out_of_memory
+from rapidseg.core.printable import one_line
 from rapidseg.runtime.engines.backend import Backend, HostBackend
 from rapidseg.runtime.engines.process_check import Turn
 
@@ -149,9 +150,11 @@ def explain_failure(error_type: type[RapidSegError], situation: str, advice: str
     """Turns whatever a library raises about a model file into an error for users: `situation: reason; advice`."""
     try:
         yield
-    except (RapidSegError, MemoryError):
+    except RapidSegError:
         raise
     except Exception as error:  # the libraries raise errors of many types, a UnicodeDecodeError among them
+        if is_out_of_memory(error):  # whose images are known to the caller
+            raise
         raise error_type(f"{situation}: {_reason(error)}; {advice}") from error
 
 
@@ -159,5 +162,4 @@ def _reason(error: Exception) -> str:
     """Returns the last line of a message; the lines before it, of OpenVINO, are locations in its source code."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[-1] if lines and not isinstance(error, KeyError) else f"{type(error).__name__} {error}".strip()
-    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-    return shown if len(shown) <= _MAX_REASON else f"{shown[:_MAX_REASON]} ..."
+    return one_line(text, _MAX_REASON)
