@@ -21,7 +21,6 @@ resource = pytest.importorskip("resource")  # Windows has neither this nor the a
 
 MAX_MESSAGE = 800  # characters of one refusal
 MAX_GROWTH = 1 << 28  # of the process, in bytes
-LOADING = 20  # inputs at first, whose memory does not count: libraries are loaded for them
 
 
 class OverTimeError(BaseException):
@@ -119,8 +118,6 @@ def run_inputs(
             tally.faults.append(f"{number} ({kind}): {type(error).__name__}: {str(error)[:300]}")
             result = "fault"
         tally.slowest = max(tally.slowest, time.perf_counter() - start)
-        if number < LOADING:
-            before = peak_bytes()
         tally.outcomes[kind, result] += 1
     tally.growth = peak_bytes() - before
     return tally

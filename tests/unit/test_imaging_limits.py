@@ -21,11 +21,13 @@ from rapidseg.imaging import (
     image_files,
     input_size_hw,
     limits,
+    peek_pixels,
     read_image,
     read_mask,
     resize_image,
     to_image,
 )
+from rapidseg.imaging.integrity import HEADER_BYTES, webp_size_hw
 from rapidseg.imaging.limits import MAX_PIXELS_VARIABLE, decoding, max_pixels
 from tests.support.image_bytes import encoded, photo, rle_bmp
 
@@ -260,3 +262,23 @@ def test_files_of_more_bytes_than_any_picture_are_refused(tmp_path, few_pixels):
     with pytest.raises(ImageError, match=r"long\.png: the file has more than 16000 bytes"):
         read_image(tmp_path / "long.png")
     assert to_image(Image.open(io.BytesIO(encoded(photo((20, 20)), "PNG")))).shape == (20, 20, 3)
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0", "lossless": True}])
+def test_the_size_of_a_webp_is_known_before_pillow_takes_memory_for_it(options, tmp_path, monkeypatch):
+    path = tmp_path / "a.webp"
+    Image.new("RGB", (70, 40)).save(path, **options)
+    assert webp_size_hw(path.read_bytes()[:HEADER_BYTES]) == (40, 70)
+    assert peek_pixels(path) == peek_pixels(path.read_bytes()) == 2800
+    monkeypatch.setenv("RAPIDSEG_MAX_PIXELS", "2799")
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("Pillow was asked"))
+    for read in (read_image, read_mask):
+        with pytest.raises(ImageError, match="too large with 40x70 pixels"):
+            read(path)
+    with pytest.raises(ImageError, match="too large with 40x70 pixels"):
+        decode_image(path.read_bytes())
+
+
+@pytest.mark.parametrize("start", [b"", b"RIFF\0\0\0\0WEBP", b"RIFF\0\0\0\0WEBPVP8 " + bytes(20), b"RIFF" + bytes(40)])
+def test_what_is_not_a_webp_has_no_size(start):
+    assert webp_size_hw(start) is None

@@ -20,11 +20,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from rapidseg.core.errors import ImageError
 from rapidseg.core.out_of_memory import is_out_of_memory
 from rapidseg.core.quiet import IgnoredWarnings
+from rapidseg.core.sizes import SizeHW
 from rapidseg.imaging import bmp_rle
-from rapidseg.imaging.integrity import check_content, check_tiff
+from rapidseg.imaging.integrity import HEADER_BYTES, check_content, check_tiff, webp_size_hw
 from rapidseg.imaging.limits import MAX_PIXELS_VARIABLE, check_pixels, decoding, max_pixels, raise_pillow_limit
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _FORMAT_NAMES = "JPEG, PNG, WebP, BMP or TIFF"
 
 _JPEG_START, _TIFF_STARTS = b"\xff\xd8\xff", (b"II", b"MM")
@@ -114,12 +115,12 @@ def peek_pixels(file: str | os.PathLike[str] | bytes | bytearray | memoryview) -
     """Returns how many pixels the header of an image file, or of its bytes, names; 0 where it is not readable."""
     try:
         with _WITHOUT_WARNINGS:
+            if size_hw := _webp_size_hw(file):
+                return size_hw[0] * size_hw[1]
             if isinstance(file, bytes | bytearray | memoryview):
-                with Image.open(io.BytesIO(file), formats=_FORMATS) as image:
+                with Image.open(io.BytesIO(file), formats=FORMATS) as image:
                     return image.width * image.height
-            if not stat.S_ISREG(os.stat(file).st_mode):
-                return 0
-            with Image.open(file, formats=_FORMATS) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 return image.width * image.height
     except Exception:  # reading the file says what is wrong with it
         return 0
@@ -262,6 +263,22 @@ def _decode_plain_jpeg(content: bytes) -> np.ndarray | None:
     return None
 
 
+def _webp_size_hw(file: str | os.PathLike[str] | io.BytesIO | bytes | bytearray | memoryview) -> SizeHW | None:
+    """Returns the size in the header of a WebP file; None for all others.
+
+    Raises:
+        OSError: it is not a regular file, or cannot be read.
+    """
+    if isinstance(file, io.BytesIO):
+        return webp_size_hw(bytes(file.getbuffer()[:HEADER_BYTES]))
+    if isinstance(file, bytes | bytearray | memoryview):
+        return webp_size_hw(bytes(file[:HEADER_BYTES]))
+    if not stat.S_ISREG(os.stat(file).st_mode):
+        raise OSError(f"{os.fspath(file)} is not a regular file")
+    with open(file, "rb") as opened:
+        return webp_size_hw(opened.read(HEADER_BYTES))
+
+
 @contextlib.contextmanager
 def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str) -> Iterator[Image.Image]:
     """Yields the decoded and rotated picture; whatever a decoder raises becomes an `ImageError` with the name."""
@@ -270,9 +287,14 @@ def _opened(file: str | os.PathLike[str] | io.BytesIO, name: str) -> Iterator[Im
             _check_is_file(file)
         raise_pillow_limit()
         with _WITHOUT_WARNINGS, contextlib.ExitStack() as stack:
-            image = stack.enter_context(Image.open(file, formats=_FORMATS))
-            check_pixels(name, (image.height, image.width))
-            stack.enter_context(decoding((image.height, image.width)))
+            size_hw = _webp_size_hw(file)  # before Pillow takes memory for it
+            if size_hw is not None:
+                check_pixels(name, size_hw)
+                stack.enter_context(decoding(size_hw))
+            image = stack.enter_context(Image.open(file, formats=FORMATS))
+            if size_hw is None:
+                check_pixels(name, (image.height, image.width))
+                stack.enter_context(decoding((image.height, image.width)))
             if isinstance(file, io.BytesIO):
                 check_content(file.getvalue())
             if image.format == "TIFF":

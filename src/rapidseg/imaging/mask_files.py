@@ -16,7 +16,8 @@ from PIL import Image
 from rapidseg.core.errors import ImageError
 from rapidseg.core.quiet import IgnoredWarnings
 from rapidseg.core.wording import count_of
-from rapidseg.imaging.image_files import _opened, _to_rgb
+from rapidseg.imaging.image_files import FORMATS, _opened, _to_rgb, peek_pixels
+from rapidseg.imaging.limits import max_pixels
 
 _ORIENTATION, _UPRIGHT, _NUM_ORIENTATIONS = 0x0112, 1, 8  # in EXIF
 _PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -25,7 +26,6 @@ _PNG_HEADER_END = 33  # of the signature and the first chunk
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _MAX_DEFLATE_RATIO = 1032  # the format's own limit
 _BITS_PER_SAMPLE = 258  # tag of TIFF
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 
 _WITHOUT_WARNINGS = IgnoredWarnings(r"PIL\..*")
 
@@ -136,7 +136,9 @@ def exif_orientation(path: str | os.PathLike[str]) -> int:
                 content = file.read()
                 if not any(mark in content for mark in _PNG_EXIF):
                     return _UPRIGHT
-        with _WITHOUT_WARNINGS, Image.open(path, formats=_FORMATS) as image:
+        if peek_pixels(path) > max_pixels():
+            return _UPRIGHT  # reading the pixels says that they are too many
+        with _WITHOUT_WARNINGS, Image.open(path, formats=FORMATS) as image:
             orientation = int(image.getexif().get(_ORIENTATION, _UPRIGHT))
     except Exception:  # decoders raise nearly any type on damaged data; reading the pixels tells what is wrong
         return _UPRIGHT
@@ -213,7 +215,7 @@ def _refuse_pages(image: Image.Image, path: str | os.PathLike[str]) -> None:
     pages = getattr(image, "n_frames", 1)
     if pages < 2 or image.format == "MPO":
         return
-    with Image.open(path, formats=_FORMATS) as again:
+    with Image.open(path, formats=FORMATS) as again:
         first = again.size
         again.seek(1)
         if again.size == first:

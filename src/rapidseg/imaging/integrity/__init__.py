@@ -6,5 +6,6 @@ not mention: checksums, end markers, and whether the compressed data is as long 
 
 from rapidseg.imaging.integrity.content import DamagedImageError, check_content
 from rapidseg.imaging.integrity.tiff import check_tiff
+from rapidseg.imaging.integrity.webp import HEADER_BYTES, webp_size_hw
 
-__all__ = ["DamagedImageError", "check_content", "check_tiff"]
+__all__ = ["HEADER_BYTES", "DamagedImageError", "check_content", "check_tiff", "webp_size_hw"]
