@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from rapidseg.core.errors import RapidSegError
+from rapidseg.core.errors import DatasetError, RapidSegError
 from rapidseg.core.input_paths import absolute_path
 from rapidseg.recipes.recipe_file import dump_recipe, flatten, load_pretraining_recipe, load_recipe, parse_recipe
 from rapidseg.workflows.pretrain import pretrain
@@ -131,6 +131,10 @@ def run(data: Path, folder: Path, seed: int, count: int, *, share_of_runs: float
             if is_run:
                 start_run(name, overrides=overrides, output=folder / "run", device="cpu", dry_run=True)
                 assert not (folder / "run").exists()
+        except DatasetError as error:
+            if "Expected:\n" in str(error):  # the one refusal that has lines: it shows the folders of a data set
+                return "refused"
+            raise
         except RapidSegError:
             raise
         except BaseException as error:

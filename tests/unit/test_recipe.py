@@ -75,6 +75,8 @@ def test_the_cityscapes_recipe_is_openmmlabs():
         ("optimizer.lr=abc", "optimizer.lr should be a number, not 'abc'"),
         ("optimizer.lr='0.1'", "optimizer.lr should be a number, not '0.1'"),
         ("optimizer.lr=.nan", "optimizer.lr should be a finite number"),
+        ("model.options.width=.nan", "width should be a finite number, not nan"),
+        ("model.options={pool_sizes: [1, -.inf]}", "pool_sizes should be a finite number, not -inf"),
         ("optimizer.lr=-1", "optimizer.lr should be greater than 0, not -1"),
         ("batch_size=4.5", "batch_size should be an integer, not 4.5"),
         ("iterations=true", "iterations should be an integer, not True"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,7 @@ from rapidseg.recipes.schema import (
     AdamwOptimizer,
     CosineSchedule,
     Count,
+    NetworkOptions,
     PolySchedule,
     Section,
     Seed,
@@ -101,7 +102,7 @@ class EncoderSection(Section):
     """
 
     network: EncoderNetwork
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: NetworkOptions = Field(default_factory=dict)
 
 
 class InstanceDiscriminationSection(Section):

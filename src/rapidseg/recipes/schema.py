@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rapidseg.core.input_paths import AbsolutePath, absolute_path
 from rapidseg.data.augmentation import Augmentation
@@ -28,6 +30,22 @@ class Section(BaseModel):
     """A part of a recipe: immutable, and unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _check_finite(options: dict[str, Any]) -> dict[str, Any]:
+    """Raises `ValueError` for NaN and infinity, which the type of the values does not exclude."""
+    waiting = list(options.items())
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{key} should be a finite number, not {value}")
+        if isinstance(value, Mapping | list | tuple):
+            waiting += [(key, item) for item in (value.values() if isinstance(value, Mapping) else value)]
+    return options
+
+
+NetworkOptions = Annotated[dict[str, Any], AfterValidator(_check_finite)]
+"""Options of a network, which checks them when it is created."""
 
 
 class _Source(Section):
@@ -109,7 +127,7 @@ class ModelSection(Section):
 
     name: str
     variant: str | None = None
-    options: dict[str, Any] = {}
+    options: NetworkOptions = {}
     weights: str | None = None
     backbone_weights: str | None = None
     bn_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
